@@ -1,0 +1,14 @@
+//! HelixAI: one program that serves conversational sales robots to many small businesses,
+//! each isolated in a PostgreSQL schema of its own.
+//!
+//! Dependencies point downwards only, checked by `tests/architecture.rs`:
+//! `cli → app → http → {tenancy, billing} → db → domain`; `config` and `telemetry` are used by `cli` and `app`.
+
+pub mod billing;
+pub mod cli;
+pub mod config;
+pub mod db;
+pub mod domain;
+pub mod http;
+pub mod telemetry;
+pub mod tenancy;
