@@ -1,5 +1,5 @@
 //! The `helixai` program: a shim over [`helixai::cli`].
 
 fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+    helixai::cli::run()
 }

@@ -1,0 +1,34 @@
+//! What makes a development instance the same one at every start: its platform key, kept in the data folder.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::Context as _;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::cli::private_postgres::create_private_file;
+
+/// The platform key in `<data-dir>/platform.key` (base64), made up at the first start.
+pub fn platform_key(data_dir: &Path) -> anyhow::Result<String> {
+    let file = data_dir.join("platform.key");
+    match std::fs::read_to_string(&file) {
+        Ok(key) => Ok(key.trim().to_owned()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let key = STANDARD.encode(rand::random::<[u8; 32]>());
+            create_private_file(&file, key.as_bytes())?;
+            Ok(key)
+        }
+        Err(error) => Err(error).with_context(|| format!("{} cannot be read", file.display())),
+    }
+}
+
+/// The environment with which every command works on an instance; also how the instance configures itself.
+pub fn environment(database_url: &str, platform_key: &str) -> BTreeMap<String, String> {
+    [
+        ("HELIXAI__DATABASE__URL", database_url),
+        ("HELIXAI__PLATFORM__KEY", platform_key),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into()
+}
