@@ -1,1 +1,92 @@
-//! (in construction)
+//! Settings of the program: what can be configured, where a value comes from and which values are refused.
+//!
+//! `config/default.toml`, embedded in the binary, is the list of every key with its default. A file and then the
+//! environment override it ([`Loader`]). This is the only module that reads the environment: `cli` and `app` load
+//! [`Settings`] once and pass the sections down as values.
+//!
+//! To add a key: put it with a comment in `config/default.toml`, add the field to its section's file here with a
+//! check of its range, and describe it in `docs/CONFIGURATION.md` (a test compares the three). A key that may stay
+//! unset has `""` as its default. To add a section: a file with one struct and a field in [`Settings`].
+
+mod database;
+mod error;
+mod loader;
+mod logging;
+mod metrics;
+mod platform;
+mod rate_limit;
+mod server;
+mod sessions;
+mod tenancy;
+#[cfg(test)]
+mod tests;
+mod values;
+
+use std::path::Path;
+
+use serde::Deserialize;
+
+pub use database::DatabaseSettings;
+pub use error::{ConfigError, Problem};
+pub use loader::{DEFAULT_TOML, Loader};
+pub use logging::{LogFormat, LoggingSettings};
+pub use metrics::MetricsSettings;
+pub use platform::{PlatformKey, PlatformSettings};
+pub use rate_limit::RateLimitSettings;
+pub use server::{PublicScheme, ServerSettings};
+pub use sessions::SessionSettings;
+pub use tenancy::TenancySettings;
+
+use error::Problems;
+
+/// Every setting of the program, checked. `Debug` shows no secret.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The HTTP server and the addresses it is known by.
+    pub server: ServerSettings,
+    /// The connection to PostgreSQL.
+    pub database: DatabaseSettings,
+    /// Lanes, pools and caches of the tenant plane.
+    pub tenancy: TenancySettings,
+    /// The platform's own key.
+    pub platform: PlatformSettings,
+    /// Sessions and login throttling.
+    pub sessions: SessionSettings,
+    /// The per-tenant request rate.
+    pub rate_limit: RateLimitSettings,
+    /// Logs of the program and of each tenant.
+    pub logging: LoggingSettings,
+    /// Where `/metrics` is served.
+    pub metrics: MetricsSettings,
+}
+
+impl Settings {
+    /// Loads the settings of this process: defaults, then `file` (or the file named by `HELIXAI_CONFIG`), then the
+    /// environment.
+    ///
+    /// # Errors
+    /// The file cannot be read or parsed, a key is unknown, or values are refused; the error names each of them and
+    /// says what to do.
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        Loader::from_process(file)?.load()
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let mut problems = Problems::default();
+        self.server.check(&mut problems);
+        self.database.check(&mut problems);
+        self.tenancy.check(&mut problems);
+        self.sessions.check(&mut problems);
+        self.rate_limit.check(&mut problems);
+        self.logging.check(&mut problems);
+        self.metrics.check(&mut problems);
+        if self.database.statement_timeout > self.server.request_timeout {
+            problems.add(
+                "database.statement_timeout_ms",
+                "is longer than server.request_timeout_secs: lower it, or allow requests more time",
+            );
+        }
+        problems.into_result()
+    }
+}
