@@ -30,8 +30,8 @@ create table vehicles (
                 when 'cng' then ' gnv' else '' end
             || case transmission when 'manual' then ' manual' when 'automatic' then ' automatico'
                 when 'automated' then ' automatizado' when 'cvt' then ' automatico cvt' else '' end,
-            E'ÁÀÂÃÄáàâãäÉÈÊËéèêëÍÌÎÏíìîïÓÒÔÕÖóòôõöÚÙÛÜúùûüÇçÑñªº-/_\u0300\u0301\u0302\u0303\u0308\u0327',
-            'aaaaaaaaaaeeeeeeeeiiiiiiiioooooooooouuuuuuuuccnnao   '))), 'A')
+            E'ÁÀÂÃÄáàâãäÉÈÊËéèêëÍÌÎÏíìîïÓÒÔÕÖóòôõöÚÙÛÜúùûüÇçÑñªº-/_@\u0300\u0301\u0302\u0303\u0308\u0327',
+            'aaaaaaaaaaeeeeeeeeiiiiiiiioooooooooouuuuuuuuccnnao    '))), 'A')
         || setweight(to_tsvector('portuguese', regexp_replace(regexp_replace(regexp_replace(
             lower(translate(title || ' ' || make || ' ' || model || ' ' || coalesce(year_model::text, '')
             || ' ' || coalesce(color, '') || ' ' || coalesce(plate, '')
@@ -40,15 +40,15 @@ create table vehicles (
                 when 'cng' then ' gnv' else '' end
             || case transmission when 'manual' then ' manual' when 'automatic' then ' automatico'
                 when 'automated' then ' automatizado' when 'cvt' then ' automatico cvt' else '' end,
-            E'ÁÀÂÃÄáàâãäÉÈÊËéèêëÍÌÎÏíìîïÓÒÔÕÖóòôõöÚÙÛÜúùûüÇçÑñªº-/_\u0300\u0301\u0302\u0303\u0308\u0327',
-            'aaaaaaaaaaeeeeeeeeiiiiiiiioooooooooouuuuuuuuccnnao   ')),
+            E'ÁÀÂÃÄáàâãäÉÈÊËéèêëÍÌÎÏíìîïÓÒÔÕÖóòôõöÚÙÛÜúùûüÇçÑñªº-/_@\u0300\u0301\u0302\u0303\u0308\u0327',
+            'aaaaaaaaaaeeeeeeeeiiiiiiiioooooooooouuuuuuuuccnnao    ')),
             '([a-z])(oes|aes|aos)\M', '\1ao', 'g'),
             '([a-z]{2}[aeou])is\M', '\1l', 'g'),
             '([a-z][eio])ns\M', '\1m', 'g')), 'A')
         || setweight(to_tsvector('portuguese', regexp_replace(regexp_replace(regexp_replace(
             lower(translate(coalesce(description, ''),
-            E'ÁÀÂÃÄáàâãäÉÈÊËéèêëÍÌÎÏíìîïÓÒÔÕÖóòôõöÚÙÛÜúùûüÇçÑñªº-/_\u0300\u0301\u0302\u0303\u0308\u0327',
-            'aaaaaaaaaaeeeeeeeeiiiiiiiioooooooooouuuuuuuuccnnao   ')),
+            E'ÁÀÂÃÄáàâãäÉÈÊËéèêëÍÌÎÏíìîïÓÒÔÕÖóòôõöÚÙÛÜúùûüÇçÑñªº-/_@\u0300\u0301\u0302\u0303\u0308\u0327',
+            'aaaaaaaaaaeeeeeeeeiiiiiiiioooooooooouuuuuuuuccnnao    ')),
             '([a-z])(oes|aes|aos)\M', '\1ao', 'g'),
             '([a-z]{2}[aeou])is\M', '\1l', 'g'),
             '([a-z][eio])ns\M', '\1m', 'g')), 'C')

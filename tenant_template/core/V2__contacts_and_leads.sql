@@ -48,8 +48,8 @@ create table leads (
     search      tsvector    not null generated always as (
         to_tsvector('simple', lower(translate(coalesce(name, '') || ' ' || coalesce(email, '') || ' ' || coalesce(notes, '')
             || ' ' || coalesce(ltrim(phone, '+') || ' ' || right(phone, 11) || ' ' || right(phone, 9) || ' ' || right(phone, 8), ''),
-            E'ÁÀÂÃÄáàâãäÉÈÊËéèêëÍÌÎÏíìîïÓÒÔÕÖóòôõöÚÙÛÜúùûüÇçÑñªº-/_\u0300\u0301\u0302\u0303\u0308\u0327',
-            'aaaaaaaaaaeeeeeeeeiiiiiiiioooooooooouuuuuuuuccnnao   ')))
+            E'ÁÀÂÃÄáàâãäÉÈÊËéèêëÍÌÎÏíìîïÓÒÔÕÖóòôõöÚÙÛÜúùûüÇçÑñªº-/_@\u0300\u0301\u0302\u0303\u0308\u0327',
+            'aaaaaaaaaaeeeeeeeeiiiiiiiioooooooooouuuuuuuuccnnao    ')))
     ) stored,
     constraint leads_pkey primary key (id),
     constraint leads_stage_fkey foreign key (stage) references lead_stages (code),

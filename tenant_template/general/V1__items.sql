@@ -21,20 +21,20 @@ create table items (
     search           tsvector    not null generated always as (
         setweight(to_tsvector('simple', lower(translate(title || ' ' || coalesce(category, '') || ' ' || coalesce(sku, '')
             || case kind when 'product' then ' produto' when 'service' then ' servico' else '' end,
-            E'ÁÀÂÃÄáàâãäÉÈÊËéèêëÍÌÎÏíìîïÓÒÔÕÖóòôõöÚÙÛÜúùûüÇçÑñªº-/_\u0300\u0301\u0302\u0303\u0308\u0327',
-            'aaaaaaaaaaeeeeeeeeiiiiiiiioooooooooouuuuuuuuccnnao   '))), 'A')
+            E'ÁÀÂÃÄáàâãäÉÈÊËéèêëÍÌÎÏíìîïÓÒÔÕÖóòôõöÚÙÛÜúùûüÇçÑñªº-/_@\u0300\u0301\u0302\u0303\u0308\u0327',
+            'aaaaaaaaaaeeeeeeeeiiiiiiiioooooooooouuuuuuuuccnnao    '))), 'A')
         || setweight(to_tsvector('portuguese', regexp_replace(regexp_replace(regexp_replace(
             lower(translate(title || ' ' || coalesce(category, '') || ' ' || coalesce(sku, '')
             || case kind when 'product' then ' produto' when 'service' then ' servico' else '' end,
-            E'ÁÀÂÃÄáàâãäÉÈÊËéèêëÍÌÎÏíìîïÓÒÔÕÖóòôõöÚÙÛÜúùûüÇçÑñªº-/_\u0300\u0301\u0302\u0303\u0308\u0327',
-            'aaaaaaaaaaeeeeeeeeiiiiiiiioooooooooouuuuuuuuccnnao   ')),
+            E'ÁÀÂÃÄáàâãäÉÈÊËéèêëÍÌÎÏíìîïÓÒÔÕÖóòôõöÚÙÛÜúùûüÇçÑñªº-/_@\u0300\u0301\u0302\u0303\u0308\u0327',
+            'aaaaaaaaaaeeeeeeeeiiiiiiiioooooooooouuuuuuuuccnnao    ')),
             '([a-z])(oes|aes|aos)\M', '\1ao', 'g'),
             '([a-z]{2}[aeou])is\M', '\1l', 'g'),
             '([a-z][eio])ns\M', '\1m', 'g')), 'A')
         || setweight(to_tsvector('portuguese', regexp_replace(regexp_replace(regexp_replace(
             lower(translate(coalesce(description, ''),
-            E'ÁÀÂÃÄáàâãäÉÈÊËéèêëÍÌÎÏíìîïÓÒÔÕÖóòôõöÚÙÛÜúùûüÇçÑñªº-/_\u0300\u0301\u0302\u0303\u0308\u0327',
-            'aaaaaaaaaaeeeeeeeeiiiiiiiioooooooooouuuuuuuuccnnao   ')),
+            E'ÁÀÂÃÄáàâãäÉÈÊËéèêëÍÌÎÏíìîïÓÒÔÕÖóòôõöÚÙÛÜúùûüÇçÑñªº-/_@\u0300\u0301\u0302\u0303\u0308\u0327',
+            'aaaaaaaaaaeeeeeeeeiiiiiiiioooooooooouuuuuuuuccnnao    ')),
             '([a-z])(oes|aes|aos)\M', '\1ao', 'g'),
             '([a-z]{2}[aeou])is\M', '\1l', 'g'),
             '([a-z][eio])ns\M', '\1m', 'g')), 'C')

@@ -36,22 +36,22 @@ create table properties (
             || case kind when 'house' then ' casa' when 'apartment' then ' apartamento' when 'land' then ' terreno lote'
                 when 'commercial' then ' comercial' when 'rural' then ' rural sitio chacara fazenda' else '' end
             || case purpose when 'sale' then ' venda' when 'rent' then ' aluguel locacao' else '' end,
-            E'ÁÀÂÃÄáàâãäÉÈÊËéèêëÍÌÎÏíìîïÓÒÔÕÖóòôõöÚÙÛÜúùûüÇçÑñªº-/_\u0300\u0301\u0302\u0303\u0308\u0327',
-            'aaaaaaaaaaeeeeeeeeiiiiiiiioooooooooouuuuuuuuccnnao   '))), 'A')
+            E'ÁÀÂÃÄáàâãäÉÈÊËéèêëÍÌÎÏíìîïÓÒÔÕÖóòôõöÚÙÛÜúùûüÇçÑñªº-/_@\u0300\u0301\u0302\u0303\u0308\u0327',
+            'aaaaaaaaaaeeeeeeeeiiiiiiiioooooooooouuuuuuuuccnnao    '))), 'A')
         || setweight(to_tsvector('portuguese', regexp_replace(regexp_replace(regexp_replace(
             lower(translate(title || ' ' || coalesce(neighbourhood, '') || ' ' || coalesce(city, '') || ' ' || coalesce(state, '') || ' ' || coalesce(reference, '')
             || case kind when 'house' then ' casa' when 'apartment' then ' apartamento' when 'land' then ' terreno lote'
                 when 'commercial' then ' comercial' when 'rural' then ' rural sitio chacara fazenda' else '' end
             || case purpose when 'sale' then ' venda' when 'rent' then ' aluguel locacao' else '' end,
-            E'ÁÀÂÃÄáàâãäÉÈÊËéèêëÍÌÎÏíìîïÓÒÔÕÖóòôõöÚÙÛÜúùûüÇçÑñªº-/_\u0300\u0301\u0302\u0303\u0308\u0327',
-            'aaaaaaaaaaeeeeeeeeiiiiiiiioooooooooouuuuuuuuccnnao   ')),
+            E'ÁÀÂÃÄáàâãäÉÈÊËéèêëÍÌÎÏíìîïÓÒÔÕÖóòôõöÚÙÛÜúùûüÇçÑñªº-/_@\u0300\u0301\u0302\u0303\u0308\u0327',
+            'aaaaaaaaaaeeeeeeeeiiiiiiiioooooooooouuuuuuuuccnnao    ')),
             '([a-z])(oes|aes|aos)\M', '\1ao', 'g'),
             '([a-z]{2}[aeou])is\M', '\1l', 'g'),
             '([a-z][eio])ns\M', '\1m', 'g')), 'A')
         || setweight(to_tsvector('portuguese', regexp_replace(regexp_replace(regexp_replace(
             lower(translate(coalesce(description, ''),
-            E'ÁÀÂÃÄáàâãäÉÈÊËéèêëÍÌÎÏíìîïÓÒÔÕÖóòôõöÚÙÛÜúùûüÇçÑñªº-/_\u0300\u0301\u0302\u0303\u0308\u0327',
-            'aaaaaaaaaaeeeeeeeeiiiiiiiioooooooooouuuuuuuuccnnao   ')),
+            E'ÁÀÂÃÄáàâãäÉÈÊËéèêëÍÌÎÏíìîïÓÒÔÕÖóòôõöÚÙÛÜúùûüÇçÑñªº-/_@\u0300\u0301\u0302\u0303\u0308\u0327',
+            'aaaaaaaaaaeeeeeeeeiiiiiiiioooooooooouuuuuuuuccnnao    ')),
             '([a-z])(oes|aes|aos)\M', '\1ao', 'g'),
             '([a-z]{2}[aeou])is\M', '\1l', 'g'),
             '([a-z][eio])ns\M', '\1m', 'g')), 'C')
