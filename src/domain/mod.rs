@@ -1,1 +1,35 @@
-//! (in construction)
+//! Pure types and rules of the product: no IO, no drivers, nothing that can fail for a reason outside the value.
+//!
+//! A value that exists is a value that was checked: everything that comes from outside is parsed into one of
+//! these types at the edge, and the code behind it never checks again. A refusal is an [`invalid::Invalid`]
+//! with a stable `code`; several of them, each with the name of its field, are [`invalid::FieldErrors`].
+//!
+//! To add a concept: one file named after it, a `parse` that returns `Result<Self, Invalid>`, and in the same
+//! file the tests that `parse` never panics and that its own output is accepted unchanged. A text value takes
+//! its conversions from `text_value!`, a closed list of words from
+//! `text_enum!`, an identifier from [`ids`].
+
+pub mod clock;
+pub mod document;
+pub mod email;
+pub mod host;
+pub mod ids;
+pub mod invalid;
+pub mod lead;
+pub mod money;
+pub mod month;
+pub mod page;
+pub mod password;
+pub mod patch;
+pub mod phone;
+pub mod random;
+pub mod rights;
+pub mod role;
+pub mod subscription;
+pub mod tenant;
+pub mod tenant_key;
+pub mod text;
+mod text_enum;
+mod text_value;
+pub mod token;
+pub mod vehicle;

@@ -1,0 +1,91 @@
+//! The parts of a lead that have rules of their own.
+
+use super::{invalid::Invalid, text, text_value::text_value};
+
+/// The code of a stage of the tenant's sales funnel. Which stages there are is the tenant's own setting.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Stage(String);
+
+text_value!(Stage, "The code of a stage of the sales funnel", "new");
+
+impl Stage {
+    /// Where a lead begins when nothing else is said.
+    pub const FIRST: &'static str = "new";
+
+    /// Reads a code: 1 to 40 of `a-z`, `0-9`, `_`, beginning with a letter.
+    pub fn parse(value: &str) -> Result<Self, Invalid> {
+        if value.is_empty() {
+            return Err(Invalid::required());
+        }
+        if value.len() > 40 {
+            return Err(Invalid::too_long(40));
+        }
+        let is_code = value.starts_with(|first: char| first.is_ascii_lowercase())
+            && value
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+        if is_code {
+            Ok(Self(value.to_owned()))
+        } else {
+            Err(Invalid::format(
+                "must be of a-z, 0-9 and _, beginning with a letter",
+            ))
+        }
+    }
+
+    /// The stage in which a lead begins.
+    pub fn first() -> Self {
+        Self(Self::FIRST.to_owned())
+    }
+}
+
+/// Where a lead came from, in the tenant's own words: one line, 1 to 100 characters.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Source(String);
+
+text_value!(Source, "Where a lead came from", "whatsapp");
+
+impl Source {
+    /// Reads a source; space around it is dropped.
+    pub fn parse(value: &str) -> Result<Self, Invalid> {
+        text::line(value, 100).map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_stage_is_a_code() {
+        assert_eq!(Stage::parse(Stage::FIRST), Ok(Stage::first()));
+        for value in ["New", "1st", "_a", "a b", "negociação", "a\0"] {
+            assert_eq!(
+                Stage::parse(value).map_err(|e| e.code),
+                Err("invalid_format"),
+                "{value:?}"
+            );
+        }
+        assert_eq!(Stage::parse(&"a".repeat(41)).map_err(|e| e.code), Err("too_long"));
+    }
+
+    #[test]
+    fn a_source_is_a_line() {
+        assert_eq!(
+            Source::parse(" Feirão da Caixa ").map(String::from),
+            Ok("Feirão da Caixa".to_owned())
+        );
+        assert!(Source::parse("a\nb").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn parse_never_panics(text in any::<String>()) {
+            let _ = Stage::parse(&text);
+            if let Ok(source) = Source::parse(&text) {
+                prop_assert_eq!(Source::parse(source.as_str()), Ok(source.clone()));
+            }
+        }
+    }
+}

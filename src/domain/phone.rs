@@ -1,0 +1,180 @@
+//! Telephone numbers in E.164, so that one person writing from WhatsApp and typed into a form is one contact.
+//!
+//! Brazilian numbers may be written with or without +55, and old mobile numbers without their ninth digit
+//! (Anatel resolution 553/2010 put a 9 before the eight digits of every mobile number): both give one value.
+//! Numbers of other countries need their `+`.
+
+use super::{invalid::Invalid, text_value::text_value};
+
+/// A number in E.164: `+`, country code and number, 8 to 15 digits.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Phone(String);
+
+text_value!(Phone, "A telephone number in E.164", "+5511912345678", private);
+
+/// The area codes in use in Brazil (DDD).
+const AREA_CODES: &[u8] = &[
+    11, 12, 13, 14, 15, 16, 17, 18, 19, 21, 22, 24, 27, 28, 31, 32, 33, 34, 35, 37, 38, 41, 42, 43, 44, 45,
+    46, 47, 48, 49, 51, 53, 54, 55, 61, 62, 63, 64, 65, 66, 67, 68, 69, 71, 73, 74, 75, 77, 79, 81, 82, 83,
+    84, 85, 86, 87, 88, 89, 91, 92, 93, 94, 95, 96, 97, 98, 99,
+];
+
+impl Phone {
+    /// Reads a number; spaces, parentheses, hyphens, dots and slashes are ignored.
+    pub fn parse(value: &str) -> Result<Self, Invalid> {
+        let value = value.trim();
+        if value.is_empty() {
+            return Err(Invalid::required());
+        }
+        if value.len() > 40 {
+            return Err(Invalid::too_long(40));
+        }
+        let international = value.strip_prefix('+').or_else(|| value.strip_prefix("00"));
+        let digits = digits_of(international.unwrap_or(value)).ok_or_else(refused)?;
+        if international.is_none() {
+            return brazilian(digits.strip_prefix('0').unwrap_or(&digits));
+        }
+        match digits.strip_prefix("55") {
+            Some(national) => brazilian(national),
+            None if (8..=15).contains(&digits.len()) && !digits.starts_with('0') => {
+                Ok(Self(format!("+{digits}")))
+            }
+            None => Err(refused()),
+        }
+    }
+
+    /// Whether the number is a Brazilian one.
+    pub fn is_brazilian(&self) -> bool {
+        self.0.starts_with("+55")
+    }
+}
+
+fn refused() -> Invalid {
+    Invalid::format("must be a telephone number with area code, or with + and country code")
+}
+
+fn digits_of(text: &str) -> Option<String> {
+    let is_mark = |c: char| matches!(c, ' ' | '\u{a0}' | '(' | ')' | '-' | '.' | '/');
+    let digits: String = text.chars().filter(|&c| !is_mark(c)).collect();
+    digits.bytes().all(|byte| byte.is_ascii_digit()).then_some(digits)
+}
+
+/// `digits`: area code and number, perhaps with 55 before them.
+fn brazilian(digits: &str) -> Result<Phone, Invalid> {
+    let national = match digits.len() {
+        12 | 13 => digits.strip_prefix("55").ok_or_else(refused)?,
+        _ => digits,
+    };
+    let (area, number) = national.split_at_checked(2).ok_or_else(refused)?;
+    if !area.parse().is_ok_and(|area: u8| AREA_CODES.contains(&area)) {
+        return Err(Invalid::format("has an unknown Brazilian area code"));
+    }
+    let first = number.bytes().next().unwrap_or_default();
+    match (number.len(), first) {
+        (9, b'9') | (8, b'2'..=b'5') => Ok(Phone(format!("+55{area}{number}"))),
+        (8, b'6'..=b'9') => Ok(Phone(format!("+55{area}9{number}"))),
+        _ => Err(refused()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn parse(value: &str) -> Result<String, &'static str> {
+        Phone::parse(value)
+            .map(String::from)
+            .map_err(|refusal| refusal.code)
+    }
+
+    #[test]
+    fn spellings_of_a_mobile_are_one_number() {
+        for value in [
+            "+55 (11) 91234-5678",
+            "5511912345678",
+            "11912345678",
+            "(11) 9 1234-5678",
+            "011 91234-5678",
+            "005511912345678",
+            "+5511912345678",
+            " 11 91234.5678 ",
+        ] {
+            assert_eq!(parse(value), Ok("+5511912345678".to_owned()), "{value}");
+        }
+        for value in [
+            "11 8123-4567",
+            "+55 11 8123-4567",
+            "551181234567",
+            "11 98123-4567",
+        ] {
+            assert_eq!(parse(value), Ok("+5511981234567".to_owned()), "{value}");
+        }
+    }
+
+    #[test]
+    fn landlines_keep_eight_digits() {
+        assert_eq!(parse("(11) 3123-4567"), Ok("+551131234567".to_owned()));
+        assert_eq!(
+            parse("55 3221-0000"),
+            Ok("+555532210000".to_owned()),
+            "area code 55"
+        );
+        assert_eq!(
+            parse("55 99612-0000"),
+            Ok("+5555996120000".to_owned()),
+            "area code 55"
+        );
+    }
+
+    #[test]
+    fn other_countries_need_their_plus() {
+        assert_eq!(parse("+1 (415) 555-2671"), Ok("+14155552671".to_owned()));
+        assert_eq!(parse("+351 912 345 678"), Ok("+351912345678".to_owned()));
+        assert_eq!(parse("351912345678"), Err("invalid_format"));
+    }
+
+    #[test]
+    fn what_is_no_number_is_refused() {
+        for value in [
+            "123",
+            "912345678",
+            "20912345678",
+            "11 1234-5678",
+            "11 81234-5678",
+            "+",
+            "+0123456789",
+            "+55",
+            "+123456",
+            "+1234567890123456",
+            "11 9123x-5678",
+            "++5511912345678",
+            "11\0912345678",
+            "١١٩١٢٣٤٥٦٧٨",
+            "0800 123 4567",
+        ] {
+            assert_eq!(parse(value), Err("invalid_format"), "{value:?}");
+        }
+        assert_eq!(parse(" "), Err("required"));
+    }
+
+    proptest! {
+        #[test]
+        fn parse_never_panics(text in any::<String>(), near in "[+0-9() -]{0,20}") {
+            let _ = Phone::parse(&text);
+            if let Ok(phone) = Phone::parse(&near) {
+                prop_assert_eq!(Phone::parse(phone.as_str()), Ok(phone.clone()));
+            }
+        }
+
+        #[test]
+        fn the_ninth_digit_does_not_make_another_number(
+            area in proptest::sample::select(AREA_CODES), first in 6..=9u8, rest in 0..10_000_000u32,
+        ) {
+            let old = Phone::parse(&format!("{area}{first}{rest:07}"));
+            prop_assert!(old.is_ok());
+            prop_assert_eq!(&old, &Phone::parse(&format!("+55{area}9{first}{rest:07}")));
+            prop_assert_eq!(&old, &Phone::parse(&format!("55{area}{first}{rest:07}")));
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! A closed list of words, stored and sent as text.
+//!
+//! The database keeps them as `text` with a check constraint (never as an enum type, which would tie statements
+//! to one schema), so the words written here are those of the migrations. `text_enum!` gives `ALL`, `WORDS`,
+//! `as_str`, `parse`, `Display`, `FromStr`, serde and the OpenAPI schema from one list.
+
+macro_rules! text_enum {
+    (
+        $(#[$meta:meta])*
+        pub enum $type:ident { $( $(#[$variant_meta:meta])* $variant:ident = $word:literal, )+ }
+    ) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum $type { $( $(#[$variant_meta])* $variant, )+ }
+
+        impl $type {
+            /// Every value, in the order of declaration.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+            /// Every value as it is written.
+            pub const WORDS: &'static [&'static str] = &[$($word),+];
+
+            /// The value as it is stored and sent.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+
+            /// Reads exactly one of [`Self::WORDS`]; anything else is `unknown_value`.
+            pub fn parse(value: &str) -> Result<Self, crate::domain::invalid::Invalid> {
+                match value {
+                    $($word => Ok(Self::$variant),)+
+                    _ => Err(crate::domain::invalid::Invalid::unknown_value(Self::WORDS)),
+                }
+            }
+        }
+
+        impl std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl std::str::FromStr for $type {
+            type Err = crate::domain::invalid::Invalid;
+
+            fn from_str(value: &str) -> Result<Self, Self::Err> {
+                Self::parse(value)
+            }
+        }
+
+        impl serde::Serialize for $type {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $type {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let value = <std::borrow::Cow<'de, str> as serde::Deserialize>::deserialize(deserializer)?;
+                Self::parse(&value).map_err(serde::de::Error::custom)
+            }
+        }
+
+        impl utoipa::PartialSchema for $type {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+                utoipa::openapi::ObjectBuilder::new()
+                    .schema_type(utoipa::openapi::schema::Type::String)
+                    .enum_values(Some(Self::WORDS.iter().copied()))
+                    .into()
+            }
+        }
+
+        impl utoipa::ToSchema for $type {}
+    };
+}
+
+pub(crate) use text_enum;
+
+#[cfg(test)]
+mod tests {
+    super::text_enum! {
+        /// Two words.
+        pub enum Sample {
+            /// One.
+            FirstWord = "first_word",
+            /// Two.
+            Second = "second",
+        }
+    }
+
+    #[test]
+    fn every_word_is_read_back() -> Result<(), Box<dyn std::error::Error>> {
+        assert_eq!(Sample::ALL.len(), Sample::WORDS.len());
+        for value in Sample::ALL {
+            assert_eq!(Sample::parse(value.as_str())?, *value);
+            let json = serde_json::to_string(value)?;
+            assert_eq!(json, format!("\"{value}\""));
+            assert_eq!(serde_json::from_str::<Sample>(&json)?, *value);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn another_word_is_unknown() {
+        assert_eq!(Sample::parse("Second").map_err(|e| e.code), Err("unknown_value"));
+        assert!(serde_json::from_str::<Sample>("\"third\"").is_err());
+    }
+}
