@@ -104,4 +104,31 @@ mod tests {
         assert_eq!(Sample::parse("Second").map_err(|e| e.code), Err("unknown_value"));
         assert!(serde_json::from_str::<Sample>("\"third\"").is_err());
     }
+
+    /// A word that only one side knows is a row that cannot be written, or cannot be read.
+    #[test]
+    fn the_database_knows_the_same_words() {
+        use crate::domain::{role, subscription, tenant, vehicle};
+        let accounts = include_str!("../../tenant_template/core/V1__accounts.sql");
+        let vehicles = include_str!("../../tenant_template/cars/V1__vehicles.sql");
+        let tenants = include_str!("../../master_migrations/V1__shards_and_tenants.sql");
+        let subscriptions = include_str!("../../master_migrations/V2__plans_and_subscriptions.sql");
+        for (sql, check, words) in [
+            (accounts, "role in (", role::Role::WORDS),
+            (accounts, "scopes <@ array[", role::Scope::WORDS),
+            (vehicles, "status in (", vehicle::VehicleStatus::WORDS),
+            (vehicles, "fuel in (", vehicle::Fuel::WORDS),
+            (vehicles, "transmission in (", vehicle::Transmission::WORDS),
+            (tenants, "status in (", tenant::TenantStatus::WORDS),
+            (
+                subscriptions,
+                "status in (",
+                subscription::SubscriptionStatus::WORDS,
+            ),
+        ] {
+            let written = format!("{check}'{}'", words.join("', '"));
+            let end = if check.ends_with('[') { "]" } else { ")" };
+            assert!(sql.contains(&format!("{written}{end}")), "{written}{end}");
+        }
+    }
 }

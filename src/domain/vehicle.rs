@@ -31,12 +31,12 @@ text_enum! {
         Flex = "flex",
         /// Diesel.
         Diesel = "diesel",
-        /// Compressed natural gas (GNV).
-        Cng = "cng",
-        /// Both fuel and electricity.
-        Hybrid = "hybrid",
         /// Electricity.
         Electric = "electric",
+        /// Both fuel and electricity.
+        Hybrid = "hybrid",
+        /// Compressed natural gas (GNV).
+        Cng = "cng",
     }
 }
 
