@@ -65,6 +65,8 @@ create table tenants (
     status           text        not null,
     document         text,
     owner_email      text        not null,
+    -- What the onboarding needs to go on after a crash, sealed with the platform key; gone once it is complete.
+    onboarding_sealed bytea,
     -- Who is working on this row (provisioning, deleting, moving) and until when; expired: the reconciler's.
     lease_owner      uuid,
     lease_expires_at timestamptz,
@@ -91,6 +93,7 @@ create table tenants (
     constraint tenants_document_check check (document ~ '^([0-9]{11}|[0-9A-Z]{12}[0-9]{2})$'),
     constraint tenants_owner_email_check
         check (owner_email = lower(owner_email) and owner_email ~ '^[^@[:space:]]+@[^@[:space:]]+$' and char_length(owner_email) <= 254),
+    constraint tenants_onboarding_sealed_check check (onboarding_sealed is null or status = 'provisioning'),
     constraint tenants_lease_check check ((lease_owner is null) = (lease_expires_at is null)),
     constraint tenants_suspended_check check (status <> 'suspended' or suspended_at is not null)
 );

@@ -4,11 +4,16 @@
 //! Dependencies point downwards only, checked by `tests/architecture.rs`:
 //! `cli → app → http → {tenancy, billing} → db → domain`; `config` and `telemetry` are used by `cli` and `app`.
 
+pub mod accounts;
 pub mod billing;
 pub mod cli;
 pub mod config;
 pub mod db;
 pub mod domain;
 pub mod http;
+mod kill_point;
+pub mod platform;
+#[cfg(feature = "kill_points")]
+pub use kill_point::kill_if_armed;
 pub mod telemetry;
 pub mod tenancy;

@@ -22,6 +22,7 @@ pub mod page;
 pub mod password;
 pub mod patch;
 pub mod phone;
+pub mod platform_key;
 pub mod random;
 pub mod rights;
 pub mod role;

@@ -1,0 +1,164 @@
+//! Opening connections: address, TLS, and logins whose passwords are derived and stored nowhere.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+use tokio_postgres::{Client, Config, Error};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::DbError;
+use crate::domain::platform_key::PlatformKey;
+
+/// A connection of an administrator, outside of any pool. Opened for one operation.
+pub type AdminClient = Client;
+
+/// Knows how to reach one database, as its administrator or as one of the program's logins.
+#[derive(Clone)]
+pub struct Connector {
+    admin: Config,
+    tls: MakeRustlsConnect,
+    key: PlatformKey,
+    /// Connections live on this runtime, so that the end of a request's thread does not end them.
+    runtime: Handle,
+}
+
+impl fmt::Debug for Connector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connector").finish_non_exhaustive()
+    }
+}
+
+impl Connector {
+    /// Reads the administrator's address. Must be called inside a Tokio runtime.
+    ///
+    /// # Errors
+    /// When the address cannot be parsed or names no database.
+    pub fn new(
+        url: &SecretString,
+        connect_timeout: Duration,
+        roots: &[rustls::pki_types::CertificateDer<'static>],
+        key: PlatformKey,
+    ) -> Result<Self, DbError> {
+        let invalid = |what: &str| DbError::Other {
+            code: "config".to_owned(),
+            message: format!("database.url {what}: give it as postgres://user:password@host:port/database"),
+        };
+        let mut admin = Config::from_str(url.expose_secret()).map_err(|_| invalid("cannot be parsed"))?;
+        if admin.get_dbname().is_none() {
+            return Err(invalid("names no database"));
+        }
+        admin
+            .connect_timeout(connect_timeout)
+            .keepalives_idle(Duration::from_secs(30));
+        let mut store = rustls::RootCertStore {
+            roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+        };
+        for certificate in roots {
+            store
+                .add(certificate.clone())
+                .map_err(|_| invalid("has an unreadable CA certificate"))?;
+        }
+        let tls =
+            rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+                .with_safe_default_protocol_versions()
+                .map_err(|_| invalid("cannot be used with TLS"))?
+                .with_root_certificates(store)
+                .with_no_client_auth();
+        Ok(Self {
+            admin,
+            tls: MakeRustlsConnect::new(tls),
+            key,
+            runtime: Handle::current(),
+        })
+    }
+
+    /// The configuration of one of the program's logins, with its derived password.
+    pub fn login(&self, role: &str) -> Config {
+        let mut config = self.admin.clone();
+        config
+            .user(role)
+            .password(self.password(role).expose_secret())
+            .application_name(role);
+        config
+    }
+
+    /// The password of one of the program's logins: HKDF of the platform key over the role's name.
+    pub fn password(&self, role: &str) -> SecretString {
+        self.key.login_password(role)
+    }
+
+    /// The address of the same database for `sqlx`, as one of the program's logins.
+    pub fn sqlx_options(&self, role: &str) -> sqlx::postgres::PgConnectOptions {
+        let mut options = sqlx::postgres::PgConnectOptions::new_without_pgpass()
+            .username(role)
+            .password(self.password(role).expose_secret())
+            .application_name(role)
+            .ssl_mode(match self.admin.get_ssl_mode() {
+                tokio_postgres::config::SslMode::Disable => sqlx::postgres::PgSslMode::Disable,
+                tokio_postgres::config::SslMode::Require => sqlx::postgres::PgSslMode::VerifyFull,
+                _ => sqlx::postgres::PgSslMode::Prefer,
+            });
+        if let Some(database) = self.admin.get_dbname() {
+            options = options.database(database);
+        }
+        if let Some(port) = self.admin.get_ports().first() {
+            options = options.port(*port);
+        }
+        match self.admin.get_hosts().first() {
+            Some(tokio_postgres::config::Host::Tcp(host)) => options.host(host),
+            #[cfg(unix)]
+            Some(tokio_postgres::config::Host::Unix(folder)) => options.socket(folder),
+            None => options,
+        }
+    }
+
+    /// The database's name.
+    pub fn database(&self) -> &str {
+        self.admin.get_dbname().unwrap_or_default()
+    }
+
+    /// Opens a connection as the administrator.
+    ///
+    /// # Errors
+    /// When the server cannot be reached or refuses.
+    pub async fn administrator(&self) -> Result<AdminClient, DbError> {
+        let mut config = self.admin.clone();
+        config.application_name("helixai administrator");
+        Ok(self.open(&config).await?.0)
+    }
+
+    /// Opens a connection of the login `role`, outside of any pool.
+    ///
+    /// # Errors
+    /// When the server cannot be reached or refuses.
+    pub async fn single(&self, role: &str) -> Result<Client, DbError> {
+        Ok(self.open(&self.login(role)).await?.0)
+    }
+
+    async fn open(&self, config: &Config) -> Result<(Client, JoinHandle<()>), Error> {
+        let (client, connection) = config.connect(self.tls.clone()).await?;
+        let task = self.runtime.spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a database connection ended");
+            }
+        });
+        Ok((client, task))
+    }
+}
+
+impl deadpool_postgres::Connect for Connector {
+    fn connect(
+        &self,
+        config: &Config,
+    ) -> Pin<Box<dyn Future<Output = Result<(Client, JoinHandle<()>), Error>> + Send + '_>> {
+        let config = config.clone();
+        Box::pin(async move { self.open(&config).await })
+    }
+}

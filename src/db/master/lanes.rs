@@ -1,0 +1,201 @@
+//! `shards` and `lanes`: places for tenants, counted exactly.
+
+use chrono::{DateTime, Utc};
+
+use super::{MasterDb, MasterTx};
+use crate::db::DbError;
+use crate::db::shard::setup::ShardRoles;
+use crate::domain::ids::ShardId;
+
+/// A shard as the program needs to know it to reach its lanes.
+#[derive(Debug, Clone)]
+pub struct ShardRecord {
+    /// Its id.
+    pub id: ShardId,
+    /// Its name.
+    pub name: String,
+    /// The names of its roles.
+    pub roles: ShardRoles,
+    /// Its address, sealed; `None` for the database that holds the registry.
+    pub database_url_sealed: Option<Vec<u8>>,
+}
+
+/// A place taken on a lane.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// The shard.
+    pub shard: ShardId,
+    /// The lane's number.
+    pub lane: i32,
+    /// The lane's login.
+    pub login: String,
+}
+
+/// All shards.
+///
+/// # Errors
+/// When the database fails.
+pub async fn list_shards(db: &MasterDb) -> Result<Vec<ShardRecord>, DbError> {
+    let rows =
+        sqlx::query!("select id, name, role_prefix, database_url_sealed from shards order by created_at, id")
+            .fetch_all(db.pool())
+            .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| ShardRecord {
+            id: ShardId::from_uuid(row.id),
+            name: row.name,
+            roles: ShardRoles {
+                prefix: row.role_prefix,
+            },
+            database_url_sealed: row.database_url_sealed,
+        })
+        .collect())
+}
+
+/// Registers the registry's own database as the first shard; does nothing when it is.
+///
+/// # Errors
+/// When the database fails.
+pub async fn ensure_local_shard(
+    tx: &mut MasterTx,
+    prefix: &str,
+    max_tenants: i32,
+    now: DateTime<Utc>,
+) -> Result<(), DbError> {
+    sqlx::query!(
+        "insert into shards (id, name, kind, role_prefix, status, max_tenants, created_at, updated_at)
+         values ($1, 'local', 'local', $2, 'open', $3, $4, $4) on conflict do nothing",
+        ShardId::new().as_uuid(),
+        prefix,
+        max_tenants,
+        now,
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// Takes a place on the open lane with the fewest tenants; `None` when all are full.
+///
+/// # Errors
+/// When the database fails.
+pub async fn take_place(tx: &mut MasterTx, now: DateTime<Utc>) -> Result<Option<Place>, DbError> {
+    let row = sqlx::query!(
+        "update lanes l
+         set tenants_count = l.tenants_count + 1, updated_at = $1
+         where (l.shard_id, l.number) = (
+             select c.shard_id, c.number from lanes c join shards s on s.id = c.shard_id
+             where c.status = 'open' and s.status = 'open' and c.tenants_count < c.capacity
+             order by c.tenants_count, c.shard_id, c.number limit 1 for update of c skip locked)
+         returning l.shard_id, l.number, l.login",
+        now,
+    )
+    .fetch_optional(tx.connection())
+    .await?;
+    Ok(row.map(|row| Place {
+        shard: ShardId::from_uuid(row.shard_id),
+        lane: row.number,
+        login: row.login,
+    }))
+}
+
+/// Gives a place back.
+///
+/// # Errors
+/// When the database fails.
+pub async fn give_place_back(
+    tx: &mut MasterTx,
+    shard: ShardId,
+    login: &str,
+    now: DateTime<Utc>,
+) -> Result<(), DbError> {
+    sqlx::query!(
+        "update lanes set tenants_count = tenants_count - 1, updated_at = $3 where shard_id = $1 and login = $2",
+        shard.as_uuid(),
+        login,
+        now,
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// Locks the open shard with the most room, and says the number of its next lane; `None` when no shard has room.
+///
+/// # Errors
+/// When the database fails.
+pub async fn lock_next_lane(tx: &mut MasterTx, capacity: i32) -> Result<Option<(ShardRecord, i32)>, DbError> {
+    let row = sqlx::query!(
+        r#"select s.id, s.name, s.role_prefix, s.database_url_sealed,
+                  (select coalesce(max(l.number), 0) + 1 from lanes l where l.shard_id = s.id) as "number!"
+           from shards s
+           where s.status = 'open'
+             and s.max_tenants >= $1::bigint + (select coalesce(sum(l.capacity), 0) from lanes l where l.shard_id = s.id)
+           order by s.max_tenants - (select coalesce(sum(l.capacity), 0) from lanes l where l.shard_id = s.id) desc, s.id
+           limit 1 for update of s"#,
+        i64::from(capacity),
+    )
+    .fetch_optional(tx.connection())
+    .await?;
+    Ok(row.map(|row| {
+        let shard = ShardRecord {
+            id: ShardId::from_uuid(row.id),
+            name: row.name,
+            roles: ShardRoles {
+                prefix: row.role_prefix,
+            },
+            database_url_sealed: row.database_url_sealed,
+        };
+        (shard, row.number)
+    }))
+}
+
+/// Registers a lane whose login exists.
+///
+/// # Errors
+/// When the database fails.
+pub async fn insert_lane(
+    tx: &mut MasterTx,
+    shard: ShardId,
+    number: i32,
+    login: &str,
+    capacity: i32,
+    now: DateTime<Utc>,
+) -> Result<(), DbError> {
+    sqlx::query!(
+        "insert into lanes (shard_id, number, login, status, capacity, created_at, updated_at)
+         values ($1, $2, $3, 'open', $4, $5, $5)",
+        shard.as_uuid(),
+        number,
+        login,
+        capacity,
+        now,
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// Whether an open lane has a free place.
+///
+/// # Errors
+/// When the database fails.
+pub async fn has_room(db: &MasterDb) -> Result<bool, DbError> {
+    Ok(sqlx::query_scalar!(
+        r#"select exists (select from lanes l join shards s on s.id = l.shard_id
+                          where l.status = 'open' and s.status = 'open' and l.tenants_count < l.capacity) as "room!""#
+    )
+    .fetch_one(db.pool())
+    .await?)
+}
+
+/// How many lanes there are: with the pool's size, the connections that the program may open.
+///
+/// # Errors
+/// When the database fails.
+pub async fn count_lanes(db: &MasterDb) -> Result<i64, DbError> {
+    Ok(sqlx::query_scalar!(r#"select count(*) as "count!" from lanes"#)
+        .fetch_one(db.pool())
+        .await?)
+}

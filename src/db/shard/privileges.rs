@@ -1,0 +1,128 @@
+//! What is taken from PUBLIC in every database, and given back to the few that need it.
+//!
+//! Each revoke answers an escape that was seen to work from a tenant's role; `tests/isolation/escapes.rs` tries them
+//! all. [`check`] reports what a managed server refused to revoke.
+
+use tokio_postgres::Client;
+
+use super::ident;
+use crate::db::DbError;
+
+/// Functions of `pg_catalog` by which SQL of a tenant could leave its role, its schema or its share of the server.
+const FUNCTIONS: &str = "\
+select format('%I.%I(%s)', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid)),
+       case p.prokind when 'p' then 'procedure' else 'function' end,
+       exists (select from aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a where a.grantee = 0)
+from pg_proc p
+join pg_namespace n on n.oid = p.pronamespace
+where n.nspname = 'pg_catalog'
+  and (p.proname in ('set_config', 'loread', 'lowrite', 'pg_notify', 'ts_stat', 'pg_export_snapshot',
+                     'pg_logical_emit_message')
+       or p.proname ~ '_to_xml' or p.proname ~ '^lo_' or p.proname ~ '^pg_.*advisory' or p.proname ~ '^pg_sleep'
+       or (p.proname = 'ts_rewrite' and p.pronargs = 2))
+order by 1";
+
+/// What a lane's login needs: the guard's `set_config`, the tenant lock.
+const LOGIN_FUNCTIONS: [&str; 2] = [
+    "pg_catalog.set_config(text, text, boolean)",
+    "pg_catalog.pg_try_advisory_xact_lock_shared(bigint)",
+];
+
+/// What the master plane's login needs: change notices to other processes.
+const MASTER_FUNCTIONS: [&str; 1] = ["pg_catalog.pg_notify(text, text)"];
+
+/// Takes from PUBLIC what a tenant's SQL must not reach. Safe to repeat; changes only what is still granted.
+///
+/// # Errors
+/// When the administrator may not revoke (a managed server): the message says which right is missing.
+pub async fn revoke_from_public(admin: &Client, database: &str) -> Result<(), DbError> {
+    let mut commands = Vec::new();
+    for row in admin.query(FUNCTIONS, &[]).await? {
+        let (function, kind, public): (String, String, bool) = (row.get(0), row.get(1), row.get(2));
+        if public {
+            commands.push(format!("revoke execute on {kind} {function} from public"));
+        }
+    }
+    commands.push(format!(
+        "revoke temporary, create on database {} from public",
+        ident(database)
+    ));
+    commands.push("revoke create on schema public from public".to_owned());
+    commands.push("revoke usage on language plpgsql from public".to_owned());
+    commands.push("revoke usage on language sql from public".to_owned());
+    admin.batch_execute(&commands.join(";\n")).await?;
+    Ok(())
+}
+
+/// Commands that give a lane's login what its scope needs, and nothing else.
+pub fn grants_for_login(login: &str) -> String {
+    let login = ident(login);
+    LOGIN_FUNCTIONS
+        .map(|function| format!("grant execute on function {function} to {login}"))
+        .join(";\n")
+}
+
+/// Commands that give the master plane's login its schema.
+pub fn grants_for_master(login: &str) -> String {
+    let login = ident(login);
+    let functions =
+        MASTER_FUNCTIONS.map(|function| format!("grant execute on function {function} to {login}"));
+    format!(
+        "{};
+         grant execute on function pg_catalog.pg_notify(text, text) to current_user;
+         grant usage on schema master to {login};
+         grant select, insert, update, delete on all tables in schema master to {login};
+         grant execute on all functions in schema master to {login};
+         revoke insert, update, delete on master.{} from {login}",
+        functions.join(";\n"),
+        super::migrate::HISTORY,
+    )
+}
+
+/// A right that PUBLIC still has and must not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Excess {
+    /// The object.
+    pub object: String,
+    /// What to run as a superuser.
+    pub cure: String,
+}
+
+/// What PUBLIC still holds of the above; empty on a sound database.
+///
+/// # Errors
+/// When the catalogue cannot be read.
+pub async fn check(admin: &Client, database: &str) -> Result<Vec<Excess>, DbError> {
+    let mut found = Vec::new();
+    for row in admin.query(FUNCTIONS, &[]).await? {
+        let (function, kind, public): (String, String, bool) = (row.get(0), row.get(1), row.get(2));
+        if public {
+            let cure = format!("revoke execute on {kind} {function} from public");
+            found.push(Excess {
+                object: function,
+                cure,
+            });
+        }
+    }
+    let others = admin
+        .query(
+            "select 'database', format('revoke %s on database %I from public', a.privilege_type, d.datname)
+             from pg_database d, aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a
+             where d.datname = $1 and a.grantee = 0 and a.privilege_type in ('TEMPORARY', 'CREATE')
+             union all
+             select 'schema public', 'revoke create on schema public from public'
+             from pg_namespace n, aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) a
+             where n.nspname = 'public' and a.grantee = 0 and a.privilege_type = 'CREATE'
+             union all
+             select 'language ' || l.lanname, format('revoke usage on language %I from public', l.lanname)
+             from pg_language l, aclexplode(coalesce(l.lanacl, acldefault('l', l.lanowner))) a
+             where l.lanname in ('plpgsql', 'sql') and a.grantee = 0",
+            &[&database],
+        )
+        .await?;
+    found.extend(others.into_iter().map(|row| Excess {
+        object: row.get(0),
+        cure: row.get(1),
+    }));
+    Ok(found)
+}

@@ -1,0 +1,170 @@
+//! Lanes: one login role of a shard with a small pool of its own, opened when first used.
+//!
+//! A tenant always uses the same lane, so its statements stay prepared on few connections, and no login holds more
+//! memberships than a `set role` can afford (TENANCY figures: docs/ARCHITECTURE.md).
+
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use deadpool::managed::{Object, Pool, Timeouts};
+use deadpool_postgres::{ManagerConfig, RecyclingMethod};
+
+use super::connection::ConnectionManager;
+use crate::db::DbError;
+use crate::db::connect::Connector;
+use crate::domain::ids::ShardId;
+
+/// Names a lane.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct LaneAddress {
+    /// The shard.
+    pub shard: ShardId,
+    /// The login role.
+    pub login: String,
+}
+
+/// How the pools of all lanes behave.
+#[derive(Debug, Clone)]
+pub struct LaneSettings {
+    /// Connections of a lane, at most.
+    pub connections: usize,
+    /// Prepared statements kept on a connection.
+    pub statements: NonZeroUsize,
+    /// A connection is retired after it has served this many tenants.
+    pub tenants: usize,
+    /// How long to wait for a connection, for its creation and for its check.
+    pub wait: Duration,
+    /// `statement_timeout` of a tenant's statements.
+    pub statement_timeout: Duration,
+}
+
+/// All lanes that this process has opened. Cheap to clone.
+#[derive(Clone)]
+pub struct Lanes {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    settings: LaneSettings,
+    statement_timeout: String,
+    shards: RwLock<HashMap<ShardId, Connector>>,
+    pools: RwLock<HashMap<LaneAddress, Pool<ConnectionManager>>>,
+}
+
+impl Lanes {
+    /// No lane yet.
+    pub fn new(settings: LaneSettings) -> Self {
+        let statement_timeout = settings.statement_timeout.as_millis().to_string();
+        Self {
+            inner: Arc::new(Inner {
+                settings,
+                statement_timeout,
+                shards: RwLock::default(),
+                pools: RwLock::default(),
+            }),
+        }
+    }
+
+    /// Tells where a shard's database is. Its lanes can be used from now on.
+    pub fn add_shard(&self, shard: ShardId, connector: Connector) {
+        self.inner
+            .shards
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .insert(shard, connector);
+    }
+
+    pub(super) fn statement_timeout(&self) -> &str {
+        &self.inner.statement_timeout
+    }
+
+    pub(super) async fn connection(&self, lane: &LaneAddress) -> Result<Object<ConnectionManager>, DbError> {
+        let known = {
+            let pools = self
+                .inner
+                .pools
+                .read()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            pools.get(lane).cloned()
+        };
+        let pool = match known {
+            Some(pool) => pool,
+            None => self.open(lane)?,
+        };
+        Ok(pool.get().await?)
+    }
+
+    fn open(&self, lane: &LaneAddress) -> Result<Pool<ConnectionManager>, DbError> {
+        let connector = {
+            let shards = self
+                .inner
+                .shards
+                .read()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            shards.get(&lane.shard).cloned()
+        }
+        .ok_or_else(|| DbError::Unavailable(format!("shard {} is not known to this process", lane.shard)))?;
+        let mut pools = self
+            .inner
+            .pools
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(pool) = pools.get(lane) {
+            return Ok(pool.clone());
+        }
+        let settings = &self.inner.settings;
+        let manager = ConnectionManager {
+            postgres: deadpool_postgres::Manager::from_connect(
+                connector.login(&lane.login),
+                connector,
+                ManagerConfig {
+                    recycling_method: RecyclingMethod::Fast,
+                },
+            ),
+            max_statements: settings.statements,
+            max_tenants: settings.tenants,
+        };
+        let pool = Pool::builder(manager)
+            .max_size(settings.connections)
+            .timeouts(Timeouts {
+                wait: Some(settings.wait),
+                create: Some(settings.wait),
+                recycle: Some(settings.wait),
+            })
+            .runtime(deadpool::Runtime::Tokio1)
+            .build()
+            .map_err(|error| DbError::Unavailable(error.to_string()))?;
+        pools.insert(lane.clone(), pool.clone());
+        Ok(pool)
+    }
+
+    /// Connections in use and open, of every lane: `(login, open, idle)`.
+    pub fn status(&self) -> Vec<(String, usize, usize)> {
+        let pools = self
+            .inner
+            .pools
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        pools
+            .iter()
+            .map(|(lane, pool)| {
+                let status = pool.status();
+                (lane.login.clone(), status.size, status.available)
+            })
+            .collect()
+    }
+
+    /// Closes all pools; scopes that are open go on.
+    pub fn close(&self) {
+        let pools = self
+            .inner
+            .pools
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        for pool in pools.values() {
+            pool.close();
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! The tenant plane: every statement runs inside one tenant's schema, as that tenant's role, in one round trip.
+//!
+//! A query is a value ([`Query`]) that nothing but a [`TenantDb`] can run, so a query without a tenant does not
+//! compile. One file per resource holds its SQL; to add a resource, copy [`leads`].
+
+pub mod access;
+mod batch;
+mod connection;
+mod lanes;
+mod pipeline;
+mod query;
+mod scope;
+
+pub use access::{Access, Actor, Identity};
+pub use batch::Batch;
+pub use lanes::{LaneAddress, LaneSettings, Lanes};
+pub use query::{Columns, Query};
+pub use scope::{Reply, TenantDb, TenantHome, TenantTx};

@@ -1,0 +1,125 @@
+//! The platform's one secret: seals what must be kept and read again, and derives the passwords of database logins.
+
+use std::fmt;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chacha20poly1305::aead::{Aead, KeyInit, Payload};
+use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
+use hkdf::Hkdf;
+use secrecy::SecretString;
+use secrecy::zeroize::Zeroizing;
+use sha2::Sha256;
+
+use super::random;
+
+const NONCE: usize = 24;
+
+/// 32 random bytes from the configuration (`platform.key`). Cheap to clone; `Debug` shows nothing.
+#[derive(Clone)]
+pub struct PlatformKey(Arc<Zeroizing<[u8; 32]>>);
+
+impl PlatformKey {
+    /// Takes the configured key.
+    pub fn new(key: &[u8; 32]) -> Self {
+        Self(Arc::new(Zeroizing::new(*key)))
+    }
+
+    /// The password of a database login of this platform.
+    pub fn login_password(&self, role: &str) -> SecretString {
+        URL_SAFE_NO_PAD
+            .encode(self.derive(&format!("login:{role}")).as_slice())
+            .into()
+    }
+
+    /// Seals `plain` so that it opens only with the same `context` (whose it is, and what for).
+    ///
+    /// The result is `nonce ‖ ciphertext ‖ tag` of XChaCha20-Poly1305.
+    #[must_use]
+    pub fn seal(&self, context: &str, plain: &[u8]) -> Vec<u8> {
+        let nonce = random::bytes::<NONCE>();
+        let payload = Payload {
+            msg: plain,
+            aad: context.as_bytes(),
+        };
+        // The cipher refuses only messages of 256 GiB and more.
+        let sealed = self
+            .cipher()
+            .encrypt(&XNonce::from(nonce), payload)
+            .unwrap_or_default();
+        [nonce.as_slice(), sealed.as_slice()].concat()
+    }
+
+    /// Opens what [`PlatformKey::seal`] made; `None` when it was altered or sealed for another context or key.
+    pub fn open(&self, context: &str, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        let (nonce, message) = sealed.split_first_chunk::<NONCE>()?;
+        let payload = Payload {
+            msg: message,
+            aad: context.as_bytes(),
+        };
+        self.cipher()
+            .decrypt(&XNonce::from(*nonce), payload)
+            .ok()
+            .map(Zeroizing::new)
+    }
+
+    fn cipher(&self) -> XChaCha20Poly1305 {
+        XChaCha20Poly1305::new(&Key::from(*self.derive("seal")))
+    }
+
+    fn derive(&self, purpose: &str) -> Zeroizing<[u8; 32]> {
+        let mut key = Zeroizing::new([0; 32]);
+        // HKDF refuses only outputs of more than 8160 bytes.
+        let _ = Hkdf::<Sha256>::new(None, self.0.as_slice()).expand(purpose.as_bytes(), key.as_mut_slice());
+        key
+    }
+}
+
+impl fmt::Debug for PlatformKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PlatformKey(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    fn key(fill: u8) -> PlatformKey {
+        PlatformKey::new(&[fill; 32])
+    }
+
+    #[test]
+    fn opens_only_in_its_own_context_and_unaltered() {
+        let sealed = key(1).seal("tenant a", b"secret");
+        assert_eq!(
+            key(1).open("tenant a", &sealed).as_deref().map(Vec::as_slice),
+            Some(b"secret".as_slice())
+        );
+        assert!(key(1).open("tenant b", &sealed).is_none());
+        assert!(key(2).open("tenant a", &sealed).is_none());
+        for index in 0..sealed.len() {
+            let mut altered = sealed.clone();
+            if let Some(byte) = altered.get_mut(index) {
+                *byte ^= 1;
+            }
+            assert!(key(1).open("tenant a", &altered).is_none());
+        }
+        assert!(key(1).open("tenant a", b"short").is_none());
+    }
+
+    #[test]
+    fn gives_each_login_its_own_password() {
+        assert_ne!(
+            key(1).login_password("a").expose_secret(),
+            key(1).login_password("b").expose_secret()
+        );
+        assert_eq!(
+            key(1).login_password("a").expose_secret(),
+            key(1).login_password("a").expose_secret()
+        );
+    }
+}
