@@ -1,0 +1,196 @@
+//! What requests, jobs and commands share: the two planes, the resolver, onboarding, the clock and the settings.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{ConfigError, Settings};
+use crate::db::DbError;
+use crate::db::connect::Connector;
+use crate::db::master::{MasterDb, lanes};
+use crate::db::shard::setup::{self, ShardRoles};
+use crate::db::tenant::{LaneSettings, Lanes};
+use crate::domain::clock::Clock;
+use crate::domain::host::BaseDomain;
+use crate::domain::platform_key::PlatformKey;
+use crate::domain::random;
+use crate::tenancy::lifecycle::Lifecycle;
+use crate::tenancy::provision::Provisioner;
+use crate::tenancy::resolve::Resolver;
+use crate::tenancy::shards::Shards;
+use crate::tenancy::{listen, reconcile};
+
+/// Tenants of the registry's own database, until an administrator says otherwise: what one PostgreSQL 15 carries
+/// well. Further shards are added by `helixai shard add`.
+const LOCAL_MAX_TENANTS: i32 = 10_000;
+const RECONCILE_EVERY: Duration = Duration::from_secs(30);
+
+/// Why the platform does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A setting is missing or wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A setting is wrong in a way that only its use shows.
+    #[error("{0}")]
+    Setting(String),
+    /// The database cannot be used.
+    #[error("the database cannot be used: {0}")]
+    Db(#[from] DbError),
+    /// The database has no registry.
+    #[error("the database has not been set up: run `helixai migrate`")]
+    NotSetUp,
+}
+
+/// The running platform. Cheap to clone.
+#[derive(Clone)]
+pub struct Platform {
+    /// The settings.
+    pub settings: Arc<Settings>,
+    /// The registry.
+    pub master: MasterDb,
+    /// The connections of the tenant plane.
+    pub lanes: Lanes,
+    /// The databases that tenants live in.
+    pub shards: Shards,
+    /// Finds the tenant of a request.
+    pub resolver: Resolver,
+    /// Onboards tenants.
+    pub provisioner: Provisioner,
+    /// Suspends and activates tenants.
+    pub lifecycle: Lifecycle,
+    /// Seals secrets.
+    pub key: PlatformKey,
+    /// Tells the time.
+    pub clock: Clock,
+}
+
+impl Platform {
+    /// Brings the database up to date: schemas, roles, revokes, the first shard. Safe to repeat.
+    ///
+    /// # Errors
+    /// When settings are missing or the administrator lacks a right.
+    pub async fn migrate(settings: &Settings, clock: &Clock) -> Result<ShardRoles, StartError> {
+        let connector = connector(settings)?;
+        let prefix = format!(
+            "hx{}",
+            random::letters(6, b"abcdefghijklmnopqrstuvwxyz0123456789")
+        );
+        let roles = setup::set_up(&connector, true, &prefix).await?;
+        let master = MasterDb::new(&connector, &roles.master(), 1, settings.database.wait_timeout);
+        let mut tx = master.begin().await?;
+        lanes::ensure_local_shard(&mut tx, &roles.prefix, LOCAL_MAX_TENANTS, clock.now()).await?;
+        tx.commit().await?;
+        master.close().await;
+        Ok(roles)
+    }
+
+    /// Connects to a database that has been set up. Nothing runs in the background before [`Platform::watch`].
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn start(settings: Settings, clock: Clock) -> Result<Self, StartError> {
+        let connector = connector(&settings)?;
+        let key = platform_key(&settings)?;
+        let admin = connector.administrator().await?;
+        let roles = setup::find_roles(&admin).await?.ok_or(StartError::NotSetUp)?;
+        drop(admin);
+
+        let database = &settings.database;
+        let tenancy = &settings.tenancy;
+        let master = MasterDb::new(
+            &connector,
+            &roles.master(),
+            database.master_pool,
+            database.wait_timeout,
+        );
+        let lanes = Lanes::new(LaneSettings {
+            connections: tenancy.lane_pool,
+            statements: NonZeroUsize::new(tenancy.statements_per_connection).unwrap_or(NonZeroUsize::MIN),
+            tenants: tenancy.tenants_per_connection,
+            wait: database.wait_timeout,
+            statement_timeout: database.statement_timeout,
+        });
+        let shards = Shards::new(connector, lanes.clone(), key.clone(), database.connect_timeout);
+        shards.load(&master).await?;
+        let base = BaseDomain::parse(&settings.server.base_domain)
+            .map_err(|invalid| StartError::Setting(format!("server.base_domain {invalid}")))?;
+        let capacity = usize::try_from(tenancy.cache_capacity)
+            .ok()
+            .and_then(NonZeroUsize::new);
+        let resolver = Resolver::new(
+            master.clone(),
+            base,
+            capacity.unwrap_or(NonZeroUsize::MIN),
+            tenancy.negative_cache,
+        );
+        let provisioner = Provisioner {
+            master: master.clone(),
+            shards: shards.clone(),
+            platform_key: key.clone(),
+            clock: clock.clone(),
+            lease: chrono::Duration::from_std(tenancy.provisioning_lease)
+                .unwrap_or(chrono::Duration::seconds(60)),
+            lane_capacity: i32::try_from(tenancy.lane_capacity).unwrap_or(i32::MAX),
+        };
+        let lifecycle = Lifecycle {
+            master: master.clone(),
+            shards: shards.clone(),
+            clock: clock.clone(),
+        };
+        Ok(Self {
+            settings: Arc::new(settings),
+            master,
+            lanes,
+            shards,
+            resolver,
+            provisioner,
+            lifecycle,
+            key,
+            clock,
+        })
+    }
+
+    /// Hears change notices and finishes interrupted onboardings, until `stop`.
+    pub fn watch(&self, stop: &CancellationToken) -> Vec<JoinHandle<()>> {
+        vec![
+            listen::spawn(self.master.clone(), self.resolver.clone(), stop.clone()),
+            reconcile::spawn(self.provisioner.clone(), RECONCILE_EVERY, stop.clone()),
+        ]
+    }
+
+    /// Closes all connections.
+    pub async fn close(&self) {
+        self.lanes.close();
+        self.master.close().await;
+    }
+}
+
+/// The administrator's way to the database of the registry.
+///
+/// # Errors
+/// When a setting is missing or wrong.
+pub fn connector(settings: &Settings) -> Result<Connector, StartError> {
+    let database = &settings.database;
+    let roots = match &database.ca_file {
+        None => Vec::new(),
+        Some(file) => CertificateDer::pem_file_iter(file)
+            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+            .map_err(|error| StartError::Setting(format!("database.ca_file {}: {error}", file.display())))?,
+    };
+    Ok(Connector::new(
+        database.url()?,
+        database.connect_timeout,
+        &roots,
+        platform_key(settings)?,
+    )?)
+}
+
+fn platform_key(settings: &Settings) -> Result<PlatformKey, ConfigError> {
+    Ok(PlatformKey::new(settings.platform.key()?.expose()))
+}

@@ -1,0 +1,154 @@
+//! Suspending and activating a tenant, enforced by the database.
+//!
+//! Suspending revokes the lane's membership in the tenant's role and drains what is in flight with the tenant's
+//! exclusive lock. So once it has answered, no process serves the tenant, however old its cache: the guard fails.
+
+use tokio_postgres::Transaction;
+
+use super::shards::Shards;
+use crate::db::DbError;
+use crate::db::master::MasterDb;
+use crate::db::master::audit::{MasterActor, MasterAudit, insert_audit};
+use crate::db::master::tenants::{self, TenantRecord};
+use crate::db::shard::provision::{inherit_clause, set_membership};
+use crate::domain::clock::Clock;
+use crate::domain::tenant::TenantStatus;
+use crate::domain::tenant_key::TenantKey;
+
+/// Why a tenant's state does not change.
+#[derive(Debug, thiserror::Error)]
+pub enum LifecycleError {
+    /// There is no such tenant.
+    #[error("unknown tenant")]
+    Unknown,
+    /// The tenant is in a state from which there is no such step.
+    #[error("a tenant that is {0} cannot be changed like this")]
+    WrongState(TenantStatus),
+    /// A database failed; the step can be repeated.
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+/// Changes tenants' states.
+#[derive(Clone)]
+pub struct Lifecycle {
+    /// The registry.
+    pub master: MasterDb,
+    /// The databases that tenants live in.
+    pub shards: Shards,
+    /// Tells the time.
+    pub clock: Clock,
+}
+
+/// Who asks for a change, and in which request.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    /// Who.
+    pub actor: MasterActor,
+    /// In which request; `None` outside of one.
+    pub request_id: Option<String>,
+}
+
+impl Lifecycle {
+    /// Stops a tenant at once: when this returns, every request that begins is refused.
+    ///
+    /// # Errors
+    /// See [`LifecycleError`].
+    pub async fn suspend(
+        &self,
+        key: &TenantKey,
+        reason: &str,
+        origin: Origin,
+    ) -> Result<TenantRecord, LifecycleError> {
+        self.change(
+            key,
+            TenantStatus::Active,
+            TenantStatus::Suspended,
+            Some(reason),
+            "tenant.suspend",
+            origin,
+        )
+        .await
+    }
+
+    /// Serves a suspended tenant again.
+    ///
+    /// # Errors
+    /// See [`LifecycleError`].
+    pub async fn activate(&self, key: &TenantKey, origin: Origin) -> Result<TenantRecord, LifecycleError> {
+        self.change(
+            key,
+            TenantStatus::Suspended,
+            TenantStatus::Active,
+            None,
+            "tenant.activate",
+            origin,
+        )
+        .await
+    }
+
+    /// The registry's row is locked first and written last; the shard commits in between. A crash between the two
+    /// commits leaves the tenant stopped on its shard and `from` in the registry, which the guard treats as stopped;
+    /// repeating the step completes it.
+    async fn change(
+        &self,
+        key: &TenantKey,
+        from: TenantStatus,
+        to: TenantStatus,
+        reason: Option<&str>,
+        action: &'static str,
+        origin: Origin,
+    ) -> Result<TenantRecord, LifecycleError> {
+        let now = self.clock.now();
+        let mut tx = self.master.begin().await?;
+        let mut tenant = tenants::lock_by_key(&mut tx, key)
+            .await?
+            .ok_or(LifecycleError::Unknown)?;
+        if tenant.status != from && tenant.status != to {
+            return Err(LifecycleError::WrongState(tenant.status));
+        }
+        self.set_served(&tenant, to == TenantStatus::Active).await?;
+        crate::kill_point!("lifecycle.shard_done");
+        if tenant.status == from {
+            tenants::set_status(&mut tx, tenant.id, to, reason, now).await?;
+            insert_audit(
+                &mut tx,
+                &MasterAudit {
+                    actor: origin.actor,
+                    action,
+                    tenant: tenant.id,
+                    request_id: origin.request_id,
+                    details: serde_json::json!({}),
+                    at: now,
+                },
+            )
+            .await?;
+            tenant.status = to;
+            tenant.suspended_reason = reason.map(str::to_owned);
+        }
+        tx.commit().await?;
+        Ok(tenant)
+    }
+
+    async fn set_served(&self, tenant: &TenantRecord, served: bool) -> Result<(), DbError> {
+        let mut admin = self.shards.administrator(tenant.shard).await?;
+        let inherit = inherit_clause(&admin).await?;
+        let transaction = admin.transaction().await?;
+        set_membership(&transaction, &tenant.role, &tenant.login, served, inherit).await?;
+        transaction.commit().await?;
+        if !served {
+            // New transactions are refused from here on; wait for those that had passed the guard before.
+            let transaction = admin.transaction().await?;
+            drain(&transaction, tenant).await?;
+            transaction.commit().await?;
+        }
+        Ok(())
+    }
+}
+
+async fn drain(transaction: &Transaction<'_>, tenant: &TenantRecord) -> Result<(), DbError> {
+    transaction
+        .execute("select pg_advisory_xact_lock($1)", &[&tenant.id.lock_key()])
+        .await?;
+    Ok(())
+}
