@@ -29,7 +29,7 @@ impl PlatformKey {
     /// The password of a database login of this platform.
     pub fn login_password(&self, role: &str) -> SecretString {
         URL_SAFE_NO_PAD
-            .encode(self.derive(&format!("login:{role}")).as_slice())
+            .encode(self.derive(&[b"login:", role.as_bytes()]).as_slice())
             .into()
     }
 
@@ -64,14 +64,20 @@ impl PlatformKey {
             .map(Zeroizing::new)
     }
 
-    fn cipher(&self) -> XChaCha20Poly1305 {
-        XChaCha20Poly1305::new(&Key::from(*self.derive("seal")))
+    /// A fingerprint that only the holder of the key can compute: tells apart texts that hold a secret, which a plain
+    /// hash would let be guessed.
+    pub fn fingerprint(&self, purpose: &str, text: &[u8]) -> [u8; 32] {
+        *self.derive(&[b"fingerprint:", purpose.as_bytes(), b":", text])
     }
 
-    fn derive(&self, purpose: &str) -> Zeroizing<[u8; 32]> {
+    fn cipher(&self) -> XChaCha20Poly1305 {
+        XChaCha20Poly1305::new(&Key::from(*self.derive(&[b"seal"])))
+    }
+
+    fn derive(&self, purpose: &[&[u8]]) -> Zeroizing<[u8; 32]> {
         let mut key = Zeroizing::new([0; 32]);
         // HKDF refuses only outputs of more than 8160 bytes.
-        let _ = Hkdf::<Sha256>::new(None, self.0.as_slice()).expand(purpose.as_bytes(), key.as_mut_slice());
+        let _ = Hkdf::<Sha256>::new(None, self.0.as_slice()).expand_multi_info(purpose, key.as_mut_slice());
         key
     }
 }

@@ -71,27 +71,31 @@ where
     where
         F: Future<Output = Result<V, E>> + Send + 'static,
     {
-        let shared = {
+        let joined = {
             let mut state = self.lock();
             if let Some(value) = state.stored(name) {
                 return (Outcome::Hit, Ok(value));
             }
-            if !state.is_believed() {
+            if state.is_believed() {
+                let key = (name.to_owned(), state.generation);
+                Ok(match state.loads.get(&key) {
+                    Some(running) => running.clone(),
+                    None => {
+                        let running = self.start(key.clone(), load(), keep);
+                        state.loads.insert(key, running.clone());
+                        running
+                    }
+                })
+            } else {
                 // Without notices even a running load may be too old to join.
-                drop(state);
-                return (Outcome::Miss, load().await);
-            }
-            let key = (name.to_owned(), state.generation);
-            match state.loads.get(&key) {
-                Some(running) => running.clone(),
-                None => {
-                    let running = self.start(key.clone(), load(), keep);
-                    state.loads.insert(key, running.clone());
-                    running
-                }
+                Err(load)
             }
         };
-        (Outcome::Miss, shared.await)
+        let result = match joined {
+            Ok(running) => running.await,
+            Err(load) => load().await,
+        };
+        (Outcome::Miss, result)
     }
 
     fn start<F>(
