@@ -31,7 +31,7 @@ pub use error::{ConfigError, Problem};
 pub use loader::{DEFAULT_TOML, Loader};
 pub use logging::{LogFormat, LoggingSettings};
 pub use metrics::MetricsSettings;
-pub use platform::{PlatformKey, PlatformSettings};
+pub use platform::PlatformSettings;
 pub use rate_limit::RateLimitSettings;
 pub use server::{PublicScheme, ServerSettings};
 pub use sessions::SessionSettings;

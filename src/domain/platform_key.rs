@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 use hkdf::Hkdf;
@@ -12,6 +12,7 @@ use secrecy::SecretString;
 use secrecy::zeroize::Zeroizing;
 use sha2::Sha256;
 
+use super::invalid::Invalid;
 use super::random;
 
 const NONCE: usize = 24;
@@ -21,7 +22,22 @@ const NONCE: usize = 24;
 pub struct PlatformKey(Arc<Zeroizing<[u8; 32]>>);
 
 impl PlatformKey {
-    /// Takes the configured key.
+    /// Reads a key as it is configured: 32 random bytes in base64. The refusal shows nothing of it.
+    pub fn parse(value: &str) -> Result<Self, Invalid> {
+        let refused = || Invalid::format("must be 32 random bytes in base64");
+        let bytes = STANDARD
+            .decode(value.trim())
+            .map(Zeroizing::new)
+            .map_err(|_| refused())?;
+        let key: &[u8; 32] = bytes.as_slice().try_into().map_err(|_| refused())?;
+        // A key of one repeated byte is a placeholder that somebody forgot to replace.
+        if key.iter().all(|byte| Some(byte) == key.first()) {
+            return Err(refused());
+        }
+        Ok(Self::new(key))
+    }
+
+    /// Takes the bytes of a key.
     pub fn new(key: &[u8; 32]) -> Self {
         Self(Arc::new(Zeroizing::new(*key)))
     }
@@ -115,6 +131,24 @@ mod tests {
             assert!(key(1).open("tenant a", &altered).is_none());
         }
         assert!(key(1).open("tenant a", b"short").is_none());
+    }
+
+    #[test]
+    fn is_read_from_base64() {
+        let text = "3q2+796tvu/erb7v3q2+796tvu/erb7v3q2+796tvu8=";
+        let bytes = [0xde, 0xad, 0xbe, 0xef].repeat(8).try_into().unwrap();
+        assert_eq!(
+            PlatformKey::parse(&format!(" {text}\n")).unwrap().derive(&[b"a"]),
+            PlatformKey::new(&bytes).derive(&[b"a"])
+        );
+        let placeholder = STANDARD.encode([7; 32]);
+        for refused in ["", "c2hvcnQ=", &placeholder, &text.replace('+', "-"), &text[..40]] {
+            assert_eq!(
+                PlatformKey::parse(refused).unwrap_err().code,
+                "invalid_format",
+                "{refused}"
+            );
+        }
     }
 
     #[test]
