@@ -43,13 +43,13 @@ has_cc() { command -v cc >/dev/null; }
 
 # Runs a command as root.
 as_root() {
-    if [ "$(id -u)" -eq 0 ]; then
-        "$@"
-    elif command -v sudo >/dev/null; then
-        sudo "$@"
-    else
-        fail "this needs root, and there is no sudo. Run as root: $*"
-    fi
+    if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+# Ends with advice where nothing can be installed.
+need_root() {
+    [ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null ||
+        fail "packages are missing, and this user cannot install them (no sudo). Run as root: $*"
 }
 
 # PostgreSQL and a C compiler, by the system's package manager.
@@ -59,6 +59,7 @@ need_system() {
         install_with_apt
     elif command -v dnf >/dev/null; then
         say "installing PostgreSQL and a C compiler (dnf)"
+        need_root dnf install -y postgresql-server postgresql-contrib postgresql gcc
         as_root dnf install -y postgresql-server postgresql-contrib postgresql gcc
     elif command -v brew >/dev/null; then
         say "installing PostgreSQL (brew)"
@@ -78,6 +79,7 @@ install_with_apt() {
     local packages=() no_cluster=/etc/postgresql-common/createcluster.d/helixai.conf
     has_postgres || packages+=(postgresql)
     has_cc || packages+=(build-essential)
+    need_root apt-get install -y "${packages[@]}"
     say "installing ${packages[*]} (apt)"
     as_root mkdir -p "$(dirname "$no_cluster")"
     echo 'create_main_cluster = false' | as_root tee "$no_cluster" >/dev/null
