@@ -1,3 +1,16 @@
-//! One integration test binary: a folder per area, named as in `src`. A new area is a folder and a line here.
+//! All integration tests, one binary: a folder per area, named as in `src`, and `helpers` for what they share.
+//!
+//! They need a PostgreSQL of their own, named by `HELIXAI_TEST_DATABASE_URL` (its administrator's address):
+//! `scripts/test` starts one. A new area is a folder and a line here.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on has failed, and says where"
+)]
 
 mod dev;
+mod helpers;
+mod tenancy;

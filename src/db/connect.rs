@@ -54,6 +54,10 @@ impl Connector {
         if admin.get_dbname().is_none() {
             return Err(invalid("names no database"));
         }
+        // The two drivers choose among several hosts differently; `localhost/db?host=/folder` is two of them.
+        if admin.get_hosts().len() != 1 || admin.get_ports().len() > 1 {
+            return Err(invalid("must name exactly one host"));
+        }
         admin
             .connect_timeout(connect_timeout)
             .keepalives_idle(Duration::from_secs(30));

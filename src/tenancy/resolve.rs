@@ -103,6 +103,11 @@ impl Resolver {
         found.map(Arc::new).ok_or(ResolveError::Unknown)
     }
 
+    /// How many keys are remembered, with and without a tenant.
+    pub fn cached(&self) -> usize {
+        self.tenants.len()
+    }
+
     async fn name(&self, host: Option<&str>, header: Option<&str>) -> Result<TenantKey, ResolveError> {
         let header = header
             .map(|raw| TenantKey::parse(raw).map_err(|_| ResolveError::Unknown))
