@@ -1,7 +1,5 @@
 //! The platform on a database of the test's own.
 
-use std::str::FromStr as _;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use helixai::config::{Loader, Settings};
@@ -18,7 +16,7 @@ use helixai::tenancy::lifecycle::Origin;
 use helixai::tenancy::provision::{Onboarded, Onboarding};
 use helixai::tenancy::resolve::ResolvedTenant;
 use std::sync::Arc;
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::{Client, Config};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::TestDb;
