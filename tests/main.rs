@@ -11,8 +11,6 @@
     reason = "a test that cannot go on has failed, and says where"
 )]
 
-#![expect(clippy::expect_used, reason = "a test stops at what it did not expect")]
-
 mod dev;
 mod helpers;
 mod tenancy;
