@@ -5,6 +5,7 @@
 //! `cli → app → http → {tenancy, billing} → db → domain`; `config` and `telemetry` are used by `cli` and `app`.
 
 pub mod accounts;
+pub mod app;
 pub mod billing;
 pub mod cli;
 pub mod config;

@@ -3,3 +3,4 @@
 //! [`hashing`] keeps passwords, [`admins`] logs administrators in, [`users`] the users of a tenant.
 
 pub mod hashing;
+pub mod throttle;

@@ -7,17 +7,25 @@
 pub mod dev;
 pub mod output;
 pub mod private_postgres;
+pub mod serve;
 pub mod stop_signal;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
+use crate::config::Settings;
+
 /// What a person types after `helixai`.
 #[derive(Debug, Parser)]
 #[command(name = "helixai", version, about, disable_help_subcommand = true)]
 pub struct Cli {
+    /// A configuration file; without it HELIXAI_CONFIG names one
+    #[arg(long, global = true)]
+    config: Option<PathBuf>,
+
     #[command(subcommand)]
     command: Command,
 }
@@ -27,6 +35,8 @@ pub struct Cli {
 pub enum Command {
     /// Run everything on this machine with a private PostgreSQL, for development and tests
     Dev(dev::Args),
+    /// Serve the API on the database of HELIXAI__DATABASE__URL
+    Serve,
 }
 
 /// Runs the program: 0 done, 1 failed (the reason is on stderr), 2 wrong arguments.
@@ -34,6 +44,7 @@ pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command {
         Command::Dev(args) => block_on(dev::run(args)),
+        Command::Serve => block_on(async { serve::run(Settings::load(cli.config.as_deref())?).await }),
     };
     outcome.unwrap_or_else(|error| {
         output::problem(&error);

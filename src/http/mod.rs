@@ -1,1 +1,16 @@
-//! (in construction)
+//! The HTTP contract: routes, what they demand, and what they answer.
+//!
+//! A handler extracts, parses into domain types, runs one use case and responds; no SQL and no transaction here.
+//! To add a route: a handler with `#[utoipa::path]` in the file of its resource, registered in [`router`]; the
+//! OpenAPI document and the isolation suite then cover it by themselves. [`tenant::leads`] is the shape to copy.
+
+pub mod admin;
+pub mod body;
+pub mod create;
+pub mod extract;
+pub mod observe;
+pub mod openapi;
+pub mod problem;
+pub mod public;
+pub mod router;
+pub mod tenant;

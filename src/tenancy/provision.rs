@@ -26,6 +26,7 @@ use crate::domain::platform_key::PlatformKey;
 use crate::domain::tenant::Niche;
 use crate::domain::tenant_key::TenantKey;
 use crate::domain::token::{NewToken, ParsedToken, TokenKind};
+use crate::telemetry::metrics::record_provisioning;
 
 /// The plan of an onboarding that names none.
 pub const DEFAULT_PLAN: &str = "starter";
@@ -259,7 +260,7 @@ impl Provisioner {
         };
         match self.finish(&tenant, &intent, worker).await {
             Ok(onboarded) => {
-                metrics::histogram!(crate::telemetry::metrics::PROVISION_SECONDS).record(started.elapsed());
+                record_provisioning("created", started.elapsed());
                 Ok(onboarded)
             }
             Err(error) => {

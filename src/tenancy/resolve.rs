@@ -9,7 +9,7 @@ use crate::db::DbError;
 use crate::db::master::{MasterDb, tenants};
 use crate::domain::host::{BaseDomain, HostKind, HostName, classify};
 use crate::domain::tenant_key::TenantKey;
-use crate::telemetry::metrics::{CACHE_HITS, CACHE_MISSES};
+use crate::telemetry::metrics::count_cache_lookup;
 
 pub use crate::db::master::tenants::ResolvedTenant;
 
@@ -89,7 +89,7 @@ impl Resolver {
                 tenant.is_none().then_some(unknown_for)
             })
             .await;
-        count(outcome);
+        count_cache_lookup(outcome == Outcome::Hit);
         found?.ok_or(ResolveError::Unknown)
     }
 
@@ -168,12 +168,5 @@ impl Resolver {
     pub(super) fn doubt(&self) {
         self.tenants.doubt();
         self.hosts.doubt();
-    }
-}
-
-fn count(outcome: Outcome) {
-    match outcome {
-        Outcome::Hit => metrics::counter!(CACHE_HITS).increment(1),
-        Outcome::Miss => metrics::counter!(CACHE_MISSES).increment(1),
     }
 }

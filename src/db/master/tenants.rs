@@ -1,5 +1,7 @@
 //! `tenants` and `domains`: which tenants exist, where they live, in which state.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -21,7 +23,7 @@ pub struct ResolvedTenant {
     /// Its niche.
     pub niche: Niche,
     /// Where it lives.
-    pub home: TenantHome,
+    pub home: Arc<TenantHome>,
     /// Raised by each move.
     pub epoch: i64,
     /// Its state in the registry.
@@ -178,7 +180,7 @@ pub async fn find_by_key(db: &MasterDb, key: &TenantKey) -> Result<Option<Resolv
         key: TenantKey::parse(&row.tenant_key).map_err(|_| unknown("tenant_key"))?,
         name: row.name,
         niche: Niche::parse(&row.niche).map_err(|_| unknown("niche"))?,
-        home: TenantHome {
+        home: Arc::new(TenantHome {
             id: TenantId::from_uuid(row.id),
             lane: LaneAddress {
                 shard: ShardId::from_uuid(row.shard_id),
@@ -186,7 +188,7 @@ pub async fn find_by_key(db: &MasterDb, key: &TenantKey) -> Result<Option<Resolv
             },
             schema: row.schema_name,
             role: row.role_name,
-        },
+        }),
         epoch: row.epoch,
         status: row.status.parse().map_err(|_| unknown("status"))?,
         subscription,

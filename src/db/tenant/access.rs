@@ -21,7 +21,7 @@ pub struct Access {
 }
 
 #[derive(Clone)]
-enum Proof {
+pub(super) enum Proof {
     Session(TokenHash),
     ApiKey(TokenHash),
     /// Served to anybody: the storefront, the login.
@@ -102,6 +102,23 @@ impl Access {
             need: Need::Own,
             now,
         }
+    }
+
+    pub(super) fn proof(&self) -> &Proof {
+        &self.proof
+    }
+
+    /// The hash of the session token that was presented, if it is one.
+    pub fn session(&self) -> Option<&TokenHash> {
+        match &self.proof {
+            Proof::Session(hash) => Some(hash),
+            _ => None,
+        }
+    }
+
+    /// The moment of the request.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.now
     }
 
     /// The statement that proves it, or who it is when nothing needs proof.

@@ -4,12 +4,19 @@
 //! compile. One file per resource holds its SQL; to add a resource, copy [`leads`].
 
 pub mod access;
+pub mod api_keys;
+pub mod audit;
 mod batch;
 mod connection;
+pub mod idempotency;
 mod lanes;
+pub mod leads;
 mod pipeline;
 mod query;
 mod scope;
+pub mod sessions;
+mod text;
+pub mod throttle;
 
 pub use access::{Access, Actor, Identity};
 pub use batch::Batch;

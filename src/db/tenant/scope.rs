@@ -18,6 +18,7 @@ use super::query::{Answer, Statement};
 use crate::db::error::has_state;
 use crate::db::{DbError, Refusal};
 use crate::domain::ids::TenantId;
+use crate::telemetry::metrics::{Plane, record_db_round_trip};
 
 /// Where a tenant lives, as stored in the registry at its creation.
 #[derive(Debug, Clone)]
@@ -214,8 +215,9 @@ impl TenantTx {
         steps.extend(end.map(Step::Control));
 
         self.connection.clean = false;
-        metrics::counter!(crate::telemetry::metrics::DB_ROUND_TRIPS).increment(1);
+        let started = std::time::Instant::now();
         let done = pipeline::send(&self.connection.client, steps).await;
+        record_db_round_trip(Plane::Tenant, started.elapsed());
         // Once the server has answered the end, no transaction is open, whatever failed before it.
         self.connection.clean = end.is_some() && matches!(done.last(), Some(Ok(_)));
 

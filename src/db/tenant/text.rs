@@ -1,0 +1,65 @@
+//! Pieces of statement text that several resources share, put together when the program is compiled.
+
+/// The text as search stores it: lower case, without accents. `tenant_template/README.md` has the same expression;
+/// a test compares them.
+macro_rules! fold {
+    ($arg:literal) => {
+        concat!(
+            "lower(translate(",
+            $arg,
+            r", E'ÁÀÂÃÄáàâãäÉÈÊËéèêëÍÌÎÏíìîïÓÒÔÕÖóòôõöÚÙÛÜúùûüÇçÑñªº-/_@\u0300\u0301\u0302\u0303\u0308\u0327', ",
+            "'aaaaaaaaaaeeeeeeeeiiiiiiiioooooooooouuuuuuuuccnnao    '))"
+        )
+    };
+}
+
+/// People: the words as typed, the last one a prefix.
+macro_rules! search_people {
+    ($arg:literal) => {
+        concat!(
+            "search @@ (nullif(plainto_tsquery('simple', ",
+            crate::db::tenant::text::fold!($arg),
+            ")::text, '') || ':*')::tsquery"
+        )
+    };
+}
+
+/// A catalogue: whole words by their stem, or the words as typed, the last one a prefix.
+macro_rules! search_catalog {
+    ($arg:literal) => {
+        concat!(
+            "search @@ (plainto_tsquery('portuguese', regexp_replace(regexp_replace(regexp_replace(",
+            crate::db::tenant::text::fold!($arg),
+            r", '([a-z])(oes|aes|aos)\M', '\1ao', 'g'), '([a-z]{2}[aeou])is\M', '\1l', 'g'), ",
+            r"'([a-z][eio])ns\M', '\1m', 'g')) || (nullif(plainto_tsquery('simple', ",
+            crate::db::tenant::text::fold!($arg),
+            ")::text, '') || ':*')::tsquery)"
+        )
+    };
+}
+
+/// Locks the row `$1` of a table before it is changed: raises when there is none, or when `$2` names another version
+/// than the row has. What follows in the batch then runs for that row, or not at all.
+macro_rules! lock_row {
+    ($table:literal) => {
+        concat!(
+            "select case when t.id is null then helixai.refuse('HX404') ",
+            "when $2 <> t.version then helixai.refuse('HX409') else 0 end ",
+            "from (values (true)) as request (one) ",
+            "left join (select id, version from ",
+            $table,
+            " where id = $1 for update) t on true"
+        )
+    };
+}
+
+/// A column that a PATCH sets when the object `$2` has it: its new value, else the one it has.
+macro_rules! patched {
+    ($($column:literal as $kind:literal),+ $(,)?) => {
+        concat!($(
+            $column, " = case when $2 ? '", $column, "' then ($2 ->> '", $column, "')::", $kind, " else ", $column, " end, "
+        ),+)
+    };
+}
+
+pub(in crate::db) use {fold, lock_row, patched, search_catalog, search_people};

@@ -1,0 +1,75 @@
+//! `/api/admin/sessions`: administrators log in and out.
+
+use actix_web::{HttpRequest, HttpResponse, delete, post, web};
+use chrono::Duration;
+use secrecy::ExposeSecret;
+
+use crate::accounts::{hashing, throttle as limits};
+use crate::db::master::{admins, throttle};
+use crate::domain::token::{NewToken, TokenKind};
+use crate::http::body::Body;
+use crate::http::extract::{AdminAccess, ClientAddress, on_base_domain};
+use crate::http::problem::{Problem, ProblemBody};
+use crate::http::tenant::sessions::{Credentials, NewSession, too_many_failures, wrong_credentials};
+use crate::platform::Platform;
+
+/// Log in as an administrator.
+#[utoipa::path(
+    tag = "admin sessions", operation_id = "create_admin_session", request_body = Credentials, security(()),
+    responses((status = 201, body = NewSession), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody))
+)]
+#[post("/api/admin/sessions")]
+pub async fn create_admin_session(
+    platform: web::Data<Platform>,
+    from: ClientAddress,
+    request: HttpRequest,
+    body: Body<Credentials>,
+) -> Result<HttpResponse, Problem> {
+    on_base_domain(&request, &platform)?;
+    let (email, password) = body.value?.check()?;
+    let now = platform.clock.now();
+    let allowed = limits::Limits::from(&platform.settings.sessions);
+    let keys = limits::keys(&email, from.0, allowed);
+    for (key, _) in &keys {
+        if let Some(until) = throttle::blocked_until(&platform.master, key, now).await? {
+            return Err(too_many_failures(until, now));
+        }
+    }
+    let (admin, hash) = admins::find_login(&platform.master, &email)
+        .await?
+        .map(|admin| (admin.id, admin.password_hash))
+        .unzip();
+    let fits = hashing::verify(password, hash).await?;
+    let Some(admin) = admin.filter(|_| fits) else {
+        for (key, max) in &keys {
+            throttle::note_failure(&platform.master, key, *max, allowed.window, now).await?;
+        }
+        return Err(wrong_credentials());
+    };
+    for (key, _) in &keys {
+        throttle::clear(&platform.master, key).await?;
+    }
+    let token = NewToken::generate(TokenKind::AdminSession);
+    let expires_at =
+        now + Duration::from_std(platform.settings.sessions.admin_life).unwrap_or(Duration::hours(12));
+    let mut tx = platform.master.begin().await?;
+    admins::insert_session(&mut tx, admin, &token.hash, expires_at, now).await?;
+    tx.commit().await?;
+    Ok(HttpResponse::Created().json(NewSession {
+        token: token.plain.expose_secret().to_owned(),
+        expires_at,
+    }))
+}
+
+/// Log out.
+#[utoipa::path(
+    tag = "admin sessions", operation_id = "delete_admin_session", security(("admin" = [])),
+    responses((status = 204), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody))
+)]
+#[delete("/api/admin/sessions/current")]
+pub async fn delete_admin_session(access: AdminAccess) -> Result<HttpResponse, Problem> {
+    let mut tx = access.platform.master.begin().await?;
+    admins::delete_session(&mut tx, access.admin.session).await?;
+    tx.commit().await?;
+    Ok(HttpResponse::NoContent().finish())
+}

@@ -1,0 +1,299 @@
+//! `/api/admin/tenants`: onboarding, and the tenants as the platform's owner sees them.
+
+use actix_web::{HttpResponse, get, post, web};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::db::master::tenants::{self, TenantFilter, TenantRecord};
+use crate::domain::ids::TenantId;
+use crate::domain::invalid::{FieldErrors, Invalid};
+use crate::domain::page::{Cursor, Limit, Page};
+use crate::domain::tenant::TenantStatus;
+use crate::domain::tenant_key::TenantKey;
+use crate::domain::text::line;
+use crate::http::body::{Body, Params, search_text};
+use crate::http::create::key_reused;
+use crate::http::extract::{AdminAccess, IdempotencyHeader};
+use crate::http::problem::{Problem, ProblemBody};
+use crate::platform::Platform;
+use crate::tenancy::lifecycle::LifecycleError;
+use crate::tenancy::onboarding_form::OnboardingForm;
+use crate::tenancy::provision::{IdempotencyKey, OnboardError, Onboarded};
+
+/// A tenant that has just come to be. Its secrets are shown this once.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct NewTenantAnswer {
+    id: TenantId,
+    tenant_key: String,
+    name: String,
+    niche: String,
+    schema_name: String,
+    status: TenantStatus,
+    /// The tenant's own address.
+    url: String,
+    /// The first API key, with all scopes.
+    api_key: String,
+    owner: NewOwnerAnswer,
+}
+
+/// The first user of a new tenant.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct NewOwnerAnswer {
+    email: String,
+    /// Present when no password was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temporary_password: Option<String>,
+}
+
+impl NewTenantAnswer {
+    fn new(tenant: Onboarded, platform: &Platform) -> Self {
+        Self {
+            id: tenant.id,
+            url: platform.settings.server.tenant_url(&tenant.tenant_key),
+            tenant_key: tenant.tenant_key,
+            name: tenant.name,
+            niche: tenant.niche,
+            schema_name: tenant.schema_name,
+            status: TenantStatus::Active,
+            api_key: tenant.api_key,
+            owner: NewOwnerAnswer {
+                email: tenant.owner_email,
+                temporary_password: tenant.temporary_password,
+            },
+        }
+    }
+}
+
+/// A tenant as administrators see it.
+#[derive(Serialize, utoipa::ToSchema)]
+pub struct Tenant {
+    id: TenantId,
+    tenant_key: String,
+    name: String,
+    niche: String,
+    schema_name: String,
+    status: TenantStatus,
+    url: String,
+    document: Option<String>,
+    owner_email: String,
+    suspended_reason: Option<String>,
+    created_at: DateTime<Utc>,
+}
+
+impl Tenant {
+    fn new(tenant: TenantRecord, platform: &Platform) -> Self {
+        Self {
+            id: tenant.id,
+            url: platform.settings.server.tenant_url(&tenant.key),
+            tenant_key: tenant.key,
+            name: tenant.name,
+            niche: tenant.niche,
+            schema_name: tenant.schema,
+            status: tenant.status,
+            document: tenant.document,
+            owner_email: tenant.owner_email,
+            suspended_reason: tenant.suspended_reason,
+            created_at: tenant.created_at,
+        }
+    }
+}
+
+/// Onboard a client.
+#[utoipa::path(
+    tag = "admin tenants", operation_id = "create_tenant", request_body = OnboardingForm, security(("admin" = [])),
+    params(("Idempotency-Key" = Option<String>, Header, description = "Repeats of a request with the same key are one request")),
+    responses(
+        (status = 201, body = NewTenantAnswer), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)
+    )
+)]
+#[post("/api/admin/tenants")]
+pub async fn create_tenant(
+    access: AdminAccess,
+    key: IdempotencyHeader,
+    body: Body<OnboardingForm>,
+) -> Result<HttpResponse, Problem> {
+    let form = body.value?;
+    let request_hash = form.fingerprint(&access.platform.key);
+    let onboarding = form.check()?;
+    let repeat = key.key()?.map(|key| IdempotencyKey {
+        caller: format!("admin:{}", access.admin.id),
+        key,
+        request_hash,
+    });
+    let origin = access.origin();
+    // Spawned: a client that hangs up does not leave an onboarding half-way.
+    let provisioner = access.platform.provisioner.clone();
+    let work = tokio::spawn(async move {
+        provisioner
+            .onboard(onboarding, repeat, origin.actor, origin.request_id)
+            .await
+    });
+    let tenant = work.await.map_err(|_| Problem::internal())?.map_err(refused)?;
+    Ok(HttpResponse::Created().json(NewTenantAnswer::new(tenant, &access.platform)))
+}
+
+fn refused(error: OnboardError) -> Problem {
+    match error {
+        OnboardError::KeyTaken => Problem::conflict(
+            "tenant_key_taken",
+            "Another client has or had this key: choose another.",
+        ),
+        OnboardError::UnknownPlan => Problem::invalid_field(
+            "plan",
+            Invalid::new(
+                "unknown_value",
+                "is not the code of a plan: see GET /api/admin/plans",
+            ),
+        ),
+        OnboardError::KeyReused => key_reused(),
+        OnboardError::InProgress => Problem::conflict(
+            "request_in_progress",
+            "The first request with this Idempotency-Key is still at work.",
+        ),
+        OnboardError::NoRoom => {
+            tracing::error!("no shard has room for another tenant: run `helixai shard add`");
+            Problem::unavailable(
+                "no_room",
+                "There is no room for another client: an administrator has to add a shard.",
+            )
+        }
+        OnboardError::Db(error) => error.into(),
+    }
+}
+
+/// Narrows the list.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ListTenants {
+    /// In this state.
+    #[param(value_type = Option<TenantStatus>)]
+    status: Option<String>,
+    /// Of this niche.
+    niche: Option<String>,
+    /// With this text in key, name or owner's address.
+    q: Option<String>,
+    /// 1 to 200; 50 when left out.
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 200)]
+    limit: Option<String>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+impl ListTenants {
+    fn check(self) -> Result<(TenantFilter, Option<Cursor>, Limit), FieldErrors> {
+        let mut errors = FieldErrors::new();
+        let status = errors.check_opt("status", self.status, |status| TenantStatus::parse(&status));
+        let niche = errors.check_opt("niche", self.niche, |niche| line(&niche, 40));
+        let text = errors.check_opt("q", self.q, |q| search_text(&q));
+        let limit = errors.check_opt("limit", self.limit, |limit| Limit::parse(&limit));
+        let cursor = errors.check_opt("cursor", self.cursor, |cursor| Cursor::parse(&cursor));
+        errors.into_result()?;
+        Ok((
+            TenantFilter { status, niche, text },
+            cursor,
+            limit.unwrap_or_default(),
+        ))
+    }
+}
+
+/// List tenants, newest first.
+#[utoipa::path(
+    tag = "admin tenants", operation_id = "list_tenants", params(ListTenants), security(("admin" = [])),
+    responses((status = 200, body = Page<Tenant>), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody))
+)]
+#[get("/api/admin/tenants")]
+pub async fn list_tenants(
+    access: AdminAccess,
+    params: Params<ListTenants>,
+) -> Result<web::Json<Page<Tenant>>, Problem> {
+    let (filter, after, limit) = params.0?.check()?;
+    let after = after.map(|cursor| (cursor.at, cursor.id));
+    let rows = tenants::list(&access.platform.master, &filter, after, limit.rows()).await?;
+    let page = Page::from_rows(rows, limit, |row| Cursor::new(row.created_at, row.id));
+    Ok(web::Json(page.map(|row| Tenant::new(row, &access.platform))))
+}
+
+/// Read a tenant.
+#[utoipa::path(
+    tag = "admin tenants", operation_id = "get_tenant", params(("tenant_key" = String, Path)), security(("admin" = [])),
+    responses((status = 200, body = Tenant), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody))
+)]
+#[get("/api/admin/tenants/{tenant_key}")]
+pub async fn get_tenant(access: AdminAccess, key: web::Path<String>) -> Result<web::Json<Tenant>, Problem> {
+    let key = path_key(&key)?;
+    let mut tx = access.platform.master.begin().await?;
+    let tenant = tenants::lock_by_key(&mut tx, &key)
+        .await?
+        .ok_or_else(Problem::not_found)?;
+    Ok(web::Json(Tenant::new(tenant, &access.platform)))
+}
+
+/// Why a tenant is suspended.
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SuspendTenant {
+    /// For the administrators; the tenant is not told.
+    #[schema(value_type = String)]
+    reason: Option<String>,
+}
+
+/// Suspend a tenant: when this has answered, no request of the tenant is served any more.
+#[utoipa::path(
+    tag = "admin tenants", operation_id = "suspend_tenant", params(("tenant_key" = String, Path)),
+    request_body = Option<SuspendTenant>, security(("admin" = [])),
+    responses((status = 200, body = Tenant), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody))
+)]
+#[post("/api/admin/tenants/{tenant_key}/suspend")]
+pub async fn suspend_tenant(
+    access: AdminAccess,
+    key: web::Path<String>,
+    body: Option<Body<SuspendTenant>>,
+) -> Result<web::Json<Tenant>, Problem> {
+    let key = path_key(&key)?;
+    let reason = match body
+        .map(|body| body.value)
+        .transpose()?
+        .and_then(|body| body.reason)
+    {
+        None => "not given".to_owned(),
+        Some(reason) => line(&reason, 500).map_err(|invalid| Problem::invalid_field("reason", invalid))?,
+    };
+    let (lifecycle, origin) = (access.platform.lifecycle.clone(), access.origin());
+    // Spawned: a client that hangs up does not leave a suspension half-way.
+    let work = tokio::spawn(async move { lifecycle.suspend(&key, &reason, origin).await });
+    let tenant = work.await.map_err(|_| Problem::internal())?.map_err(unchanged)?;
+    Ok(web::Json(Tenant::new(tenant, &access.platform)))
+}
+
+/// Serve a suspended tenant again.
+#[utoipa::path(
+    tag = "admin tenants", operation_id = "activate_tenant", params(("tenant_key" = String, Path)), security(("admin" = [])),
+    responses((status = 200, body = Tenant), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody))
+)]
+#[post("/api/admin/tenants/{tenant_key}/activate")]
+pub async fn activate_tenant(
+    access: AdminAccess,
+    key: web::Path<String>,
+) -> Result<web::Json<Tenant>, Problem> {
+    let key = path_key(&key)?;
+    let (lifecycle, origin) = (access.platform.lifecycle.clone(), access.origin());
+    let work = tokio::spawn(async move { lifecycle.activate(&key, origin).await });
+    let tenant = work.await.map_err(|_| Problem::internal())?.map_err(unchanged)?;
+    Ok(web::Json(Tenant::new(tenant, &access.platform)))
+}
+
+fn unchanged(error: LifecycleError) -> Problem {
+    match error {
+        LifecycleError::Unknown => Problem::not_found(),
+        LifecycleError::WrongState(status) => Problem::conflict(
+            "wrong_state",
+            format!("The tenant is {status}: this step does not apply to it."),
+        ),
+        LifecycleError::Db(error) => error.into(),
+    }
+}
+
+fn path_key(raw: &str) -> Result<TenantKey, Problem> {
+    TenantKey::parse(raw).map_err(|_| Problem::not_found())
+}

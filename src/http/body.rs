@@ -1,0 +1,239 @@
+//! JSON bodies and query strings, read without judging the caller: a handler proves the credentials before it says
+//! what is wrong with what was sent.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use actix_web::dev::Payload;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use actix_web::{FromRequest, HttpRequest, web};
+use futures_util::StreamExt;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use super::problem::Problem;
+use crate::domain::invalid::{FieldErrors, Invalid};
+use crate::domain::patch::Patch;
+use crate::domain::text::line;
+
+/// Longest JSON body: 1 MiB.
+pub const MAX_BYTES: usize = 1024 * 1024;
+
+/// A JSON body, or why it is not one. Extracting it never fails.
+#[derive(Debug)]
+pub struct Body<T> {
+    /// The body.
+    pub value: Result<T, Problem>,
+    /// SHA-256 of the bytes, for the `Idempotency-Key`.
+    pub hash: [u8; 32],
+}
+
+/// The query string, or why it cannot be read. Every parameter is a text.
+#[derive(Debug)]
+pub struct Params<T>(pub Result<T, Problem>);
+
+impl<T: DeserializeOwned> FromRequest for Body<T> {
+    type Error = Problem;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            let bytes = match read(&request, payload).await {
+                Ok(bytes) => bytes,
+                Err(problem) => {
+                    return Ok(Self {
+                        value: Err(problem),
+                        hash: [0; 32],
+                    });
+                }
+            };
+            let hash = Sha256::digest(&bytes).into();
+            Ok(Self {
+                value: parse(&mut serde_json::Deserializer::from_slice(&bytes), &bytes),
+                hash,
+            })
+        })
+    }
+}
+
+async fn read(request: &HttpRequest, mut payload: Payload) -> Result<web::BytesMut, Problem> {
+    let too_large = || {
+        Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "body_too_large",
+            "The body is larger than 1 MiB: send less at once.",
+        )
+    };
+    let kind = request
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok())
+        .unwrap_or_default();
+    let essence = kind.split(';').next().unwrap_or_default().trim();
+    if !essence.eq_ignore_ascii_case("application/json") {
+        return Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_media_type",
+            "Send JSON, with the header Content-Type: application/json.",
+        ));
+    }
+    let announced = request
+        .headers()
+        .get(CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > MAX_BYTES) {
+        return Err(too_large());
+    }
+    let mut bytes = web::BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk
+            .map_err(|_| Problem::bad_request("body_incomplete", "The body ended before it was complete."))?;
+        if bytes.len() + chunk.len() > MAX_BYTES {
+            return Err(too_large());
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+fn parse<'de, T: DeserializeOwned, R: serde_json::de::Read<'de>>(
+    json: &mut serde_json::Deserializer<R>,
+    bytes: &[u8],
+) -> Result<T, Problem> {
+    let malformed =
+        |what: &str| Problem::bad_request("malformed_json", format!("The body is not JSON: {what}."));
+    match serde_path_to_error::deserialize(&mut *json) {
+        Ok(value) => match json.end() {
+            Ok(()) => Ok(value),
+            Err(_) => Err(malformed("something follows the value")),
+        },
+        Err(error) => {
+            let path = error.path().to_string();
+            let error = error.into_inner();
+            // The value is only blamed when the whole text is JSON.
+            if !error.is_data() || serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_err() {
+                return Err(malformed(&format!(
+                    "line {}, column {}",
+                    error.line(),
+                    error.column()
+                )));
+            }
+            Err(Problem::invalid_field(&path, wrong_shape(&error.to_string())))
+        }
+    }
+}
+
+impl<T: DeserializeOwned> FromRequest for Params<T> {
+    type Error = Problem;
+    type Future = std::future::Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        std::future::ready(Ok(Self(parse_query(request.query_string()))))
+    }
+}
+
+fn parse_query<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
+    let pairs = web::Query::<Vec<(String, String)>>::from_query(query)
+        .map_err(|_| Problem::bad_request("malformed_query", "The query string cannot be read."))?;
+    let mut object = Map::new();
+    for (name, value) in pairs.into_inner() {
+        if value.contains('\0') {
+            return Err(Problem::invalid_field(
+                &name,
+                Invalid::format("must not hold NUL"),
+            ));
+        }
+        if object.insert(name.clone(), Value::String(value)).is_some() {
+            return Err(Problem::invalid_field(
+                &name,
+                Invalid::new("repeated", "is given more than once"),
+            ));
+        }
+    }
+    serde_path_to_error::deserialize(Value::Object(object)).map_err(|error| {
+        let path = error.path().to_string();
+        Problem::invalid_field(&path, wrong_shape(&error.into_inner().to_string()))
+    })
+}
+
+/// The id in a path. One that is no id names nothing: 404.
+///
+/// # Errors
+/// 404.
+pub fn path_id<T: std::str::FromStr>(raw: &str) -> Result<T, Problem> {
+    raw.parse().map_err(|_| Problem::not_found())
+}
+
+/// Words to search for: at most 200 characters.
+///
+/// # Errors
+/// `too_long` and the like.
+pub fn search_text(raw: &str) -> Result<String, Invalid> {
+    line(raw, 200)
+}
+
+/// What a PATCH changes: the checked values by column.
+#[derive(Debug, Default)]
+pub struct Changes {
+    values: Map<String, Value>,
+    errors: FieldErrors,
+}
+
+impl Changes {
+    /// A column that may be empty.
+    pub fn optional<T, U: Serialize>(
+        &mut self,
+        column: &str,
+        patch: Patch<T>,
+        parse: impl FnOnce(T) -> Result<U, Invalid>,
+    ) {
+        if let Some(parsed) = self.errors.check(column, patch.parse(parse))
+            && let Some(value) = parsed.into_option()
+        {
+            self.set(column, &value);
+        }
+    }
+
+    /// A column that must not be empty.
+    pub fn required<T, U: Serialize>(
+        &mut self,
+        column: &str,
+        patch: Patch<T>,
+        parse: impl FnOnce(T) -> Result<U, Invalid>,
+    ) {
+        if let Some(Some(value)) = self.errors.check(column, patch.parse_required(parse)) {
+            self.set(column, &value);
+        }
+    }
+
+    fn set<U: Serialize>(&mut self, column: &str, value: &U) {
+        // Texts and numbers always have a JSON form.
+        self.values
+            .insert(column.to_owned(), serde_json::to_value(value).unwrap_or_default());
+    }
+
+    /// The values, or the refused fields.
+    ///
+    /// # Errors
+    /// The refused fields.
+    pub fn finish(self) -> Result<Map<String, Value>, FieldErrors> {
+        self.errors.into_result()?;
+        Ok(self.values)
+    }
+}
+
+/// serde says which value it met and which it wants; the position in the text helps nobody.
+fn wrong_shape(message: &str) -> Invalid {
+    let message = message.split(" at line ").next().unwrap_or_default();
+    if message.starts_with("unknown field") {
+        Invalid::new("unknown_field", message)
+    } else if message.starts_with("missing field") {
+        Invalid::new("required", message)
+    } else {
+        Invalid::new("invalid_type", message)
+    }
+}

@@ -1,0 +1,118 @@
+//! Answering a creating request: 201, and the same 201 again when it is repeated with its `Idempotency-Key`.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::CONTENT_TYPE;
+use serde::Serialize;
+
+use super::extract::{IdempotencyHeader, Permission, TenantAccess};
+use super::problem::Problem;
+use crate::db::DbError;
+use crate::db::tenant::{Batch, idempotency};
+
+/// A creating request as it may be repeated.
+pub struct Creation {
+    /// Name of the operation: keys of two operations do not meet.
+    pub operation: &'static str,
+    /// The header.
+    pub key: IdempotencyHeader,
+    /// SHA-256 of the body.
+    pub hash: [u8; 32],
+}
+
+impl<P: Permission> TenantAccess<P> {
+    /// Runs `batch` and answers 201 with what `show` makes of its output. With an `Idempotency-Key` the answer is
+    /// kept, sealed, in the same transaction; without one it is one round trip. `refuse` explains the constraints
+    /// that the request can violate.
+    ///
+    /// # Errors
+    /// As [`TenantAccess::run`]; 422 `idempotency_key_reused` for another body under the same key.
+    pub async fn create<B: Batch, T: Serialize>(
+        &self,
+        creation: Creation,
+        batch: B,
+        show: impl FnOnce(B::Output) -> T,
+        refuse: impl Fn(&DbError) -> Option<Problem>,
+    ) -> Result<HttpResponse, Problem> {
+        let refused = |error: DbError| refuse(&error).unwrap_or_else(|| error.into());
+        let operation = creation.operation;
+        let Some(key) = self.check(creation.key.key()).await? else {
+            let reply = self.try_run(batch).await?.map_err(refused)?;
+            return created(to_json(&show(reply.output))?, StatusCode::CREATED);
+        };
+        let claim = idempotency::claim(&self.access, operation, &key, creation.hash);
+        let (mut tx, reply) = self.begin(claim).await?;
+        let Some(scope) = reply.output else {
+            let used = tx
+                .commit(idempotency::find(&self.access, operation, &key))
+                .await?;
+            return self.replay(used, creation.hash);
+        };
+        let output = match tx.run(batch).await {
+            Ok(output) => output,
+            Err(error) => {
+                tx.rollback().await?;
+                return Err(refused(error));
+            }
+        };
+        let body = to_json(&show(output))?;
+        let sealed = self.platform().key.seal(&self.context(), body.as_bytes());
+        tx.commit(idempotency::answer(scope, &key, 201, sealed)).await?;
+        created(body, StatusCode::CREATED)
+    }
+
+    fn replay(&self, used: Option<idempotency::Used>, hash: [u8; 32]) -> Result<HttpResponse, Problem> {
+        let in_progress = || {
+            Problem::conflict(
+                "request_in_progress",
+                "The first request with this Idempotency-Key is still at work.",
+            )
+        };
+        let used = used.ok_or_else(in_progress)?;
+        if used.request_hash != hash {
+            return Err(key_reused());
+        }
+        let sealed = used.response_sealed.ok_or_else(in_progress)?;
+        let status = used
+            .status_code
+            .and_then(|code| StatusCode::from_u16(code.unsigned_abs()).ok());
+        let body = self
+            .platform()
+            .key
+            .open(&self.context(), &sealed)
+            .and_then(|body| String::from_utf8(body.to_vec()).ok());
+        match (body, status) {
+            (Some(body), Some(status)) => created(body, status),
+            _ => {
+                tracing::error!("a kept answer does not open: was platform.key changed?");
+                Err(Problem::internal())
+            }
+        }
+    }
+
+    fn context(&self) -> String {
+        format!("answer:{}", self.tenant.home.id)
+    }
+}
+
+/// 422: the key belongs to another body.
+pub fn key_reused() -> Problem {
+    Problem::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "idempotency_key_reused",
+        "This Idempotency-Key was used for another request: use a new key for each new request.",
+    )
+}
+
+fn to_json(body: &impl Serialize) -> Result<String, Problem> {
+    serde_json::to_string(body).map_err(|error| {
+        tracing::error!(%error, "an answer cannot be written as JSON");
+        Problem::internal()
+    })
+}
+
+fn created(body: String, status: StatusCode) -> Result<HttpResponse, Problem> {
+    Ok(HttpResponse::build(status)
+        .insert_header((CONTENT_TYPE, "application/json"))
+        .body(body))
+}

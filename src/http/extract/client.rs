@@ -1,0 +1,73 @@
+//! What a request says of itself: where it comes from, and whether it is a repetition.
+
+use std::future::{Ready, ready};
+use std::net::{IpAddr, Ipv4Addr};
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest, web};
+
+use crate::domain::invalid::Invalid;
+use crate::http::problem::Problem;
+use crate::platform::Platform;
+
+/// The address of the client; of a trusted proxy's client when there is one.
+#[derive(Debug, Clone, Copy)]
+pub struct ClientAddress(pub IpAddr);
+
+impl FromRequest for ClientAddress {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let Some(platform) = request.app_data::<web::Data<Platform>>() else {
+            return ready(Err(Problem::internal()));
+        };
+        let peer = request
+            .peer_addr()
+            .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
+        let server = &platform.settings.server;
+        if !server.trusts(peer) {
+            return ready(Ok(Self(peer)));
+        }
+        // The last address that no trusted proxy wrote about itself.
+        let forwarded = request
+            .headers()
+            .get("x-forwarded-for")
+            .and_then(|list| list.to_str().ok())
+            .unwrap_or_default();
+        let client = forwarded
+            .rsplit(',')
+            .map_while(|address| address.trim().parse::<IpAddr>().ok())
+            .find(|address| !server.trusts(*address));
+        ready(Ok(Self(client.unwrap_or(peer))))
+    }
+}
+
+/// The header `Idempotency-Key`, checked.
+#[derive(Debug, Clone)]
+pub struct IdempotencyHeader(pub Result<Option<String>, Invalid>);
+
+impl FromRequest for IdempotencyHeader {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let key = match request.headers().get("idempotency-key").map(|key| key.to_str()) {
+            None => Ok(None),
+            Some(Ok(key)) if (1..=200).contains(&key.trim().len()) => Ok(Some(key.trim().to_owned())),
+            Some(_) => Err(Invalid::format("must be 1 to 200 visible ASCII characters")),
+        };
+        ready(Ok(Self(key)))
+    }
+}
+
+impl IdempotencyHeader {
+    /// The key, or the refusal of its form.
+    ///
+    /// # Errors
+    /// 422.
+    pub fn key(self) -> Result<Option<String>, Problem> {
+        self.0
+            .map_err(|invalid| Problem::invalid_field("Idempotency-Key", invalid))
+    }
+}

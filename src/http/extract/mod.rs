@@ -1,0 +1,14 @@
+//! What a handler receives: who asks and whose data it is about. A handler that takes [`TenantAccess`] cannot run
+//! for a caller without rights, because its statements run in the pipeline that proves them.
+
+mod admin;
+mod client;
+mod tenant;
+
+pub use admin::AdminAccess;
+pub(in crate::http) use admin::on_base_domain;
+pub use client::{ClientAddress, IdempotencyHeader};
+pub use tenant::{
+    Checkout, Inbound, Invoices, LogIn, ManageTenant, OwnAccount, Permission, PublicTenant, ReadData,
+    SESSION_COOKIE, TenantAccess, WriteData,
+};

@@ -1,0 +1,317 @@
+//! A request of a tenant: tenant → suspension → subscription gate → credentials, in this order.
+
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use actix_web::dev::Payload;
+use actix_web::http::Method;
+use actix_web::http::header::{AUTHORIZATION, HOST, ORIGIN};
+use actix_web::{FromRequest, HttpRequest, web};
+use chrono::{DateTime, Duration, Utc};
+
+use crate::db::tenant::{Access, Actor, Batch, Reply, TenantDb, TenantTx, api_keys};
+use crate::db::{DbError, Refusal};
+use crate::domain::rights::Need;
+use crate::domain::subscription::{Gate, Section};
+use crate::domain::tenant::TenantStatus;
+use crate::domain::token::ParsedToken;
+use crate::http::problem::Problem;
+use crate::platform::Platform;
+use crate::tenancy::resolve::ResolvedTenant;
+
+/// The cookie that holds a user's session token. Host-only, so it is never sent to another tenant's address.
+pub const SESSION_COOKIE: &str = "helixai_session";
+/// `last_used_at` of an API key is noted at most this often.
+const KEY_NOTED_EVERY: Duration = Duration::seconds(60);
+
+/// What a route demands.
+pub trait Permission: 'static {
+    /// Of the caller.
+    const NEED: Need;
+    /// Of the subscription.
+    const SECTION: Section;
+}
+
+macro_rules! permissions {
+    ($($(#[$doc:meta])* $name:ident: $need:ident, $section:ident;)*) => { $(
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub struct $name;
+
+        impl Permission for $name {
+            const NEED: Need = Need::$need;
+            const SECTION: Section = Section::$section;
+        }
+    )* };
+}
+
+permissions! {
+    /// To see the tenant's data.
+    ReadData: Read, Read;
+    /// To change the tenant's data.
+    WriteData: Write, Write;
+    /// To manage users, keys and settings.
+    ManageTenant: Manage, Write;
+    /// To log in; for [`PublicTenant`].
+    LogIn: Read, Login;
+    /// One's own session and password.
+    OwnAccount: SignedIn, Login;
+    /// To see the subscription, its use and invoices.
+    Invoices: Read, Billing;
+    /// To pay.
+    Checkout: Own, Checkout;
+    /// To hand in messages from outside; for [`PublicTenant`].
+    Inbound: Read, Inbound;
+}
+
+/// An authorised way to a tenant's data. The authorisation is proven by the database together with the first
+/// statements; nothing that a handler runs through it can reach further.
+pub struct TenantAccess<P> {
+    /// Whose data it is.
+    pub tenant: Arc<ResolvedTenant>,
+    /// The moment of the request.
+    pub now: DateTime<Utc>,
+    /// What is demanded and shown.
+    pub access: Access,
+    platform: web::Data<Platform>,
+    permission: PhantomData<P>,
+}
+
+/// As [`TenantAccess`], for routes that anybody may use.
+pub struct PublicTenant<P>(pub TenantAccess<P>);
+
+impl<P: Permission> FromRequest for TenantAccess<P> {
+    type Error = Problem;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move {
+            let (platform, tenant, now) = admit(&request, P::SECTION).await?;
+            let token = token(&request)?.ok_or_else(Problem::unauthorized)?;
+            let access = Access::bearer(&token, P::NEED, now).ok_or_else(Problem::unauthorized)?;
+            Ok(Self {
+                tenant,
+                now,
+                access,
+                platform,
+                permission: PhantomData,
+            })
+        })
+    }
+}
+
+impl<P: Permission> FromRequest for PublicTenant<P> {
+    type Error = Problem;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move {
+            let (platform, tenant, now) = admit(&request, P::SECTION).await?;
+            let access = Access::public(now);
+            Ok(Self(TenantAccess {
+                tenant,
+                now,
+                access,
+                platform,
+                permission: PhantomData,
+            }))
+        })
+    }
+}
+
+impl<P: Permission> TenantAccess<P> {
+    /// What requests share.
+    pub fn platform(&self) -> &Platform {
+        &self.platform
+    }
+
+    /// Runs a batch in one round trip, proving the credentials with it.
+    ///
+    /// # Errors
+    /// 401, 403, 404, 409 as the database refuses; 503 when it is away; 500 for constraints that no caller maps.
+    pub async fn run<B: Batch>(&self, batch: B) -> Result<Reply<B::Output>, Problem> {
+        match self.try_run(batch).await? {
+            Ok(reply) => Ok(reply),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// As [`TenantAccess::run`], leaving violated constraints to the caller.
+    ///
+    /// # Errors
+    /// When the tenant is no longer served.
+    pub async fn try_run<B: Batch>(&self, batch: B) -> Result<Result<Reply<B::Output>, DbError>, Problem> {
+        match self.db().run(&self.access, batch).await {
+            Ok(reply) => {
+                self.note_key_use(&reply.identity.actor);
+                Ok(Ok(reply))
+            }
+            Err(error) => self.explain(error).await.map(Err),
+        }
+    }
+
+    /// Opens a transaction, proving the credentials in its first round trip.
+    ///
+    /// # Errors
+    /// As [`TenantAccess::run`].
+    pub async fn begin<B: Batch>(&self, batch: B) -> Result<(TenantTx, Reply<B::Output>), Problem> {
+        match self.db().begin(&self.access, batch).await {
+            Ok((tx, reply)) => {
+                self.note_key_use(&reply.identity.actor);
+                Ok((tx, reply))
+            }
+            Err(error) => Err(self.explain(error).await?.into()),
+        }
+    }
+
+    /// What was parsed, or the refusal, which is told only to somebody who may use the route at all.
+    ///
+    /// # Errors
+    /// The refusal; before it, whatever the credentials are refused for.
+    pub async fn check<T, E: Into<Problem>>(&self, parsed: Result<T, E>) -> Result<T, Problem> {
+        match parsed {
+            Ok(value) => Ok(value),
+            Err(refusal) => {
+                self.run(()).await?;
+                Err(refusal.into())
+            }
+        }
+    }
+
+    /// 404 for a tenant of another niche.
+    ///
+    /// # Errors
+    /// 404; before it, whatever the credentials are refused for.
+    pub async fn niche(&self, niche: &str) -> Result<(), Problem> {
+        let fits = self.tenant.niche.as_str() == niche;
+        self.check(if fits { Ok(()) } else { Err(Problem::not_found()) })
+            .await
+    }
+
+    fn db(&self) -> TenantDb {
+        TenantDb::new(self.platform.lanes.clone(), Arc::clone(&self.tenant.home))
+    }
+
+    /// When the database says that the tenant is not where or what the cache says, the registry is asked anew.
+    async fn explain(&self, error: DbError) -> Result<DbError, Problem> {
+        if error.refusal().is_some_and(Refusal::is_about_the_tenant) {
+            let tenant = self.platform.resolver.find_fresh(&self.tenant.key).await?;
+            served(&tenant)?;
+        }
+        Ok(error)
+    }
+
+    fn note_key_use(&self, actor: &Actor) {
+        let Actor::ApiKey { id, last_used_at } = actor else {
+            return;
+        };
+        if last_used_at.is_some_and(|at| self.now - at < KEY_NOTED_EVERY) {
+            return;
+        }
+        let (db, access, query) = (
+            self.db(),
+            Access::system(self.now),
+            api_keys::note_use(*id, self.now),
+        );
+        // Beside the request: nobody waits for it, and losing it loses nothing but a date.
+        tokio::spawn(async move {
+            if let Err(error) = db.run(&access, query).await {
+                tracing::debug!(%error, "the use of an API key was not noted");
+            }
+        });
+    }
+}
+
+/// The tenant that a request names, if it is served for what the route does.
+async fn admit(
+    request: &HttpRequest,
+    section: Section,
+) -> Result<(web::Data<Platform>, Arc<ResolvedTenant>, DateTime<Utc>), Problem> {
+    let platform = request
+        .app_data::<web::Data<Platform>>()
+        .cloned()
+        .ok_or_else(Problem::internal)?;
+    let header = |name| match request.headers().get(name).map(|value| value.to_str()) {
+        None => Ok(None),
+        Some(Ok(text)) => Ok(Some(text)),
+        Some(Err(_)) => Err(crate::tenancy::resolve::ResolveError::Unknown),
+    };
+    let tenant = platform
+        .resolver
+        .resolve(host(request), header("x-tenant-key")?)
+        .await?;
+    tracing::Span::current().record("tenant", tenant.key.as_str());
+    served(&tenant)?;
+    let now = platform.clock.now();
+    let gate = Gate::of(tenant.subscription.map(|subscription| subscription.at(now)));
+    if !gate.allows(section) {
+        return Err(Problem::forbidden(
+            "subscription_inactive",
+            "The subscription does not cover this at the moment: see GET /api/subscription.",
+        ));
+    }
+    Ok((platform, tenant, now))
+}
+
+fn served(tenant: &ResolvedTenant) -> Result<(), Problem> {
+    match tenant.status {
+        TenantStatus::Active => Ok(()),
+        TenantStatus::Suspended => Err(Problem::forbidden(
+            "tenant_suspended",
+            "This account is suspended: contact the platform's support.",
+        )),
+        // Not there yet, or no longer.
+        _ => Err(crate::tenancy::resolve::ResolveError::Unknown.into()),
+    }
+}
+
+/// The host that was asked for: HTTP/2 has it in the address, HTTP/1.1 in a header.
+fn host(request: &HttpRequest) -> Option<&str> {
+    match request.headers().get(HOST) {
+        Some(host) => host.to_str().ok(),
+        None => request.uri().host(),
+    }
+}
+
+fn token(request: &HttpRequest) -> Result<Option<ParsedToken>, Problem> {
+    if let Some(header) = request.headers().get(AUTHORIZATION) {
+        let (scheme, token) = header
+            .to_str()
+            .ok()
+            .and_then(|text| text.trim().split_once(' '))
+            .ok_or_else(Problem::unauthorized)?;
+        if !scheme.eq_ignore_ascii_case("bearer") {
+            return Err(Problem::unauthorized());
+        }
+        return ParsedToken::parse(token.trim())
+            .map(Some)
+            .map_err(|_| Problem::unauthorized());
+    }
+    let Some(cookie) = request.cookie(SESSION_COOKIE) else {
+        return Ok(None);
+    };
+    let token = ParsedToken::parse(cookie.value()).map_err(|_| Problem::unauthorized())?;
+    let safe = matches!(*request.method(), Method::GET | Method::HEAD);
+    if !safe && !same_origin(request) {
+        return Err(Problem::forbidden(
+            "origin_mismatch",
+            "A cookie only counts from this site's own pages: send the token in the Authorization header.",
+        ));
+    }
+    Ok(Some(token))
+}
+
+fn same_origin(request: &HttpRequest) -> bool {
+    let origin = request
+        .headers()
+        .get(ORIGIN)
+        .and_then(|origin| origin.to_str().ok());
+    let authority = origin
+        .and_then(|origin| origin.split_once("://"))
+        .map(|(_, authority)| authority);
+    authority.is_some() && authority == host(request)
+}

@@ -1,0 +1,52 @@
+//! Around every request: its id, its span, its line in the log, its metrics, and the headers that every answer has.
+
+use std::time::Instant;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use tracing::Instrument;
+
+use crate::domain::ids::RequestId;
+use crate::telemetry::{metrics, request_id};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const NO_SNIFF: HeaderName = HeaderName::from_static("x-content-type-options");
+
+/// The middleware, for `actix_web::middleware::from_fn`.
+///
+/// # Errors
+/// What the inner service fails with.
+pub async fn observe(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let id = RequestId::new();
+    let started = Instant::now();
+    let in_flight = metrics::InFlight::begin();
+    let method = request.method().clone();
+    // The pattern, never the path: a path may hold personal data.
+    let route = request.match_pattern().unwrap_or_else(|| "unmatched".to_owned());
+    let span =
+        tracing::info_span!("request", request_id = %id, %method, route, tenant = tracing::field::Empty);
+    let work = async move {
+        let mut response = next.call(request).await?;
+        let status = response.status().as_u16();
+        let took = started.elapsed();
+        metrics::record_http_request(method.as_str(), &route, status, took);
+        drop(in_flight);
+        tracing::info!(
+            status,
+            took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+            "answered"
+        );
+        let headers = response.headers_mut();
+        if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
+            headers.insert(REQUEST_ID, value);
+        }
+        headers.insert(NO_SNIFF, HeaderValue::from_static("nosniff"));
+        Ok(response)
+    };
+    request_id::scope(id, work.instrument(span)).await
+}

@@ -1,0 +1,251 @@
+//! The one place that turns failures into answers: `application/problem+json` (RFC 9457).
+//!
+//! A client gets a stable code and a sentence that says what to do. A 5xx is opaque; its cause is logged here, once.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::{HttpResponse, ResponseError};
+use serde::Serialize;
+
+use crate::db::{DbError, Refusal};
+use crate::domain::invalid::{FieldError, FieldErrors, Invalid};
+use crate::telemetry::request_id;
+use crate::tenancy::resolve::ResolveError;
+
+/// Seconds after which a client may try again when the database is away.
+const RETRY_SECONDS: u32 = 2;
+
+/// A refused or failed request.
+#[derive(Debug)]
+pub struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    detail: Cow<'static, str>,
+    errors: Vec<FieldError>,
+    retry_after: Option<u32>,
+}
+
+/// The body of a refused or failed request.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct ProblemBody<'a> {
+    /// A URN that ends in `code`.
+    #[serde(rename = "type")]
+    kind: String,
+    /// The status in words.
+    title: &'a str,
+    /// The HTTP status.
+    status: u16,
+    /// Stable, `snake_case`: for programs.
+    code: &'a str,
+    /// What went wrong and what to do: for people.
+    detail: &'a str,
+    /// As in the header `x-request-id`: name it when asking for help.
+    request_id: Option<String>,
+    /// The refused fields.
+    errors: &'a [FieldError],
+}
+
+impl Problem {
+    /// A refusal.
+    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            status,
+            code,
+            detail: detail.into(),
+            errors: Vec::new(),
+            retry_after: None,
+        }
+    }
+
+    /// 400.
+    pub fn bad_request(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, detail)
+    }
+
+    /// 401.
+    pub fn unauthorized() -> Self {
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "unauthorized",
+            "Credentials are missing, expired or not valid here: log in, or send `Authorization: Bearer <token or API key>`.",
+        )
+    }
+
+    /// 403.
+    pub fn forbidden(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, code, detail)
+    }
+
+    /// 403 for who is known but may not.
+    pub fn no_right() -> Self {
+        Self::forbidden(
+            "insufficient_rights",
+            "Your role, or the scopes of the API key, do not allow this.",
+        )
+    }
+
+    /// 404.
+    pub fn not_found() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "not_found",
+            "There is nothing at this address.",
+        )
+    }
+
+    /// 409.
+    pub fn conflict(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::CONFLICT, code, detail)
+    }
+
+    /// 422 with its fields.
+    pub fn invalid_fields(errors: FieldErrors) -> Self {
+        Self {
+            errors: errors.into_iter().collect(),
+            ..Self::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "invalid_fields",
+                "Some fields are not valid: see `errors`.",
+            )
+        }
+    }
+
+    /// 422 with one field.
+    pub fn invalid_field(field: &str, invalid: Invalid) -> Self {
+        let mut errors = FieldErrors::new();
+        errors.push(field, invalid);
+        Self::invalid_fields(errors)
+    }
+
+    /// 429.
+    pub fn too_many(code: &'static str, detail: impl Into<Cow<'static, str>>, retry_after: u32) -> Self {
+        Self {
+            retry_after: Some(retry_after),
+            ..Self::new(StatusCode::TOO_MANY_REQUESTS, code, detail)
+        }
+    }
+
+    /// 503, to be tried again.
+    pub fn unavailable(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            retry_after: Some(RETRY_SECONDS),
+            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail)
+        }
+    }
+
+    /// 500, opaque. The caller has logged why.
+    pub fn internal() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal_error",
+            "Something failed on our side. Try again; if it goes on, tell us the request_id.",
+        )
+    }
+
+    /// The status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.status.as_u16(), self.code)
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.status
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let body = ProblemBody {
+            kind: format!("urn:helixai:problem:{}", self.code),
+            title: self.status.canonical_reason().unwrap_or_default(),
+            status: self.status.as_u16(),
+            code: self.code,
+            detail: &self.detail,
+            request_id: request_id::current().map(|id| id.to_string()),
+            errors: &self.errors,
+        };
+        let mut response = HttpResponse::build(self.status);
+        if let Some(seconds) = self.retry_after {
+            response.insert_header((RETRY_AFTER, seconds.to_string()));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.insert_header((WWW_AUTHENTICATE, "Bearer"));
+        }
+        response.insert_header((CONTENT_TYPE, "application/problem+json"));
+        response.body(serde_json::to_string(&body).unwrap_or_default())
+    }
+}
+
+impl From<DbError> for Problem {
+    fn from(error: DbError) -> Self {
+        match &error {
+            DbError::Refused(Refusal::Credentials) => Self::unauthorized(),
+            DbError::Refused(Refusal::Rights) => Self::no_right(),
+            DbError::Refused(Refusal::NotFound) => Self::not_found(),
+            DbError::Refused(Refusal::Stale) => Self::conflict(
+                "stale_version",
+                "Somebody has changed this since you read it: read it again and repeat your change.",
+            ),
+            DbError::Refused(Refusal::Locked | Refusal::SchemaUnavailable | Refusal::RoleRevoked) => {
+                tracing::warn!(%error, "a tenant's schema cannot be used");
+                Self::unavailable(
+                    "tenant_unavailable",
+                    "This account is being worked on: try again in a moment.",
+                )
+            }
+            DbError::Unavailable(_) | DbError::Timeout | DbError::Conflict(_) => {
+                tracing::warn!(%error, "the database did not answer");
+                Self::unavailable(
+                    "database_unavailable",
+                    "The service is busy or restarting: try again in a moment.",
+                )
+            }
+            DbError::Constraint(_) | DbError::Other { .. } => {
+                tracing::error!(%error, "a request failed");
+                Self::internal()
+            }
+        }
+    }
+}
+
+impl From<ResolveError> for Problem {
+    fn from(error: ResolveError) -> Self {
+        match error {
+            ResolveError::Unknown => Self::new(
+                StatusCode::NOT_FOUND,
+                "tenant_not_found",
+                "There is no client at this address or of this key.",
+            ),
+            ResolveError::NotNamed => Self::new(
+                StatusCode::NOT_FOUND,
+                "tenant_not_named",
+                "This route belongs to a client: use its own address, or send the header X-Tenant-Key.",
+            ),
+            ResolveError::Disagreement => Self::bad_request(
+                "tenant_mismatch",
+                "The header X-Tenant-Key names another client than the host: send only one of them.",
+            ),
+            ResolveError::Unavailable(cause) => {
+                tracing::warn!(error = %cause, "the registry did not answer");
+                Self::unavailable(
+                    "database_unavailable",
+                    "The service is busy or restarting: try again in a moment.",
+                )
+            }
+        }
+    }
+}
+
+impl From<FieldErrors> for Problem {
+    fn from(errors: FieldErrors) -> Self {
+        Self::invalid_fields(errors)
+    }
+}

@@ -1,0 +1,73 @@
+//! Whether the program lives, and whether it can work.
+
+use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use actix_web::{HttpRequest, HttpResponse, get, web};
+use secrecy::ExposeSecret;
+use serde::Serialize;
+use subtle::ConstantTimeEq;
+
+use crate::http::problem::{Problem, ProblemBody};
+use crate::platform::Platform;
+use crate::telemetry::metrics::Metrics;
+
+/// The answer of a health check.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct Health {
+    status: &'static str,
+}
+
+/// The program lives.
+#[utoipa::path(tag = "health", operation_id = "get_health", responses((status = 200, body = Health)))]
+#[get("/healthz")]
+pub async fn get_health() -> web::Json<Health> {
+    web::Json(Health { status: "ok" })
+}
+
+/// The program can work: the registry answers.
+#[utoipa::path(
+    tag = "health", operation_id = "get_readiness",
+    responses((status = 200, body = Health), (status = 503, body = ProblemBody))
+)]
+#[get("/readyz")]
+pub async fn get_readiness(platform: web::Data<Platform>) -> Result<web::Json<Health>, Problem> {
+    platform.master.ping().await?;
+    Ok(web::Json(Health { status: "ok" }))
+}
+
+/// Prometheus' metrics, where a token is configured for them (`metrics.token`); otherwise they have a port of their own.
+#[utoipa::path(
+    tag = "health", operation_id = "get_metrics", security(("metrics_token" = [])),
+    responses(
+        (status = 200, body = String, content_type = "text/plain"),
+        (status = "4XX", body = ProblemBody)
+    )
+)]
+#[get("/metrics")]
+pub async fn get_metrics(
+    request: HttpRequest,
+    platform: web::Data<Platform>,
+    metrics: web::Data<Metrics>,
+) -> Result<HttpResponse, Problem> {
+    let wanted = platform
+        .settings
+        .metrics
+        .token
+        .as_ref()
+        .ok_or_else(Problem::not_found)?;
+    let given = request
+        .headers()
+        .get(AUTHORIZATION)
+        .and_then(|header| header.to_str().ok()?.strip_prefix("Bearer "));
+    let fits = given.is_some_and(|given| given.as_bytes().ct_eq(wanted.expose_secret().as_bytes()).into());
+    if !fits {
+        return Err(Problem::unauthorized());
+    }
+    Ok(render(&metrics))
+}
+
+/// The metrics as an answer.
+pub fn render(metrics: &Metrics) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, Metrics::CONTENT_TYPE))
+        .body(metrics.render())
+}

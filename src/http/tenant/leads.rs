@@ -1,0 +1,315 @@
+//! `/api/leads`: the shape that every resource's routes copy.
+
+use actix_web::{HttpResponse, delete, get, patch, post, web};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::db::DbError;
+use crate::db::tenant::audit;
+use crate::db::tenant::leads::{self, LeadFilter, LeadRow, NewLead};
+use crate::domain::email::Email;
+use crate::domain::ids::{LeadId, UserId};
+use crate::domain::invalid::{FieldErrors, Invalid};
+use crate::domain::lead::{Source, Stage};
+use crate::domain::page::{Cursor, Limit, Page};
+use crate::domain::patch::Patch;
+use crate::domain::phone::Phone;
+use crate::domain::text::{Name, text};
+use crate::http::body::{Body, Changes, Params, path_id, search_text};
+use crate::http::create::Creation;
+use crate::http::extract::{IdempotencyHeader, ReadData, TenantAccess, WriteData};
+use crate::http::problem::{Problem, ProblemBody};
+
+const NOTES_MAX: usize = 10_000;
+
+/// A person who may buy.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct Lead {
+    id: LeadId,
+    name: String,
+    /// E.164.
+    phone: Option<String>,
+    email: Option<String>,
+    source: Option<String>,
+    stage: String,
+    notes: Option<String>,
+    assigned_to: Option<UserId>,
+    /// Send it with a PATCH to be told when somebody else was faster.
+    version: i32,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+impl From<LeadRow> for Lead {
+    fn from(row: LeadRow) -> Self {
+        Self {
+            id: row.id,
+            name: row.name,
+            phone: row.phone,
+            email: row.email,
+            source: row.source,
+            stage: row.stage,
+            notes: row.notes,
+            assigned_to: row.assigned_to,
+            version: row.version,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        }
+    }
+}
+
+/// A lead to be.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateLead {
+    #[schema(value_type = String)]
+    name: Option<String>,
+    /// Any usual spelling; Brazil is assumed without a country code.
+    phone: Option<String>,
+    email: Option<String>,
+    source: Option<String>,
+    /// `new` when left out.
+    stage: Option<String>,
+    notes: Option<String>,
+    assigned_to: Option<String>,
+}
+
+impl CreateLead {
+    fn check(self) -> Result<NewLead, FieldErrors> {
+        let mut errors = FieldErrors::new();
+        let name = errors.require("name", self.name, |name| Name::parse(&name));
+        let phone = errors.check_opt("phone", self.phone, |phone| Phone::parse(&phone));
+        let email = errors.check_opt("email", self.email, |email| Email::parse(&email));
+        let source = errors.check_opt("source", self.source, |source| Source::parse(&source));
+        let stage = errors.check_opt("stage", self.stage, |stage| Stage::parse(&stage));
+        let notes = errors.check_opt("notes", self.notes, |notes| text(&notes, NOTES_MAX));
+        let assigned_to = errors.check_opt("assigned_to", self.assigned_to, |id| id.parse());
+        errors.finish(|| {
+            Some(NewLead {
+                name: name?.into(),
+                phone: phone.map(Into::into),
+                email: email.map(Into::into),
+                source: source.map(Into::into),
+                stage: stage.unwrap_or_else(Stage::first).into(),
+                notes,
+                assigned_to,
+            })
+        })
+    }
+}
+
+/// Changes to a lead: what is left out stays, `null` empties.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpdateLead {
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    name: Patch<String>,
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    phone: Patch<String>,
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    email: Patch<String>,
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    source: Patch<String>,
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    stage: Patch<String>,
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    notes: Patch<String>,
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    assigned_to: Patch<String>,
+    /// The version that was read; a lead that has another one since is not changed.
+    version: Option<i32>,
+}
+
+impl UpdateLead {
+    fn check(self) -> Result<(Option<i32>, Map<String, Value>), FieldErrors> {
+        let mut changes = Changes::default();
+        changes.required("name", self.name, |name| Name::parse(&name).map(String::from));
+        changes.optional("phone", self.phone, |phone| {
+            Phone::parse(&phone).map(String::from)
+        });
+        changes.optional("email", self.email, |email| {
+            Email::parse(&email).map(String::from)
+        });
+        changes.optional("source", self.source, |source| {
+            Source::parse(&source).map(String::from)
+        });
+        changes.required("stage", self.stage, |stage| {
+            Stage::parse(&stage).map(String::from)
+        });
+        changes.optional("notes", self.notes, |notes| text(&notes, NOTES_MAX));
+        changes.optional("assigned_to", self.assigned_to, |id| id.parse::<UserId>());
+        Ok((self.version, changes.finish()?))
+    }
+}
+
+/// Narrows the list.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ListLeads {
+    /// In this stage.
+    stage: Option<String>,
+    /// From this source.
+    source: Option<String>,
+    /// Looked after by this user.
+    assigned_to: Option<String>,
+    /// With these words in name, e-mail, phone or notes; the last word may be a beginning.
+    q: Option<String>,
+    /// 1 to 200; 50 when left out.
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 200)]
+    limit: Option<String>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+impl ListLeads {
+    fn check(self) -> Result<(LeadFilter, Option<Cursor>, Limit), FieldErrors> {
+        let mut errors = FieldErrors::new();
+        let stage = errors.check_opt("stage", self.stage, |stage| Stage::parse(&stage));
+        let source = errors.check_opt("source", self.source, |source| Source::parse(&source));
+        let assigned_to = errors.check_opt("assigned_to", self.assigned_to, |id| id.parse());
+        let q = errors.check_opt("q", self.q, |q| search_text(&q));
+        let limit = errors.check_opt("limit", self.limit, |limit| Limit::parse(&limit));
+        let cursor = errors.check_opt("cursor", self.cursor, |cursor| Cursor::parse(&cursor));
+        errors.into_result()?;
+        let filter = LeadFilter {
+            stage: stage.map(Into::into),
+            source: source.map(Into::into),
+            assigned_to,
+            text: q,
+        };
+        Ok((filter, cursor, limit.unwrap_or_default()))
+    }
+}
+
+/// What does not exist is a field error, not a failure.
+fn refuse(error: &DbError) -> Option<Problem> {
+    let field = match error {
+        DbError::Constraint(name) if name == "leads_stage_fkey" => "stage",
+        DbError::Constraint(name) if name == "leads_assigned_to_fkey" => "assigned_to",
+        _ => return None,
+    };
+    Some(Problem::invalid_field(
+        field,
+        Invalid::new("unknown_value", "does not exist"),
+    ))
+}
+
+/// List leads, newest first.
+#[utoipa::path(
+    tag = "leads", operation_id = "list_leads", params(ListLeads), security(("bearer" = [])),
+    responses((status = 200, body = Page<Lead>), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody))
+)]
+#[get("/api/leads")]
+pub async fn list_leads(
+    access: TenantAccess<ReadData>,
+    params: Params<ListLeads>,
+) -> Result<web::Json<Page<Lead>>, Problem> {
+    let params = access.check(params.0).await?;
+    let (filter, after, limit) = access.check(params.check()).await?;
+    let rows = access.run(leads::list(filter, after, limit)).await?.output;
+    Ok(web::Json(
+        Page::from_rows(rows, limit, |row| Cursor::new(row.created_at, row.id)).map(Lead::from),
+    ))
+}
+
+/// Add a lead.
+#[utoipa::path(
+    tag = "leads", operation_id = "create_lead", request_body = CreateLead, security(("bearer" = [])),
+    params(("Idempotency-Key" = Option<String>, Header, description = "Repeats of a request with the same key are one request")),
+    responses((status = 201, body = Lead), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody))
+)]
+#[post("/api/leads")]
+pub async fn create_lead(
+    access: TenantAccess<WriteData>,
+    key: IdempotencyHeader,
+    body: Body<CreateLead>,
+) -> Result<HttpResponse, Problem> {
+    let lead = access.check(body.value).await?;
+    let new = access.check(lead.check()).await?;
+    let id = LeadId::new();
+    let batch = (
+        leads::insert(id, new, access.now),
+        audit::insert(&access.access, "lead.create", "leads", id),
+    );
+    let creation = Creation {
+        operation: "create_lead",
+        key,
+        hash: body.hash,
+    };
+    access
+        .create(creation, batch, |(row, _)| Lead::from(row), refuse)
+        .await
+}
+
+/// Read a lead.
+#[utoipa::path(
+    tag = "leads", operation_id = "get_lead", params(("id" = LeadId, Path)), security(("bearer" = [])),
+    responses((status = 200, body = Lead), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody))
+)]
+#[get("/api/leads/{id}")]
+pub async fn get_lead(
+    access: TenantAccess<ReadData>,
+    id: web::Path<String>,
+) -> Result<web::Json<Lead>, Problem> {
+    let id = access.check(path_id(&id)).await?;
+    let row = access
+        .run(leads::find(id))
+        .await?
+        .output
+        .ok_or_else(Problem::not_found)?;
+    Ok(web::Json(row.into()))
+}
+
+/// Change a lead.
+#[utoipa::path(
+    tag = "leads", operation_id = "update_lead", params(("id" = LeadId, Path)), request_body = UpdateLead,
+    security(("bearer" = [])),
+    responses((status = 200, body = Lead), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody))
+)]
+#[patch("/api/leads/{id}")]
+pub async fn update_lead(
+    access: TenantAccess<WriteData>,
+    id: web::Path<String>,
+    body: Body<UpdateLead>,
+) -> Result<web::Json<Lead>, Problem> {
+    let id = access.check(path_id(&id)).await?;
+    let update = access.check(body.value).await?;
+    let (version, changes) = access.check(update.check()).await?;
+    let batch = (
+        leads::lock(id, version),
+        leads::update(id, changes, access.now),
+        audit::insert(&access.access, "lead.update", "leads", id),
+    );
+    let reply = access
+        .try_run(batch)
+        .await?
+        .map_err(|error| refuse(&error).unwrap_or_else(|| error.into()))?;
+    Ok(web::Json(reply.output.1.into()))
+}
+
+/// Remove a lead.
+#[utoipa::path(
+    tag = "leads", operation_id = "delete_lead", params(("id" = LeadId, Path)), security(("bearer" = [])),
+    responses((status = 204), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody))
+)]
+#[delete("/api/leads/{id}")]
+pub async fn delete_lead(
+    access: TenantAccess<WriteData>,
+    id: web::Path<String>,
+) -> Result<HttpResponse, Problem> {
+    let id = access.check(path_id(&id)).await?;
+    let audit = audit::insert(&access.access, "lead.delete", "leads", id);
+    access
+        .run((leads::lock(id, None), leads::delete(id), audit))
+        .await?;
+    Ok(HttpResponse::NoContent().finish())
+}

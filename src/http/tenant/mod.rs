@@ -1,0 +1,5 @@
+//! Routes of a tenant, at its own address or with `X-Tenant-Key`. One file per resource.
+
+pub mod leads;
+pub mod me;
+pub mod sessions;

@@ -1,0 +1,101 @@
+//! One log file per tenant: `<dir>/tenants/<tenant key>.log`, a JSON object per line.
+//!
+//! A request only puts its line into a bounded queue; one thread writes. When the queue is full the line is dropped and
+//! counted ([`super::metrics::LOG_LINES_LOST`]): the log never holds up a request. Files are rotated by size, open ones
+//! are bounded, and several processes may share the folder ([`rotating`]).
+//!
+//! The key becomes a file name, so it is checked here once more, whoever vouched for it before.
+
+mod rotating;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
+
+use crate::config::LoggingSettings;
+
+use super::line::Line;
+use super::metrics;
+use rotating::TenantFiles;
+
+/// Lines that may wait for the writer.
+const WAITING_LINES: usize = 8_192;
+/// How long the end of the program waits for the writer.
+const LAST_FLUSH: Duration = Duration::from_secs(5);
+
+/// The sink of tenants' lines.
+pub(super) struct TenantLog {
+    queue: SyncSender<Message>,
+}
+
+enum Message {
+    Line {
+        tenant: Arc<str>,
+        text: String,
+    },
+    /// Only wakes the writer, which then sees that it is to stop.
+    Stop,
+}
+
+/// Ends the writer after the lines that wait, when dropped.
+#[derive(Debug)]
+pub(super) struct WriterGuard {
+    queue: SyncSender<Message>,
+    stopping: Arc<AtomicBool>,
+    finished: Receiver<()>,
+}
+
+impl TenantLog {
+    /// Makes the folder and starts the writer.
+    pub(super) fn start(settings: &LoggingSettings, dir: &Path) -> io::Result<(Self, WriterGuard)> {
+        let files = TenantFiles::new(settings, dir)?;
+        let (queue, lines) = sync_channel(WAITING_LINES);
+        let (finish, finished) = sync_channel(1);
+        let stopping = Arc::new(AtomicBool::new(false));
+        let writer = writer::Writer::new(files, lines, stopping.clone(), finish);
+        std::thread::Builder::new()
+            .name("log-tenants".to_owned())
+            .spawn(move || writer.run())?;
+        let guard = WriterGuard {
+            queue: queue.clone(),
+            stopping,
+            finished,
+        };
+        Ok((Self { queue }, guard))
+    }
+
+    /// Queues the line for its tenant's file, if it has a tenant.
+    pub(super) fn write(&self, line: &Line) {
+        let Some(tenant) = &line.tenant else { return };
+        let message = Message::Line {
+            tenant: tenant.clone(),
+            text: line.to_json(),
+        };
+        if self.queue.try_send(message).is_err() {
+            metrics::count_lost_log_lines("queue_full", 1);
+        }
+    }
+}
+
+impl Drop for WriterGuard {
+    fn drop(&mut self) {
+        self.stopping.store(true, Ordering::Release);
+        // A full queue means that the writer is awake, and looks at the flag by itself.
+        let _awake = self.queue.try_send(Message::Stop);
+        let _finished_or_late = self.finished.recv_timeout(LAST_FLUSH);
+    }
+}
+
+/// Whether a text has the shape of a tenant key, and so is safe as a file name.
+pub(super) fn is_tenant_key(text: &str) -> bool {
+    (3..=40).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
