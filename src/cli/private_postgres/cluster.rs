@@ -14,6 +14,9 @@ use super::place::Place;
 /// Orders and lower-cases accented letters; the first one that the system has is taken.
 const LOCALES: &[&str] = &["C.UTF-8", "en_US.UTF-8", "C"];
 
+/// How the folders of clusters in the making begin.
+const UNFINISHED: &str = "pg.new-";
+
 /// The major version that made a cluster; `None` when there is no cluster.
 pub(super) fn version(cluster: &Path) -> anyhow::Result<Option<u32>> {
     let file = cluster.join("PG_VERSION");
@@ -58,7 +61,9 @@ pub(super) async fn create_if_missing(
     if place.cluster().exists() {
         return Ok(());
     }
-    let unfinished = place.home.join("pg.new");
+    remove_unfinished(&place.home);
+    // A new name each time: an `initdb` of a killed program may still be writing to the last one.
+    let unfinished = place.home.join(format!("{UNFINISHED}{}", random_token()));
     // In the socket's folder: nobody but the server's user can read it there.
     let password_file = place.socket_dir.join("initdb.password");
     create_private_file(&password_file, password.as_bytes())?;
@@ -67,6 +72,18 @@ pub(super) async fn create_if_missing(
     std::fs::remove_file(&password_file)?;
     outcome?;
     std::fs::rename(&unfinished, place.cluster()).context("the new cluster cannot be moved to its place")
+}
+
+/// Removes what killed programs left half made; what is still being written goes at the next start.
+fn remove_unfinished(home: &Path) {
+    let Ok(entries) = std::fs::read_dir(home) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 async fn initdb_in_any_locale(

@@ -10,10 +10,10 @@
 //! | `postgres.password` | the superuser's password, 0600 |
 //! | `postgres.log` | what the server logs |
 //! | `postgres.lock` | held while a program uses the folder |
-//! | `postgres.location` | where `pg/` and `run/` are, when they cannot be here (see [`place`]) |
+//! | `postgres.location` | where `pg/` and `run/` are, when they cannot be here |
 //!
 //! The server outlives a kill -9 of the program; the next start on the same folder stops it first
-//! ([`leftover`]). A new server setting goes to [`server`], a new place to look for binaries to [`binaries`].
+//! (`leftover`). A new server setting goes to `server`, a new place to look for binaries to `binaries`.
 
 mod account;
 mod binaries;

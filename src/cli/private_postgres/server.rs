@@ -92,7 +92,7 @@ impl Server {
         bail!("PostgreSQL does not stop")
     }
 
-    /// The last but one line that matters in `postmaster.pid` is what `pg_ctl` waits for too.
+    /// The server's own word: the eighth line of its `postmaster.pid`, for which `pg_ctl` waits too.
     fn is_ready(&self, pid_file: &Path) -> bool {
         let Ok(text) = std::fs::read_to_string(pid_file) else {
             return false;
