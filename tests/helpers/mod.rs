@@ -4,8 +4,10 @@
 
 mod database;
 mod platform;
+mod proxy;
 
 pub use database::TestDb;
 pub use platform::{
     Builder, OWNER_PASSWORD, TestPlatform, cli_origin, onboarding, random_key, resolved_by, tenant_db_of,
 };
+pub use proxy::{Proxy, Traffic};

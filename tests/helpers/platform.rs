@@ -19,7 +19,7 @@ use std::sync::Arc;
 use tokio_postgres::{Client, Config};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::TestDb;
+use super::{Proxy, TestDb};
 
 /// The password of every owner that the tests onboard.
 pub const OWNER_PASSWORD: &str = "correct horse battery";
@@ -28,9 +28,16 @@ pub const OWNER_PASSWORD: &str = "correct horse battery";
 pub struct Builder {
     clock: Clock,
     values: Vec<(String, String)>,
+    proxied: bool,
 }
 
 impl Builder {
+    /// Puts a proxy between platform and server that counts round trips.
+    pub fn proxied(mut self) -> Self {
+        self.proxied = true;
+        self
+    }
+
     /// Connections per lane.
     pub fn lane_pool(self, connections: usize) -> Self {
         self.set("tenancy.lane_pool", connections)
@@ -80,13 +87,21 @@ impl Builder {
         Platform::migrate(&settings, &self.clock)
             .await
             .expect("the database is set up");
+        let connector = connector(&settings).expect("the address is right");
+        let mut settings = settings;
+        let mut proxy = None;
+        if self.proxied {
+            let between = Proxy::start(&db.url()).await;
+            settings.database.url = Some(between.url(&db.url()).into());
+            proxy = Some(between);
+        }
         let platform = Platform::start(settings.clone(), self.clock.clone())
             .await
             .expect("the platform starts");
-        let connector = connector(&settings).expect("the address is right");
         TestPlatform {
             platform,
             settings,
+            proxy,
             clock: self.clock,
             connector,
             watching: Vec::new(),
@@ -104,6 +119,7 @@ pub struct TestPlatform {
     /// Its clock.
     pub clock: Clock,
     connector: Connector,
+    proxy: Option<Proxy>,
     watching: Vec<DropGuard>,
     /// Last, so that it is dropped after everything that uses it.
     db: TestDb,
@@ -120,7 +136,13 @@ impl TestPlatform {
         Builder {
             clock: Clock::system(),
             values: Vec::new(),
+            proxied: false,
         }
+    }
+
+    /// The proxy, when there is one.
+    pub fn proxy(&self) -> &Proxy {
+        self.proxy.as_ref().expect("Builder::proxied was called")
     }
 
     /// Its database.
@@ -223,7 +245,7 @@ pub async fn resolved_by(platform: &Platform, key: &str) -> Arc<ResolvedTenant> 
 /// The tenant's database as this platform reaches it.
 pub async fn tenant_db_of(platform: &Platform, key: &str) -> TenantDb {
     let tenant = resolved_by(platform, key).await;
-    TenantDb::new(platform.lanes.clone(), Arc::new(tenant.home.clone()))
+    TenantDb::new(platform.lanes.clone(), Arc::clone(&tenant.home))
 }
 
 /// Somebody at a shell.

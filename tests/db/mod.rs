@@ -1,0 +1,4 @@
+//! The tenant plane: one round trip, closed when in doubt, and nothing of one tenant left for the next.
+
+mod queries;
+mod round_trips;
