@@ -36,5 +36,7 @@ pub fn divide_by_zero() -> Query<i32> {
 
 /// Runs for a while.
 pub fn be_slow() -> Query<i64> {
-    Query::one("select count(*) from generate_series(1, 30000000)", |mut row| row.next())
+    Query::one("select count(*) from generate_series(1, 30000000)", |mut row| {
+        row.next()
+    })
 }

@@ -21,7 +21,10 @@ async fn one_statement_is_one_round_trip_cold_second_and_warm() {
         test.proxy().take(&lane)
     };
     assert_eq!((cold.connections, cold.round_trips), (1, 1), "{cold:?}");
-    assert_eq!(cold.prepared, [""; 0], "nothing is prepared that may never be used again");
+    assert_eq!(
+        cold.prepared, [""; 0],
+        "nothing is prepared that may never be used again"
+    );
 
     let second = {
         db.run(&test.system(), whereabouts()).await.unwrap();
@@ -79,8 +82,14 @@ async fn a_transaction_is_as_many_round_trips_as_its_steps() {
     assert_eq!(tx.commit(count_contacts()).await.unwrap(), 1);
     assert_eq!(test.proxy().take(&lane).round_trips, 3);
 
-    let (tx, _) = db.begin(&test.system(), insert_contact(Uuid::now_v7(), "Bia")).await.unwrap();
+    let (tx, _) = db
+        .begin(&test.system(), insert_contact(Uuid::now_v7(), "Bia"))
+        .await
+        .unwrap();
     tx.rollback().await.unwrap();
     assert_eq!(test.proxy().take(&lane).round_trips, 2);
-    assert_eq!(db.run(&test.system(), list_contacts()).await.unwrap().output, ["Ana"]);
+    assert_eq!(
+        db.run(&test.system(), list_contacts()).await.unwrap().output,
+        ["Ana"]
+    );
 }

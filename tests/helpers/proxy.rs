@@ -104,7 +104,13 @@ struct Connection {
 
 impl Connection {
     fn note(&self, change: impl FnOnce(&mut Traffic)) {
-        change(self.traffic.lock().unwrap().entry(self.login.clone()).or_default());
+        change(
+            self.traffic
+                .lock()
+                .unwrap()
+                .entry(self.login.clone())
+                .or_default(),
+        );
     }
 
     fn will_be_answered(&mut self) {
@@ -143,8 +149,14 @@ impl Connection {
 
 /// A zero-terminated text and what follows it.
 fn text(bytes: &[u8]) -> (String, &[u8]) {
-    let end = bytes.iter().position(|byte| *byte == 0).expect("a terminated text");
-    (String::from_utf8_lossy(&bytes[..end]).into_owned(), &bytes[end + 1..])
+    let end = bytes
+        .iter()
+        .position(|byte| *byte == 0)
+        .expect("a terminated text");
+    (
+        String::from_utf8_lossy(&bytes[..end]).into_owned(),
+        &bytes[end + 1..],
+    )
 }
 
 async fn relay<S>(
@@ -154,8 +166,12 @@ async fn relay<S>(
 ) where
     S: AsyncRead + AsyncWrite + Send + 'static,
 {
-    let Ok(mut server) = server.map(Box::pin) else { return };
-    let Ok(length) = client.read_u32().await else { return };
+    let Ok(mut server) = server.map(Box::pin) else {
+        return;
+    };
+    let Ok(length) = client.read_u32().await else {
+        return;
+    };
     let mut startup = vec![0; length as usize - 4];
     if client.read_exact(&mut startup).await.is_err() {
         return;
@@ -225,7 +241,9 @@ impl Messages {
         mut see: impl FnMut(u8, &[u8]),
     ) -> bool {
         let mut chunk = vec![0; 16 * 1024];
-        let Ok(read) = from.read(&mut chunk).await else { return false };
+        let Ok(read) = from.read(&mut chunk).await else {
+            return false;
+        };
         if read == 0 {
             return false;
         }
