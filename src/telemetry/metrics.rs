@@ -1,6 +1,6 @@
 //! The program's metrics: their names, what they mean, and the recorder that `/metrics` prints.
 //!
-//! To add one: a constant, a line in [`describe`] and, where it is recorded in more than one place, a function here.
+//! To add one: a constant, a line in `describe` and, where it is recorded in more than one place, a function here.
 //! Labels have few values: a route's pattern, never its path; a pool's kind; never a tenant, a user or an id.
 
 use std::sync::OnceLock;

@@ -3,10 +3,10 @@
 //! [`init`] is called once, by `cli`, and its [`Guard`] is kept until the program ends. Everything else logs with the
 //! `tracing` macros; what a line shows of the work it belongs to comes from the fields of the spans around it.
 //! A span that serves a tenant carries [`TENANT_FIELD`] with the tenant key, written `tenant = %key`: its events also
-//! go to that tenant's file. Fields with a sensitive name ([`fields`]) are hidden everywhere.
+//! go to that tenant's file. Fields with a sensitive name (see `fields`) are hidden everywhere.
 //!
-//! To add a sink: give [`log_layer`] a further destination for the finished [`line::Line`]. To add a metric: a
-//! constant and its description in [`metrics`]. To quieten a crate: a row in [`filter`].
+//! To add a sink: give `log_layer` a further destination for the finished line. To add a metric: a
+//! constant and its description in [`metrics`]. To quieten a crate: a row in `filter`.
 
 mod console;
 mod fields;
