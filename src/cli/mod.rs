@@ -43,7 +43,7 @@ pub enum Command {
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command {
-        Command::Dev(args) => block_on(dev::run(args)),
+        Command::Dev(args) => block_on(dev::run(args, cli.config)),
         Command::Serve => block_on(async { serve::run(Settings::load(cli.config.as_deref())?).await }),
     };
     outcome.unwrap_or_else(|error| {

@@ -276,6 +276,14 @@ impl Provisioner {
         }
     }
 
+    /// Whether an onboarding is under way or was left, here or in another process.
+    ///
+    /// # Errors
+    /// When the registry cannot be read.
+    pub async fn has_unfinished(&self) -> Result<bool, DbError> {
+        tenants::has_provisioning(&self.master).await
+    }
+
     /// Goes on with what another process left.
     pub(super) async fn resume(
         &self,

@@ -4,6 +4,8 @@
 //! [`dev_json`] tells other programs on the machine how to reach the running instance.
 
 pub mod database_only;
+mod demo;
+mod demo_data;
 pub mod dev_json;
 pub mod instance;
 pub mod serve;
@@ -55,7 +57,7 @@ pub struct Args {
 }
 
 /// Runs until Ctrl-C, SIGTERM, SIGHUP, or the end of COMMAND; stops the database in every case.
-pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub async fn run(args: Args, config: Option<PathBuf>) -> anyhow::Result<ExitCode> {
     let mut signals = StopSignals::listen()?;
     let data_dir = if args.temporary {
         temporary::create().await?
@@ -88,6 +90,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
             port: args.port,
             base_domain: args.base_domain,
             data_dir: data_dir.clone(),
+            config,
         };
         serve::run(settings, &mut postgres, &mut signals)
             .await

@@ -96,3 +96,21 @@ pub async fn find_newest(db: &MasterDb, tenant: TenantId) -> Result<Option<Subsc
         current_period_end: row.current_period_end,
     }))
 }
+
+/// Makes a tenant's living subscription active without end: for the demo.
+///
+/// # Errors
+/// When the database fails.
+pub async fn activate_without_end(tx: &mut MasterTx, tenant: TenantId, now: DateTime<Utc>) -> Result<(), DbError> {
+    sqlx::query!(
+        "update subscriptions
+         set status = 'active', trial_ends_at = null, past_due_at = null, suspended_at = null, updated_at = $2,
+             current_period_end = '9999-12-31T00:00:00Z', version = version + 1
+         where tenant_id = $1 and status <> 'canceled' and (status <> 'active' or trial_ends_at is not null)",
+        tenant.as_uuid(),
+        now,
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}

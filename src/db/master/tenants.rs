@@ -331,6 +331,18 @@ pub async fn claim_unfinished(
     }))
 }
 
+/// Whether any tenant is being made.
+///
+/// # Errors
+/// When the database fails.
+pub async fn has_provisioning(db: &MasterDb) -> Result<bool, DbError> {
+    Ok(sqlx::query_scalar!(
+        r#"select exists (select from tenants where status = 'provisioning') as "any!""#
+    )
+    .fetch_one(db.pool())
+    .await?)
+}
+
 /// Removes a tenant that never came to be.
 ///
 /// # Errors

@@ -4,6 +4,7 @@
 //! compile. One file per resource holds its SQL; to add a resource, copy [`leads`].
 
 pub mod access;
+pub mod accounts;
 pub mod api_keys;
 pub mod audit;
 mod batch;
