@@ -36,6 +36,10 @@ impl Loader {
     ///
     /// # Errors
     /// A variable of ours is not UTF-8.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the environment"
+    )]
     pub fn from_process(file: Option<&Path>) -> Result<Self, ConfigError> {
         let mut loader = Self::new();
         loader.file = file.map(Path::to_owned).or_else(|| {

@@ -32,6 +32,10 @@ impl Clock {
     }
 
     /// The time, to the microsecond.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that asks the operating system"
+    )]
     pub fn now(&self) -> DateTime<Utc> {
         let now = match &self.0 {
             Source::System => DateTime::<Utc>::from(SystemTime::now()),

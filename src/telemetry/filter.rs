@@ -11,7 +11,7 @@ use tracing_subscriber::layer::Filter;
 use tracing_subscriber::registry::LookupSpan;
 
 /// The finest level of each crate that may be written.
-const CEILINGS: [(&str, Level); 16] = [
+const CEILINGS: [(&str, Level); 18] = [
     // Logs the parameters of statements at debug, the server's notices at info.
     ("tokio_postgres", Level::WARN),
     ("postgres_protocol", Level::WARN),
@@ -20,6 +20,9 @@ const CEILINGS: [(&str, Level); 16] = [
     ("sqlx", Level::WARN),
     ("sqlx_core", Level::WARN),
     ("sqlx_postgres", Level::WARN),
+    // Start-up chatter that says nothing to whoever runs the program.
+    ("actix_server", Level::WARN),
+    ("refinery_core", Level::WARN),
     ("rustls", Level::WARN),
     ("tokio_rustls", Level::WARN),
     ("hyper", Level::INFO),

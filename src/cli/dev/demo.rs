@@ -50,13 +50,23 @@ const DEMOS: [Demo; 2] = [
 ];
 
 /// Makes what is missing, and answers how to log in.
-pub async fn ensure(platform: &Platform, previous: Option<&DevJson>) -> anyhow::Result<(Login, Vec<DemoTenant>)> {
-    let admin = ensure_admin(platform, previous).await.context("the demo's administrator cannot be made")?;
+pub async fn ensure(
+    platform: &Platform,
+    previous: Option<&DevJson>,
+) -> anyhow::Result<(Login, Vec<DemoTenant>)> {
+    let admin = ensure_admin(platform, previous)
+        .await
+        .context("the demo's administrator cannot be made")?;
     let mut tenants = Vec::new();
     for demo in &DEMOS {
-        let known = previous.and_then(|file| file.tenants.iter().find(|tenant| tenant.tenant_key == demo.key));
+        let known =
+            previous.and_then(|file| file.tenants.iter().find(|tenant| tenant.tenant_key == demo.key));
         let tenant = ensure_tenant(platform, demo, known);
-        tenants.push(tenant.await.with_context(|| format!("the demo client {} cannot be made", demo.key))?);
+        tenants.push(
+            tenant
+                .await
+                .with_context(|| format!("the demo client {} cannot be made", demo.key))?,
+        );
     }
     Ok((admin, tenants))
 }
@@ -70,13 +80,23 @@ async fn ensure_admin(platform: &Platform, previous: Option<&DevJson>) -> anyhow
     let mut tx = platform.master.begin().await?;
     admins::upsert_admin(&mut tx, &email, "Admin", &hash, platform.clock.now()).await?;
     tx.commit().await?;
-    Ok(Login { email: ADMIN.to_owned(), password: password.expose().to_owned() })
+    Ok(Login {
+        email: ADMIN.to_owned(),
+        password: password.expose().to_owned(),
+    })
 }
 
-async fn ensure_tenant(platform: &Platform, demo: &Demo, known: Option<&DemoTenant>) -> anyhow::Result<DemoTenant> {
+async fn ensure_tenant(
+    platform: &Platform,
+    demo: &Demo,
+    known: Option<&DemoTenant>,
+) -> anyhow::Result<DemoTenant> {
     let key = TenantKey::parse(demo.key)?;
     let url = platform.settings.server.tenant_url(demo.key);
-    let login = |password: &str| Login { email: demo.owner_email.to_owned(), password: password.to_owned() };
+    let login = |password: &str| Login {
+        email: demo.owner_email.to_owned(),
+        password: password.to_owned(),
+    };
     let made = |owner: Login, api_key: String| DemoTenant {
         tenant_key: demo.key.to_owned(),
         url: url.clone(),
@@ -108,7 +128,10 @@ async fn ensure_tenant(platform: &Platform, demo: &Demo, known: Option<&DemoTena
                 owner_name: demo.owner.to_owned(),
                 owner_password: Some(password.clone()),
             };
-            let onboarded = platform.provisioner.onboard(onboarding, None, MasterActor::Cli, None).await?;
+            let onboarded = platform
+                .provisioner
+                .onboard(onboarding, None, MasterActor::Cli, None)
+                .await?;
             let tenant = platform.resolver.find_fresh(&key).await?;
             demo_data::ensure(platform, &tenant).await?;
             made(login(password.expose()), onboarded.api_key)
@@ -135,5 +158,8 @@ async fn renew(platform: &Platform, key: &TenantKey, demo: &Demo) -> anyhow::Res
         accounts::insert_api_key("demo", token.prefix.clone().unwrap_or_default(), &token.hash, now),
     );
     db.run(&Access::system(now), batch).await?;
-    Ok((password.expose().to_owned(), token.plain.expose_secret().to_owned()))
+    Ok((
+        password.expose().to_owned(),
+        token.plain.expose_secret().to_owned(),
+    ))
 }

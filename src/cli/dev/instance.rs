@@ -7,7 +7,8 @@ use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::cli::private_postgres::create_private_file;
+use super::serve::Settings;
+use crate::cli::private_postgres::{create_private_file, random_token};
 
 /// The platform key in `<data-dir>/platform.key` (base64), made up at the first start.
 pub fn platform_key(data_dir: &Path) -> anyhow::Result<String> {
@@ -24,11 +25,17 @@ pub fn platform_key(data_dir: &Path) -> anyhow::Result<String> {
 }
 
 /// The environment with which every command works on an instance; also how the instance configures itself.
-pub fn environment(database_url: &str, platform_key: &str) -> BTreeMap<String, String> {
+pub fn environment(database_url: &str, platform_key: &str, settings: &Settings) -> BTreeMap<String, String> {
     [
-        ("HELIXAI__DATABASE__URL", database_url),
-        ("HELIXAI__PLATFORM__KEY", platform_key),
+        ("HELIXAI__DATABASE__URL", database_url.to_owned()),
+        ("HELIXAI__PLATFORM__KEY", platform_key.to_owned()),
+        ("HELIXAI__SERVER__BIND", "127.0.0.1".to_owned()),
+        ("HELIXAI__SERVER__PORT", settings.port.to_string()),
+        ("HELIXAI__SERVER__BASE_DOMAIN", settings.base_domain.clone()),
+        // No second port, which another instance may have taken: `/metrics` is served beside the API.
+        ("HELIXAI__METRICS__BIND", String::new()),
+        ("HELIXAI__METRICS__TOKEN", random_token()),
     ]
-    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .map(|(name, value)| (name.to_owned(), value))
     .into()
 }

@@ -34,27 +34,36 @@ pub struct Settings {
 const LEASE: Duration = Duration::from_secs(5);
 
 /// Serves until a signal, or until the database ends.
-pub async fn run(settings: Settings, postgres: &mut PrivatePostgres, signals: &mut StopSignals) -> anyhow::Result<()> {
+pub async fn run(
+    settings: Settings,
+    postgres: &mut PrivatePostgres,
+    signals: &mut StopSignals,
+) -> anyhow::Result<()> {
     let previous = DevJson::previous(&settings.data_dir)?;
     dev_json::withdraw(&settings.data_dir)?;
     let previous = previous.or(DevJson::previous(&settings.data_dir)?);
     let key = instance::platform_key(&settings.data_dir)?;
-    let env = instance::environment(postgres.admin_url(), &key);
+    let env = instance::environment(postgres.admin_url(), &key, &settings);
     let config = Loader::from_process(settings.config.as_deref())?
         .environment(env.clone())
-        .set("server.bind", "127.0.0.1")
-        .set("server.port", settings.port)
-        .set("server.base_domain", &settings.base_domain)
         .set("tenancy.provisioning_lease_secs", LEASE.as_secs())
         .load()?;
     let _logs = telemetry::init(&config.logging).context("logs cannot be written")?;
-    Platform::migrate(&config, &Clock::system()).await.context("the private database cannot be set up")?;
+    Platform::migrate(&config, &Clock::system())
+        .await
+        .context("the private database cannot be set up")?;
     let platform = Platform::start(config, Clock::system()).await?;
     finish_interrupted(&platform).await?;
     let (admin, tenants) = demo::ensure(&platform, previous.as_ref()).await?;
     let base_url = platform.settings.server.base_url();
     let app = App::build(platform).with_context(|| format!("port {} cannot be used", settings.port))?;
-    let file = DevJson { base_url, database_url: postgres.admin_url().to_owned(), admin, tenants, env };
+    let file = DevJson {
+        base_url,
+        database_url: postgres.admin_url().to_owned(),
+        admin,
+        tenants,
+        env,
+    };
     file.publish(&settings.data_dir)?;
     welcome(&file, &settings);
     let served = app.run(async {
@@ -80,13 +89,28 @@ async fn finish_interrupted(platform: &Platform) -> anyhow::Result<()> {
 }
 
 fn welcome(file: &DevJson, settings: &Settings) {
-    output::line(format_args!("HelixAI on {}   (API: {}/docs)", file.base_url, file.base_url));
-    output::line(format_args!("  admin         {}  {}", file.admin.email, file.admin.password));
+    output::line(format_args!(
+        "HelixAI on {}   (API: {}/docs)",
+        file.base_url, file.base_url
+    ));
+    output::line(format_args!(
+        "  admin         {}  {}",
+        file.admin.email, file.admin.password
+    ));
     for tenant in &file.tenants {
-        output::line(format_args!("  {:<13} {}  ({})", tenant.tenant_key, tenant.url, tenant.niche));
-        output::line(format_args!("    owner       {}  {}", tenant.owner.email, tenant.owner.password));
+        output::line(format_args!(
+            "  {:<13} {}  ({})",
+            tenant.tenant_key, tenant.url, tenant.niche
+        ));
+        output::line(format_args!(
+            "    owner       {}  {}",
+            tenant.owner.email, tenant.owner.password
+        ));
         output::line(format_args!("    API key     {}", tenant.api_key));
     }
     let file = settings.data_dir.join("dev.json");
-    output::line(format_args!("All of it for programs: {}   Stop with Ctrl-C.", file.display()));
+    output::line(format_args!(
+        "All of it for programs: {}   Stop with Ctrl-C.",
+        file.display()
+    ));
 }

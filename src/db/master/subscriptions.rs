@@ -101,7 +101,11 @@ pub async fn find_newest(db: &MasterDb, tenant: TenantId) -> Result<Option<Subsc
 ///
 /// # Errors
 /// When the database fails.
-pub async fn activate_without_end(tx: &mut MasterTx, tenant: TenantId, now: DateTime<Utc>) -> Result<(), DbError> {
+pub async fn activate_without_end(
+    tx: &mut MasterTx,
+    tenant: TenantId,
+    now: DateTime<Utc>,
+) -> Result<(), DbError> {
     sqlx::query!(
         "update subscriptions
          set status = 'active', trial_ends_at = null, past_due_at = null, suspended_at = null, updated_at = $2,

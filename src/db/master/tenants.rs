@@ -336,11 +336,11 @@ pub async fn claim_unfinished(
 /// # Errors
 /// When the database fails.
 pub async fn has_provisioning(db: &MasterDb) -> Result<bool, DbError> {
-    Ok(sqlx::query_scalar!(
-        r#"select exists (select from tenants where status = 'provisioning') as "any!""#
+    Ok(
+        sqlx::query_scalar!(r#"select exists (select from tenants where status = 'provisioning') as "any!""#)
+            .fetch_one(db.pool())
+            .await?,
     )
-    .fetch_one(db.pool())
-    .await?)
 }
 
 /// Removes a tenant that never came to be.

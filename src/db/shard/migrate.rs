@@ -89,7 +89,7 @@ pub async fn migrate(
         })?;
     Ok(migrations
         .iter()
-        .map(|migration| migration.version() as i32)
+        .map(|migration| migration.version())
         .max()
         .unwrap_or_default())
 }

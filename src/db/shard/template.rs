@@ -34,9 +34,7 @@ pub struct Part {
 impl Part {
     /// The version that a schema made from this part has.
     pub fn version(&self) -> i32 {
-        self.migrations
-            .last()
-            .map_or(0, |migration| migration.version() as i32)
+        self.migrations.last().map_or(0, |migration| migration.version())
     }
 }
 

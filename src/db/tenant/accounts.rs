@@ -20,7 +20,12 @@ pub fn reset_password(email: &Email, password_hash: String, now: DateTime<Utc>) 
 }
 
 /// Adds an API key with all scopes, made by nobody in particular.
-pub fn insert_api_key(name: &'static str, prefix: String, hash: &TokenHash, now: DateTime<Utc>) -> Query<u64> {
+pub fn insert_api_key(
+    name: &'static str,
+    prefix: String,
+    hash: &TokenHash,
+    now: DateTime<Utc>,
+) -> Query<u64> {
     Query::execute(
         "insert into api_keys (id, name, prefix, key_hash, scopes, created_at) values ($1, $2, $3, $4, array['read', 'write'], $5)",
     )
