@@ -19,6 +19,7 @@ use crate::domain::clock::Clock;
 use crate::domain::host::BaseDomain;
 use crate::domain::platform_key::PlatformKey;
 use crate::domain::random;
+use crate::tenancy::fairness::RequestRate;
 use crate::tenancy::lifecycle::Lifecycle;
 use crate::tenancy::provision::Provisioner;
 use crate::tenancy::resolve::Resolver;
@@ -60,6 +61,8 @@ pub struct Platform {
     pub shards: Shards,
     /// Finds the tenant of a request.
     pub resolver: Resolver,
+    /// Counts requests per tenant.
+    pub request_rate: RequestRate,
     /// Onboards tenants.
     pub provisioner: Provisioner,
     /// Suspends and activates tenants.
@@ -143,12 +146,14 @@ impl Platform {
             shards: shards.clone(),
             clock: clock.clone(),
         };
+        let request_rate = RequestRate::new(settings.rate_limit.quota());
         Ok(Self {
             settings: Arc::new(settings),
             master,
             lanes,
             shards,
             resolver,
+            request_rate,
             provisioner,
             lifecycle,
             key,

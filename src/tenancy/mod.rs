@@ -5,6 +5,7 @@
 //! crash interrupted, [`lifecycle`] suspends and activates.
 
 pub mod cache;
+pub mod fairness;
 pub mod lifecycle;
 pub mod listen;
 pub mod onboarding_form;

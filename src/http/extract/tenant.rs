@@ -19,6 +19,7 @@ use crate::domain::tenant::TenantStatus;
 use crate::domain::token::ParsedToken;
 use crate::http::problem::Problem;
 use crate::platform::Platform;
+use crate::telemetry::metrics::count_rate_limited;
 use crate::tenancy::resolve::ResolvedTenant;
 
 /// The cookie that holds a user's session token. Host-only, so it is never sent to another tenant's address.
@@ -246,6 +247,14 @@ async fn admit(
         .await?;
     tracing::Span::current().record("tenant", tenant.key.as_str());
     served(&tenant)?;
+    platform.request_rate.count(tenant.home.id).map_err(|seconds| {
+        count_rate_limited("tenant_rate");
+        Problem::too_many(
+            "too_many_requests",
+            "This account sends more requests than its share: slow down.",
+            seconds,
+        )
+    })?;
     let now = platform.clock.now();
     let gate = Gate::of(tenant.subscription.map(|subscription| subscription.at(now)));
     if !gate.allows(section) {
