@@ -14,4 +14,5 @@
 mod db;
 mod dev;
 mod helpers;
+mod http;
 mod tenancy;

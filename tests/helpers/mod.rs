@@ -1,11 +1,16 @@
-//! What the tests share: a database of their own, the platform on it, and a proxy that counts round trips.
+//! What the tests share: a database of their own, the platform on it, a proxy that counts
+//! round trips, and the whole program behind an HTTP client.
 //!
 //! Nothing here replaces a part of the program: a test runs the same code against the same PostgreSQL.
 
+mod app;
+mod call;
 mod database;
 mod platform;
 mod proxy;
 
+pub use app::{AppBuilder, BASE_DOMAIN, Process, TestAdmin, TestApp, TestTenant};
+pub use call::{Answer, Call};
 pub use database::TestDb;
 pub use platform::{
     Builder, OWNER_PASSWORD, TestPlatform, cli_origin, onboarding, random_key, resolved_by, tenant_db_of,

@@ -1,0 +1,3 @@
+//! The HTTP contract, over real connections to the program as it is served.
+
+mod onboarding;
