@@ -188,12 +188,9 @@ pub fn connector(settings: &Settings) -> Result<Connector, StartError> {
             .and_then(Iterator::collect::<Result<Vec<_>, _>>)
             .map_err(|error| StartError::Setting(format!("database.ca_file {}: {error}", file.display())))?,
     };
-    Ok(Connector::new(
-        database.url()?,
-        database.connect_timeout,
-        &roots,
-        platform_key(settings)?,
-    )?)
+    let (url, key) = (database.url()?, platform_key(settings)?);
+    Connector::new(url, database.connect_timeout, &roots, key)
+        .map_err(|error| StartError::Setting(format!("`database.url` {error}")))
 }
 
 fn platform_key(settings: &Settings) -> Result<PlatformKey, ConfigError> {

@@ -4,11 +4,17 @@
 //! code, then add one variant to [`Command`] and one arm to [`run`]. Commands print through [`output`] and
 //! wait for Ctrl-C through [`stop_signal`]; `anyhow` is used here and nowhere below.
 
+pub mod admin;
 pub mod dev;
+pub mod exit;
+pub mod migrate;
 pub mod output;
 pub mod private_postgres;
+mod secret_input;
 pub mod serve;
+mod session;
 pub mod stop_signal;
+pub mod tenant;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -22,8 +28,8 @@ use crate::config::Settings;
 #[derive(Debug, Parser)]
 #[command(name = "helixai", version, about, disable_help_subcommand = true)]
 pub struct Cli {
-    /// A configuration file; without it HELIXAI_CONFIG names one
-    #[arg(long, global = true)]
+    /// Read the settings that differ from the defaults from FILE; the environment (HELIXAI__SECTION__KEY) wins
+    #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
 
     #[command(subcommand)]
@@ -37,18 +43,29 @@ pub enum Command {
     Dev(dev::Args),
     /// Serve the API on the database of HELIXAI__DATABASE__URL
     Serve,
+    /// Bring the database up to date: schemas, roles, revokes; safe to repeat
+    #[command(after_help = exit::HELP)]
+    Migrate(migrate::Args),
+    /// Manage the platform's administrators
+    Admin(admin::Args),
+    /// Onboard tenants, show them, change their state
+    Tenant(tenant::Args),
 }
 
-/// Runs the program: 0 done, 1 failed (the reason is on stderr), 2 wrong arguments.
+/// Runs the program; [`exit`] says what the codes mean.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
+    let config = cli.config.as_deref();
     let outcome = match cli.command {
         Command::Dev(args) => block_on(dev::run(args, cli.config)),
-        Command::Serve => block_on(async { serve::run(Settings::load(cli.config.as_deref())?).await }),
+        Command::Serve => block_on(async { serve::run(Settings::load(config)?).await }),
+        Command::Migrate(args) => block_on(migrate::run(config, args)),
+        Command::Admin(args) => block_on(admin::run(config, args)),
+        Command::Tenant(args) => block_on(tenant::run(config, args)),
     };
     outcome.unwrap_or_else(|error| {
         output::problem(&error);
-        ExitCode::FAILURE
+        exit::of(&error).into()
     })
 }
 

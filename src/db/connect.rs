@@ -19,6 +19,20 @@ use crate::domain::platform_key::PlatformKey;
 /// A connection of an administrator, outside of any pool. Opened for one operation.
 pub type AdminClient = Client;
 
+/// A database's address that cannot be used. Shows nothing of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0}: give it as postgres://user:password@host:port/database")]
+pub struct AddressError(&'static str);
+
+impl From<AddressError> for DbError {
+    fn from(error: AddressError) -> Self {
+        Self::Other {
+            code: "address".to_owned(),
+            message: error.to_string(),
+        }
+    }
+}
+
 /// Knows how to reach one database, as its administrator or as one of the program's logins.
 #[derive(Clone)]
 pub struct Connector {
@@ -45,11 +59,8 @@ impl Connector {
         connect_timeout: Duration,
         roots: &[rustls::pki_types::CertificateDer<'static>],
         key: PlatformKey,
-    ) -> Result<Self, DbError> {
-        let invalid = |what: &str| DbError::Other {
-            code: "config".to_owned(),
-            message: format!("database.url {what}: give it as postgres://user:password@host:port/database"),
-        };
+    ) -> Result<Self, AddressError> {
+        let invalid = AddressError;
         let mut admin = Config::from_str(url.expose_secret()).map_err(|_| invalid("cannot be parsed"))?;
         if admin.get_dbname().is_none() {
             return Err(invalid("names no database"));

@@ -8,7 +8,7 @@ use tokio_postgres::Transaction;
 use super::shards::Shards;
 use crate::db::DbError;
 use crate::db::master::MasterDb;
-use crate::db::master::audit::{MasterActor, MasterAudit, insert_audit};
+use crate::db::master::audit::{MasterActor, MasterAudit, Subject, insert_audit};
 use crate::db::master::tenants::{self, TenantRecord};
 use crate::db::shard::provision::{inherit_clause, set_membership};
 use crate::domain::clock::Clock;
@@ -116,7 +116,7 @@ impl Lifecycle {
                 &MasterAudit {
                     actor: origin.actor,
                     action,
-                    tenant: tenant.id,
+                    subject: Subject::Tenant(tenant.id),
                     request_id: origin.request_id,
                     details: serde_json::json!({}),
                     at: now,

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::shards::Shards;
 use crate::db::DbError;
-use crate::db::master::audit::{MasterActor, MasterAudit, insert_audit};
+use crate::db::master::audit::{MasterActor, MasterAudit, Subject, insert_audit};
 use crate::db::master::subscriptions::{NewSubscription, insert_subscription};
 use crate::db::master::tenants::{self, NewTenant, TenantRecord, Unfinished};
 use crate::db::master::{MasterDb, MasterTx, idempotency, lanes, ledger, plans};
@@ -232,7 +232,7 @@ impl Provisioner {
             &MasterAudit {
                 actor,
                 action: "tenant.create",
-                tenant: id,
+                subject: Subject::Tenant(id),
                 request_id,
                 details: serde_json::json!({ "niche": request.niche.as_str(), "plan": code }),
                 at: now,

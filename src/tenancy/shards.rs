@@ -69,7 +69,12 @@ impl Shards {
             .open(&format!("shard:{}", shard.id), sealed)
             .ok_or_else(damaged)?;
         let url = String::from_utf8(url.to_vec()).map_err(|_| damaged())?;
-        Connector::new(&url.into(), self.connect_timeout, &[], self.key.clone())
+        Ok(Connector::new(
+            &url.into(),
+            self.connect_timeout,
+            &[],
+            self.key.clone(),
+        )?)
     }
 
     fn find(&self, shard: ShardId) -> Result<(Connector, ShardRoles), DbError> {

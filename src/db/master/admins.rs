@@ -142,3 +142,14 @@ pub async fn delete_session(tx: &mut MasterTx, session: AdminSessionId) -> Resul
         .await?;
     Ok(())
 }
+
+/// Ends all sessions of an administrator.
+///
+/// # Errors
+/// When the database fails.
+pub async fn delete_sessions(tx: &mut MasterTx, admin: AdminId) -> Result<(), DbError> {
+    sqlx::query!("delete from admin_sessions where admin_id = $1", admin.as_uuid())
+        .execute(tx.connection())
+        .await?;
+    Ok(())
+}

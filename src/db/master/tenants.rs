@@ -362,6 +362,24 @@ pub async fn delete_provisioning(
     Ok(done.rows_affected() == 1)
 }
 
+/// A tenant as administrators see it.
+///
+/// # Errors
+/// When the database fails.
+pub async fn find_record(db: &MasterDb, key: &TenantKey) -> Result<Option<TenantRecord>, DbError> {
+    let row = sqlx::query_as!(
+        TenantRow,
+        "select t.id, t.tenant_key, t.name, t.niche, t.schema_name, t.role_name, t.shard_id, l.login, t.status, t.document,
+                t.owner_email, t.created_at, t.suspended_reason
+         from tenants t join lanes l on l.shard_id = t.shard_id and l.number = t.lane
+         where t.tenant_key = $1",
+        key.as_str(),
+    )
+    .fetch_optional(db.pool())
+    .await?;
+    row.map(TenantRecord::try_from).transpose()
+}
+
 /// A tenant, locked until the transaction ends.
 ///
 /// # Errors

@@ -46,7 +46,8 @@ pub struct NewOwnerAnswer {
 }
 
 impl NewTenantAnswer {
-    fn new(tenant: Onboarded, platform: &Platform) -> Self {
+    /// The answer about a tenant that this platform has just made.
+    pub fn new(tenant: Onboarded, platform: &Platform) -> Self {
         Self {
             id: tenant.id,
             url: platform.settings.server.tenant_url(&tenant.tenant_key),
@@ -81,7 +82,8 @@ pub struct Tenant {
 }
 
 impl Tenant {
-    fn new(tenant: TenantRecord, platform: &Platform) -> Self {
+    /// What is shown of a tenant of this platform.
+    pub fn new(tenant: TenantRecord, platform: &Platform) -> Self {
         Self {
             id: tenant.id,
             url: platform.settings.server.tenant_url(&tenant.key),

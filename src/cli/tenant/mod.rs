@@ -1,0 +1,61 @@
+//! `helixai tenant`: onboards tenants, shows them and changes their state, from a shell on the server.
+//!
+//! What `--json` prints is what the API answers for the same thing, made by the same types. To add a subcommand: a
+//! file here with its `Args` and `run`, a variant and an arm below, a row in `docs/CLI.md`.
+
+mod create;
+mod list;
+mod show;
+mod state;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::cli::exit;
+use crate::db::master::audit::MasterActor;
+use crate::tenancy::lifecycle::Origin;
+
+/// The arguments of `helixai tenant`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Onboard a client: its schema, its first user and its first API key
+    #[command(after_help = exit::HELP)]
+    Create(create::Args),
+    /// List tenants, newest first
+    #[command(after_help = exit::HELP)]
+    List(list::Args),
+    /// Show one tenant and its subscription
+    #[command(after_help = exit::HELP)]
+    Show(show::Args),
+    /// Stop serving a tenant; when this has ended, no request of the tenant is served any more
+    #[command(after_help = exit::HELP)]
+    Suspend(state::SuspendArgs),
+    /// Serve a suspended tenant again
+    #[command(after_help = exit::HELP)]
+    Activate(state::ActivateArgs),
+}
+
+/// Runs one of the subcommands.
+pub async fn run(config: Option<&Path>, args: Args) -> anyhow::Result<ExitCode> {
+    match args.command {
+        Command::Create(args) => create::run(config, args).await,
+        Command::List(args) => list::run(config, args).await,
+        Command::Show(args) => show::run(config, args).await,
+        Command::Suspend(args) => state::suspend(config, args).await,
+        Command::Activate(args) => state::activate(config, args).await,
+    }
+}
+
+/// Who asks, when a command does.
+fn origin() -> Origin {
+    Origin {
+        actor: MasterActor::Cli,
+        request_id: None,
+    }
+}
