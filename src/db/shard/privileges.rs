@@ -4,6 +4,7 @@
 //! all. [`check`] reports what a managed server refused to revoke.
 
 use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
 
 use super::ident;
 use crate::db::DbError;
@@ -31,26 +32,26 @@ const LOGIN_FUNCTIONS: [&str; 2] = [
 /// What the master plane's login needs: change notices to other processes.
 const MASTER_FUNCTIONS: [&str; 1] = ["pg_catalog.pg_notify(text, text)"];
 
-/// Takes from PUBLIC what a tenant's SQL must not reach. Safe to repeat; changes only what is still granted.
+/// Takes from PUBLIC what a tenant's SQL must not reach. Safe to repeat; changes only what is still granted. What a
+/// managed server refuses is left: [`check`] names it.
 ///
 /// # Errors
-/// When the administrator may not revoke (a managed server): the message says which right is missing.
+/// When the catalogue cannot be read or the connection is lost.
 pub async fn revoke_from_public(admin: &Client, database: &str) -> Result<(), DbError> {
-    let mut commands = Vec::new();
-    for row in admin.query(FUNCTIONS, &[]).await? {
-        let (function, kind, public): (String, String, bool) = (row.get(0), row.get(1), row.get(2));
-        if public {
-            commands.push(format!("revoke execute on {kind} {function} from public"));
+    let excess = check(admin, database).await?;
+    let commands: Vec<&str> = excess.iter().map(|excess| excess.cure.as_str()).collect();
+    if admin.batch_execute(&commands.join(";\n")).await.is_ok() {
+        return Ok(());
+    }
+    for command in commands {
+        match admin.batch_execute(command).await {
+            Ok(()) => {}
+            Err(error) if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
+                tracing::warn!(command, "the server refuses: {command}");
+            }
+            Err(error) => return Err(error.into()),
         }
     }
-    commands.push(format!(
-        "revoke temporary, create on database {} from public",
-        ident(database)
-    ));
-    commands.push("revoke create on schema public from public".to_owned());
-    commands.push("revoke usage on language plpgsql from public".to_owned());
-    commands.push("revoke usage on language sql from public".to_owned());
-    admin.batch_execute(&commands.join(";\n")).await?;
     Ok(())
 }
 
