@@ -154,10 +154,7 @@ pub async fn unprovision(admin: &mut Client, schema: &str, role: &str) -> Result
             .execute("delete from helixai.tenant_roles where role_name = $1", &[&role])
             .await?;
         transaction
-            .batch_execute(&format!(
-                "drop owned by {role}; drop role {role}",
-                role = ident(role)
-            ))
+            .batch_execute(&format!("drop role {}", ident(role)))
             .await?;
     }
     transaction.commit().await?;

@@ -141,6 +141,14 @@ async fn make_roles(
         "grant usage on language plpgsql, sql to {}",
         ident(&owner)
     ));
+    // An administrator who is no superuser works as the owner by being its member.
+    let superuser: bool = admin
+        .query_one("select rolsuper from pg_roles where rolname = current_user", &[])
+        .await?
+        .get(0);
+    if !superuser {
+        commands.push(format!("grant {} to current_user", ident(&owner)));
+    }
     if with_master {
         let login = roles.master();
         commands.push(lanes::ensure_login(admin, &login, &connector.password(&login)).await?);
