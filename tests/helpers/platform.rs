@@ -224,13 +224,14 @@ impl TestPlatform {
 
 /// A request to onboard a tenant of this key and niche.
 pub fn onboarding(key: &str, niche: &str) -> Onboarding {
+    let key = TenantKey::parse(key).expect("a key");
     Onboarding {
-        key: TenantKey::parse(key).expect("a key"),
+        owner_email: Email::parse(&format!("dono@{key}.example")).expect("an address"),
         name: format!("Empresa {key}"),
+        key,
         niche: Niche::parse(niche).expect("a niche"),
         plan: None,
         document: None,
-        owner_email: Email::parse(&format!("dono@{key}.example")).expect("an address"),
         owner_name: "Dono da Silva".to_owned(),
         owner_password: Some(Password::parse(OWNER_PASSWORD.to_owned()).expect("a password")),
     }

@@ -1,3 +1,5 @@
 //! How a tenant comes to be, is found, and stops being served.
 
+mod concurrency;
 mod provisioning;
+mod undo;

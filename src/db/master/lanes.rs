@@ -76,7 +76,8 @@ pub async fn ensure_local_shard(
     Ok(())
 }
 
-/// Takes a place on the open lane with the fewest tenants; `None` when all are full.
+/// Takes a place on the open lane with the fewest tenants; `None` when all are full. Requests that come together wait
+/// for one another here: to pass over a lane because another is at it would be to call it full.
 ///
 /// # Errors
 /// When the database fails.
@@ -87,7 +88,7 @@ pub async fn take_place(tx: &mut MasterTx, now: DateTime<Utc>) -> Result<Option<
          where (l.shard_id, l.number) = (
              select c.shard_id, c.number from lanes c join shards s on s.id = c.shard_id
              where c.status = 'open' and s.status = 'open' and c.tenants_count < c.capacity
-             order by c.tenants_count, c.shard_id, c.number limit 1 for update of c skip locked)
+             order by c.tenants_count, c.shard_id, c.number limit 1 for update of c)
          returning l.shard_id, l.number, l.login",
         now,
     )
@@ -121,34 +122,50 @@ pub async fn give_place_back(
     Ok(())
 }
 
-/// Locks the open shard with the most room, and says the number of its next lane; `None` when no shard has room.
+/// Locks the open shard with the most room for a lane of this capacity; `None` when no shard has room.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn lock_next_lane(tx: &mut MasterTx, capacity: i32) -> Result<Option<(ShardRecord, i32)>, DbError> {
+pub async fn lock_roomiest_shard(tx: &mut MasterTx, capacity: i32) -> Result<Option<ShardRecord>, DbError> {
     let row = sqlx::query!(
-        r#"select s.id, s.name, s.role_prefix, s.database_url_sealed,
-                  (select coalesce(max(l.number), 0) + 1 from lanes l where l.shard_id = s.id) as "number!"
-           from shards s
-           where s.status = 'open'
-             and s.max_tenants >= $1::bigint + (select coalesce(sum(l.capacity), 0) from lanes l where l.shard_id = s.id)
-           order by s.max_tenants - (select coalesce(sum(l.capacity), 0) from lanes l where l.shard_id = s.id) desc, s.id
-           limit 1 for update of s"#,
+        "select s.id, s.name, s.role_prefix, s.database_url_sealed
+         from shards s
+         where s.status = 'open'
+           and s.max_tenants >= $1::bigint + (select coalesce(sum(l.capacity), 0) from lanes l where l.shard_id = s.id)
+         order by s.max_tenants - (select coalesce(sum(l.capacity), 0) from lanes l where l.shard_id = s.id) desc, s.id
+         limit 1 for update of s",
         i64::from(capacity),
     )
     .fetch_optional(tx.connection())
     .await?;
-    Ok(row.map(|row| {
-        let shard = ShardRecord {
-            id: ShardId::from_uuid(row.id),
-            name: row.name,
-            roles: ShardRoles {
-                prefix: row.role_prefix,
-            },
-            database_url_sealed: row.database_url_sealed,
-        };
-        (shard, row.number)
+    Ok(row.map(|row| ShardRecord {
+        id: ShardId::from_uuid(row.id),
+        name: row.name,
+        roles: ShardRoles {
+            prefix: row.role_prefix,
+        },
+        database_url_sealed: row.database_url_sealed,
     }))
+}
+
+/// The number of a locked shard's next lane; `None` when it has no room for one. A statement of its own, so that it
+/// sees what was committed while the lock was waited for.
+///
+/// # Errors
+/// When the database fails.
+pub async fn next_lane(tx: &mut MasterTx, shard: ShardId, capacity: i32) -> Result<Option<i32>, DbError> {
+    let number = sqlx::query_scalar!(
+        r#"select coalesce(max(l.number), 0) + 1 as "number!"
+           from shards s left join lanes l on l.shard_id = s.id
+           where s.id = $1
+           group by s.max_tenants
+           having s.max_tenants >= $2::bigint + coalesce(sum(l.capacity), 0)"#,
+        shard.as_uuid(),
+        i64::from(capacity),
+    )
+    .fetch_optional(tx.connection())
+    .await?;
+    Ok(number)
 }
 
 /// Registers a lane whose login exists.
@@ -181,12 +198,12 @@ pub async fn insert_lane(
 ///
 /// # Errors
 /// When the database fails.
-pub async fn has_room(db: &MasterDb) -> Result<bool, DbError> {
+pub async fn has_room(tx: &mut MasterTx) -> Result<bool, DbError> {
     Ok(sqlx::query_scalar!(
         r#"select exists (select from lanes l join shards s on s.id = l.shard_id
                           where l.status = 'open' and s.status = 'open' and l.tenants_count < l.capacity) as "room!""#
     )
-    .fetch_one(db.pool())
+    .fetch_one(tx.connection())
     .await?)
 }
 

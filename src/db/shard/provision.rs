@@ -139,24 +139,26 @@ pub async fn provision(admin: &mut Client, new: &NewSchema) -> Result<Versions, 
     Ok(versions)
 }
 
-/// Removes everything that [`provision`] made. Safe to repeat, and when nothing was made.
+/// Removes everything that [`provision`] made. Safe to repeat, and when nothing was made: role and schema come in one
+/// transaction, so a schema of this name without the role is somebody else's and stays.
 ///
 /// # Errors
 /// Whatever the server refuses.
 pub async fn unprovision(admin: &mut Client, schema: &str, role: &str) -> Result<(), DbError> {
-    let exists = role_exists(admin, role).await?;
+    if !role_exists(admin, role).await? {
+        return Ok(());
+    }
     let transaction = admin.transaction().await?;
     transaction
-        .batch_execute(&format!("drop schema if exists {} cascade", ident(schema)))
+        .execute("delete from helixai.tenant_roles where role_name = $1", &[&role])
         .await?;
-    if exists {
-        transaction
-            .execute("delete from helixai.tenant_roles where role_name = $1", &[&role])
-            .await?;
-        transaction
-            .batch_execute(&format!("drop role {}", ident(role)))
-            .await?;
-    }
+    transaction
+        .batch_execute(&format!(
+            "drop schema if exists {schema} cascade; drop role {role}",
+            schema = ident(schema),
+            role = ident(role)
+        ))
+        .await?;
     transaction.commit().await?;
     Ok(())
 }
