@@ -30,7 +30,10 @@ async fn an_onboarded_tenant_is_complete() {
 
     let admin = test.admin().await;
     let owner: String = admin
-        .query_one("select nspowner::regrole::text from pg_namespace where nspname = 'tenant_garage_alpha'", &[])
+        .query_one(
+            "select nspowner::regrole::text from pg_namespace where nspname = 'tenant_garage_alpha'",
+            &[],
+        )
         .await
         .unwrap()
         .get(0);
@@ -44,12 +47,23 @@ async fn an_onboarded_tenant_is_complete() {
         .await
         .unwrap();
     let rights: [bool; 4] = std::array::from_fn(|index| row.get(index));
-    assert_eq!(rights, [false, false, true, false], "login, inherit, member, inherited");
+    assert_eq!(
+        rights,
+        [false, false, true, false],
+        "login, inherit, member, inherited"
+    );
 
     for (part, folder) in [("core", "tenant_template/core"), ("cars", "tenant_template/cars")] {
         let migrations = std::fs::read_dir(folder)
             .unwrap()
-            .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with('V'))
+            .filter(|entry| {
+                entry
+                    .as_ref()
+                    .unwrap()
+                    .file_name()
+                    .to_string_lossy()
+                    .starts_with('V')
+            })
             .count() as i64;
         let history = format!("select count(*) from tenant_garage_alpha.schema_history_{part}");
         assert_eq!(count(&admin, &history).await, migrations, "{part}");
@@ -61,16 +75,29 @@ async fn an_onboarded_tenant_is_complete() {
     }
     for (what, expected) in [
         ("tenant_garage_alpha.lead_stages where code = 'new'", 1),
-        ("tenant_garage_alpha.users where role = 'owner' and email = 'dono@garage-alpha.example'", 1),
+        (
+            "tenant_garage_alpha.users where role = 'owner' and email = 'dono@garage-alpha.example'",
+            1,
+        ),
         ("tenant_garage_alpha.api_keys where revoked_at is null", 1),
         ("tenant_garage_alpha.vehicles", 0),
         ("master.subscriptions where status = 'trialing'", 1),
-        ("master.audit_log where action = 'tenant.create' and actor_kind = 'cli'", 1),
+        (
+            "master.audit_log where action = 'tenant.create' and actor_kind = 'cli'",
+            1,
+        ),
         ("master.lanes where tenants_count = 1", 1),
-        ("master.tenants where onboarding_sealed is null and lease_owner is null", 1),
+        (
+            "master.tenants where onboarding_sealed is null and lease_owner is null",
+            1,
+        ),
         ("helixai.tenant_roles", 1),
     ] {
-        assert_eq!(count(&admin, &format!("select count(*) from {what}")).await, expected, "{what}");
+        assert_eq!(
+            count(&admin, &format!("select count(*) from {what}")).await,
+            expected,
+            "{what}"
+        );
     }
 
     let token = ParsedToken::parse(&garage.api_key).unwrap();
@@ -125,10 +152,18 @@ async fn a_repeated_request_gets_the_first_answer_with_its_secrets() {
     assert_eq!(again.temporary_password, first.temporary_password);
 
     let other_body = ask(onboarding("garage-beta", "cars"), repeat("ana", "k1", "b")).await;
-    assert!(matches!(other_body, Err(OnboardError::KeyReused)), "{:?}", other_body.err());
+    assert!(
+        matches!(other_body, Err(OnboardError::KeyReused)),
+        "{:?}",
+        other_body.err()
+    );
     // Another caller's key is another key: it finds the tenant taken and learns nothing.
     let other_caller = ask(request.clone(), repeat("bia", "k1", "a")).await;
-    assert!(matches!(other_caller, Err(OnboardError::KeyTaken)), "{:?}", other_caller.err());
+    assert!(
+        matches!(other_caller, Err(OnboardError::KeyTaken)),
+        "{:?}",
+        other_caller.err()
+    );
     // A refused request does not use up its key.
     let after = ask(onboarding("garage-gama", "cars"), repeat("bia", "k1", "c")).await;
     assert_eq!(after.unwrap().tenant_key, "garage-gama");
@@ -152,11 +187,21 @@ async fn a_key_is_one_key_however_it_is_spelled() {
             .provisioner
             .onboard(onboarding(spelling, "general"), None, MasterActor::Cli, None)
             .await;
-        assert!(matches!(again, Err(OnboardError::KeyTaken)), "{spelling}: {:?}", again.err());
+        assert!(
+            matches!(again, Err(OnboardError::KeyTaken)),
+            "{spelling}: {:?}",
+            again.err()
+        );
     }
     let admin = test.admin().await;
-    assert_eq!(count(&admin, "select sum(tenants_count) from master.lanes").await, 1);
-    assert_eq!(count(&admin, "select count(*) from helixai.tenant_roles").await, 1);
+    assert_eq!(
+        count(&admin, "select sum(tenants_count) from master.lanes").await,
+        1
+    );
+    assert_eq!(
+        count(&admin, "select count(*) from helixai.tenant_roles").await,
+        1
+    );
 }
 
 #[tokio::test]
@@ -166,9 +211,20 @@ async fn an_unknown_plan_is_refused_before_anything_is_made() {
         plan: Some("platinum".to_owned()),
         ..onboarding("garage-alpha", "cars")
     };
-    let refused = test.platform.provisioner.onboard(request, None, MasterActor::Cli, None).await;
-    assert!(matches!(refused, Err(OnboardError::UnknownPlan)), "{:?}", refused.err());
-    assert_eq!(count(&test.admin().await, "select count(*) from master.tenants").await, 0);
+    let refused = test
+        .platform
+        .provisioner
+        .onboard(request, None, MasterActor::Cli, None)
+        .await;
+    assert!(
+        matches!(refused, Err(OnboardError::UnknownPlan)),
+        "{:?}",
+        refused.err()
+    );
+    assert_eq!(
+        count(&test.admin().await, "select count(*) from master.tenants").await,
+        0
+    );
 }
 
 #[tokio::test]
@@ -183,7 +239,11 @@ async fn a_key_kept_for_a_former_tenant_is_taken() {
         )
         .await
         .unwrap();
-    let ask = |key| test.platform.provisioner.onboard(onboarding(key, "cars"), None, MasterActor::Cli, None);
+    let ask = |key| {
+        test.platform
+            .provisioner
+            .onboard(onboarding(key, "cars"), None, MasterActor::Cli, None)
+    };
     let taken = ask("garage-alpha").await;
     assert!(matches!(taken, Err(OnboardError::KeyTaken)), "{:?}", taken.err());
     assert_eq!(ask("garage-beta").await.unwrap().tenant_key, "garage-beta");
