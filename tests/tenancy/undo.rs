@@ -61,7 +61,9 @@ async fn what_was_provisioned_can_be_removed_again_and_twice() {
     let home = test.resolved(&garage).await.home.clone();
     let mut admin = test.admin().await;
     for _ in 0..2 {
-        unprovision(&mut admin, &home.schema, &home.role).await.unwrap();
+        unprovision(&mut admin, home.id, &home.schema, &home.role)
+            .await
+            .unwrap();
         let left: i64 = admin
             .query_one(
                 "select (select count(*) from pg_roles where rolname = $1)

@@ -8,6 +8,7 @@ pub mod audit;
 pub mod idempotency;
 pub mod lanes;
 pub mod ledger;
+pub mod onboarding;
 pub mod plans;
 pub mod subscriptions;
 pub mod tenants;

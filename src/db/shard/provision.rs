@@ -5,7 +5,6 @@
 use chrono::{DateTime, Utc};
 use tokio_postgres::{Client, Transaction};
 
-use super::lanes::role_exists;
 use super::template::{CORE, Template};
 use super::{ident, literal, migrate};
 use crate::db::DbError;
@@ -86,7 +85,7 @@ pub async fn provision(admin: &mut Client, new: &NewSchema) -> Result<Versions, 
         .iter()
         .map(|(name, part)| ((*name).to_owned(), part.version()))
         .collect();
-    if role_exists(admin, &new.role).await? {
+    if is_provisioned(admin, new.tenant, &new.role).await? {
         return Ok(versions);
     }
 
@@ -139,28 +138,47 @@ pub async fn provision(admin: &mut Client, new: &NewSchema) -> Result<Versions, 
     Ok(versions)
 }
 
-/// Removes everything that [`provision`] made. Safe to repeat, and when nothing was made: role and schema come in one
-/// transaction, so a schema of this name without the role is somebody else's and stays.
+/// Removes everything that [`provision`] made for this tenant. Safe to repeat, and when nothing was made: a schema or
+/// role of the same name that is not this tenant's is left alone.
 ///
 /// # Errors
 /// Whatever the server refuses.
-pub async fn unprovision(admin: &mut Client, schema: &str, role: &str) -> Result<(), DbError> {
-    if !role_exists(admin, role).await? {
+pub async fn unprovision(
+    admin: &mut Client,
+    tenant: TenantId,
+    schema: &str,
+    role: &str,
+) -> Result<(), DbError> {
+    if !is_provisioned(admin, tenant, role).await? {
         return Ok(());
     }
     let transaction = admin.transaction().await?;
     transaction
-        .execute("delete from helixai.tenant_roles where role_name = $1", &[&role])
+        .execute(
+            "delete from helixai.tenant_roles where tenant_id = $1",
+            &[&tenant.as_uuid()],
+        )
         .await?;
     transaction
         .batch_execute(&format!(
-            "drop schema if exists {schema} cascade; drop role {role}",
-            schema = ident(schema),
-            role = ident(role)
+            "drop schema {} cascade; drop role {}",
+            ident(schema),
+            ident(role)
         ))
         .await?;
     transaction.commit().await?;
     Ok(())
+}
+
+/// Whether [`provision`] has committed for this tenant: its role is noted in the same transaction as all the rest.
+async fn is_provisioned(admin: &Client, tenant: TenantId, role: &str) -> Result<bool, DbError> {
+    let known = admin
+        .query_opt(
+            "select 1 from helixai.tenant_roles where tenant_id = $1 and role_name = $2",
+            &[&tenant.as_uuid(), &role],
+        )
+        .await?;
+    Ok(known.is_some())
 }
 
 /// Lets the lane's login become the tenant's role, or no longer. After a revoke the transaction has made sure that it

@@ -7,8 +7,9 @@ use super::intent::{Intent, damaged, open_answer, seal_answer};
 use super::{IdempotencyKey, OnboardError, Onboarded, Provisioner};
 use crate::db::DbError;
 use crate::db::master::idempotency::{self, IdempotencyRecord};
+use crate::db::master::onboarding::{self, Unfinished};
 use crate::db::master::subscriptions::{NewSubscription, insert_subscription};
-use crate::db::master::tenants::{self, TenantRecord, Unfinished};
+use crate::db::master::tenants::TenantRecord;
 use crate::db::master::{lanes, ledger};
 use crate::db::shard::provision::{self, NewApiKey, NewOwner, NewSchema, Versions};
 use crate::domain::ids::{SubscriptionId, TenantId};
@@ -22,7 +23,7 @@ impl Provisioner {
     /// # Errors
     /// When the registry cannot be read.
     pub async fn has_unfinished(&self) -> Result<bool, DbError> {
-        tenants::has_provisioning(&self.master).await
+        onboarding::has_provisioning(&self.master).await
     }
 
     /// Goes on with what another process left.
@@ -44,7 +45,7 @@ impl Provisioner {
     ) -> Result<Option<Unfinished>, DbError> {
         let now = self.clock.now();
         let mut tx = self.master.begin().await?;
-        let found = tenants::claim_unfinished(&mut tx, worker, now + self.lease, now, only).await?;
+        let found = onboarding::claim_unfinished(&mut tx, worker, now + self.lease, now, only).await?;
         tx.commit().await?;
         Ok(found)
     }
@@ -104,7 +105,7 @@ impl Provisioner {
         };
         let mut tx = self.master.begin().await?;
         // First of all: without the lease nothing here is this worker's to write.
-        if !tenants::activate_provisioned(&mut tx, tenant.id, worker, now).await? {
+        if !onboarding::activate_provisioned(&mut tx, tenant.id, worker, now).await? {
             // Somebody took the lease over while this worker was slow; theirs is the answer.
             return Err(OnboardError::InProgress);
         }
@@ -123,11 +124,11 @@ impl Provisioner {
     /// it to the reconciler.
     pub(super) async fn undo(&self, tenant: &TenantRecord, worker: Uuid) -> Result<(), OnboardError> {
         let mut tx = self.master.begin().await?;
-        if !tenants::delete_provisioning(&mut tx, tenant.id, worker).await? {
+        if !onboarding::delete_provisioning(&mut tx, tenant.id, worker).await? {
             return Ok(());
         }
         let mut admin = self.shards.administrator(tenant.shard).await?;
-        provision::unprovision(&mut admin, &tenant.schema, &tenant.role).await?;
+        provision::unprovision(&mut admin, tenant.id, &tenant.schema, &tenant.role).await?;
         let now = self.clock.now();
         lanes::give_place_back(&mut tx, tenant.shard, &tenant.login, now).await?;
         idempotency::release(&mut tx, tenant.id.as_uuid()).await?;

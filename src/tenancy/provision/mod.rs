@@ -19,7 +19,8 @@ use self::place::Begun;
 use super::shards::Shards;
 use crate::db::DbError;
 use crate::db::master::audit::{MasterActor, MasterAudit, Subject, insert_audit};
-use crate::db::master::tenants::{self, NewTenant, TenantRecord};
+use crate::db::master::onboarding::{self, NewTenant};
+use crate::db::master::tenants::TenantRecord;
 use crate::db::master::{MasterDb, plans};
 use crate::domain::clock::Clock;
 use crate::domain::email::Email;
@@ -173,8 +174,10 @@ impl Provisioner {
             lease_expires_at: now + self.lease,
             now,
         };
-        tenants::insert_tenant(&mut tx, &new).await.map_err(key_taken)?;
-        if tenants::is_key_reserved(&mut tx, &request.key, now).await? {
+        onboarding::insert_tenant(&mut tx, &new)
+            .await
+            .map_err(key_taken)?;
+        if onboarding::is_key_reserved(&mut tx, &request.key, now).await? {
             return Err(OnboardError::KeyTaken);
         }
         insert_audit(

@@ -1,0 +1,204 @@
+//! `tenants` that are being made: the intent, its lease, its end.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use super::tenants::{TenantRecord, TenantRow};
+use super::{MasterDb, MasterTx};
+use crate::db::DbError;
+use crate::domain::ids::{ShardId, TenantId};
+use crate::domain::tenant::Niche;
+use crate::domain::tenant_key::TenantKey;
+
+/// A tenant to be.
+#[derive(Debug, Clone)]
+pub struct NewTenant {
+    /// Its id.
+    pub id: TenantId,
+    /// Its key.
+    pub key: TenantKey,
+    /// Its display name.
+    pub name: String,
+    /// Its niche.
+    pub niche: Niche,
+    /// Its schema.
+    pub schema: String,
+    /// Its role.
+    pub role: String,
+    /// Its shard.
+    pub shard: ShardId,
+    /// The number of its lane.
+    pub lane: i32,
+    /// CPF or CNPJ.
+    pub document: Option<String>,
+    /// E-mail address of the first user.
+    pub owner_email: String,
+    /// Sealed with the platform key; removed when the onboarding is complete.
+    pub onboarding_sealed: Vec<u8>,
+    /// Who works on it.
+    pub lease_owner: Uuid,
+    /// Until when.
+    pub lease_expires_at: DateTime<Utc>,
+    /// The moment of the request.
+    pub now: DateTime<Utc>,
+}
+
+/// An onboarding that a process left unfinished.
+#[derive(Debug, Clone)]
+pub struct Unfinished {
+    /// The tenant.
+    pub tenant: TenantRecord,
+    /// What the onboarding needs to go on.
+    pub onboarding_sealed: Vec<u8>,
+}
+
+/// Places a new tenant. Constraint `tenants_tenant_key_key` refuses a key that is taken.
+///
+/// # Errors
+/// When a constraint does not hold or the database fails.
+pub async fn insert_tenant(tx: &mut MasterTx, new: &NewTenant) -> Result<(), DbError> {
+    sqlx::query!(
+        "insert into tenants (id, tenant_key, name, niche, schema_name, role_name, shard_id, lane, status, document,
+                              owner_email, onboarding_sealed, lease_owner, lease_expires_at, created_at, updated_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, 'provisioning', $9, $10, $11, $12, $13, $14, $14)",
+        new.id.as_uuid(),
+        new.key.as_str(),
+        new.name,
+        new.niche.as_str(),
+        new.schema,
+        new.role,
+        new.shard.as_uuid(),
+        new.lane,
+        new.document,
+        new.owner_email,
+        new.onboarding_sealed,
+        new.lease_owner,
+        new.lease_expires_at,
+        new.now,
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// Whether a key is kept for a former tenant.
+///
+/// # Errors
+/// When the database fails.
+pub async fn is_key_reserved(
+    tx: &mut MasterTx,
+    key: &TenantKey,
+    now: DateTime<Utc>,
+) -> Result<bool, DbError> {
+    Ok(sqlx::query_scalar!(
+        r#"select exists (select from tenant_keys_reserved where tenant_key = $1 and reserved_until > $2) as "reserved!""#,
+        key.as_str(),
+        now,
+    )
+    .fetch_one(tx.connection())
+    .await?)
+}
+
+/// Completes an onboarding; `false` when somebody else has (or has undone it).
+///
+/// # Errors
+/// When the database fails.
+pub async fn activate_provisioned(
+    tx: &mut MasterTx,
+    id: TenantId,
+    lease_owner: Uuid,
+    now: DateTime<Utc>,
+) -> Result<bool, DbError> {
+    let done = sqlx::query!(
+        "update tenants
+         set status = 'active', activated_at = $3, updated_at = $3, onboarding_sealed = null,
+             lease_owner = null, lease_expires_at = null
+         where id = $1 and status = 'provisioning' and lease_owner = $2",
+        id.as_uuid(),
+        lease_owner,
+        now,
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Takes over one onboarding whose worker is gone.
+///
+/// # Errors
+/// When the database fails.
+pub async fn claim_unfinished(
+    tx: &mut MasterTx,
+    lease_owner: Uuid,
+    lease_expires_at: DateTime<Utc>,
+    now: DateTime<Utc>,
+    only: Option<TenantId>,
+) -> Result<Option<Unfinished>, DbError> {
+    let claimed = sqlx::query_scalar!(
+        "update tenants t
+         set lease_owner = $1, lease_expires_at = $2, updated_at = $3
+         where t.id = (select u.id from tenants u
+                       where u.status = 'provisioning' and u.lease_expires_at < $3
+                         and ($4::uuid is null or u.id = $4)
+                       order by u.lease_expires_at limit 1 for update skip locked)
+         returning t.id",
+        lease_owner,
+        lease_expires_at,
+        now,
+        only.map(TenantId::as_uuid),
+    )
+    .fetch_optional(tx.connection())
+    .await?;
+    let Some(id) = claimed else { return Ok(None) };
+    let row = sqlx::query_as!(
+        TenantRow,
+        "select t.id, t.tenant_key, t.name, t.niche, t.schema_name, t.role_name, t.shard_id, l.login, t.status, t.document,
+                t.owner_email, t.created_at, t.suspended_reason
+         from tenants t join lanes l on l.shard_id = t.shard_id and l.number = t.lane
+         where t.id = $1",
+        id,
+    )
+    .fetch_one(tx.connection())
+    .await?;
+    let onboarding_sealed = sqlx::query_scalar!(
+        r#"select onboarding_sealed as "sealed!" from tenants where id = $1"#,
+        id
+    )
+    .fetch_one(tx.connection())
+    .await?;
+    Ok(Some(Unfinished {
+        tenant: row.try_into()?,
+        onboarding_sealed,
+    }))
+}
+
+/// Whether any tenant is being made.
+///
+/// # Errors
+/// When the database fails.
+pub async fn has_provisioning(db: &MasterDb) -> Result<bool, DbError> {
+    Ok(
+        sqlx::query_scalar!(r#"select exists (select from tenants where status = 'provisioning') as "any!""#)
+            .fetch_one(db.pool())
+            .await?,
+    )
+}
+
+/// Removes a tenant that never came to be.
+///
+/// # Errors
+/// When the database fails.
+pub async fn delete_provisioning(
+    tx: &mut MasterTx,
+    id: TenantId,
+    lease_owner: Uuid,
+) -> Result<bool, DbError> {
+    let done = sqlx::query!(
+        "delete from tenants where id = $1 and status = 'provisioning' and lease_owner = $2",
+        id.as_uuid(),
+        lease_owner,
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
