@@ -13,12 +13,15 @@ use crate::config::{ConfigError, Settings};
 use crate::db::DbError;
 use crate::db::connect::Connector;
 use crate::db::master::{MasterDb, lanes};
+use crate::db::shard::inspect::versions::{Versions, versions};
 use crate::db::shard::setup::{self, ShardRoles};
 use crate::db::tenant::{LaneSettings, Lanes};
 use crate::domain::clock::Clock;
 use crate::domain::host::BaseDomain;
 use crate::domain::platform_key::PlatformKey;
 use crate::domain::random;
+use crate::tenancy::doctor::report::Level;
+use crate::tenancy::doctor::{Doctor, Finding, Limits, PRIVILEGES};
 use crate::tenancy::fairness::RequestRate;
 use crate::tenancy::lifecycle::Lifecycle;
 use crate::tenancy::provision::Provisioner;
@@ -46,6 +49,15 @@ pub enum StartError {
     /// The database has no registry.
     #[error("the database has not been set up: run `helixai migrate`")]
     NotSetUp,
+    /// The database was migrated by an older program only.
+    #[error("the database lacks migrations that this program needs: run `helixai migrate`")]
+    Behind,
+    /// SQL of a tenant could leave its schema. The text names the rights and how to take them away.
+    #[error(
+        "PUBLIC, and so every tenant's role, has rights that no tenant may have: {0}. Run `helixai migrate`, or what is \
+         named as a superuser; where a managed server refuses it, `database.allow_excess_privileges = true` starts all the same"
+    )]
+    ExcessPrivileges(String),
 }
 
 /// The running platform. Cheap to clone.
@@ -102,6 +114,9 @@ impl Platform {
         let key = platform_key(&settings)?;
         let admin = connector.administrator().await?;
         let roles = setup::find_roles(&admin).await?.ok_or(StartError::NotSetUp)?;
+        if versions(&admin).await?.is_behind(Versions::embedded()?) {
+            return Err(StartError::Behind);
+        }
         drop(admin);
 
         let database = &settings.database;
@@ -161,6 +176,33 @@ impl Platform {
         })
     }
 
+    /// Logs what a server should not start with, and refuses to when tenants are not kept apart.
+    ///
+    /// # Errors
+    /// [`StartError::ExcessPrivileges`], unless the settings accept them; when the registry cannot be read.
+    pub async fn examine_before_serving(&self) -> Result<(), StartError> {
+        let findings = doctor(&self.settings, 1)?.examine_before_serving().await?;
+        let mut fatal = Vec::new();
+        for Finding {
+            level,
+            check,
+            what,
+            cure,
+            shard,
+        } in findings
+        {
+            tracing::warn!(check, shard, "{what}; {cure}");
+            if level == Level::Error && check == PRIVILEGES {
+                fatal.push(format!("{what} ({cure})"));
+            }
+        }
+        if fatal.is_empty() {
+            Ok(())
+        } else {
+            Err(StartError::ExcessPrivileges(fatal.join("; ")))
+        }
+    }
+
     /// Hears change notices and finishes interrupted onboardings, until `stop`.
     pub fn watch(&self, stop: &CancellationToken) -> Vec<JoinHandle<()>> {
         vec![
@@ -191,6 +233,24 @@ pub fn connector(settings: &Settings) -> Result<Connector, StartError> {
     let (url, key) = (database.url()?, platform_key(settings)?);
     Connector::new(url, database.connect_timeout, &roots, key)
         .map_err(|error| StartError::Setting(format!("`database.url` {error}")))
+}
+
+/// Who examines the platform of these settings, served by so many processes.
+///
+/// # Errors
+/// When a setting is missing or wrong.
+pub fn doctor(settings: &Settings, processes: u16) -> Result<Doctor, StartError> {
+    Ok(Doctor {
+        connector: connector(settings)?,
+        key: platform_key(settings)?,
+        connect_timeout: settings.database.connect_timeout,
+        limits: Limits {
+            lane_pool: i64::try_from(settings.tenancy.lane_pool).unwrap_or(i64::MAX),
+            master_pool: settings.database.master_pool.into(),
+            processes: processes.into(),
+            allow_excess_privileges: settings.database.allow_excess_privileges,
+        },
+    })
 }
 
 fn platform_key(settings: &Settings) -> Result<PlatformKey, ConfigError> {

@@ -82,7 +82,10 @@ fn code(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     if let Some(error) = cause.downcast_ref::<StartError>() {
         return Some(match error {
             StartError::Db(error) => of_database(error),
-            StartError::Config(_) | StartError::Setting(_) | StartError::NotSetUp => Exit::Settings,
+            StartError::Config(_) | StartError::Setting(_) | StartError::NotSetUp | StartError::Behind => {
+                Exit::Settings
+            }
+            StartError::ExcessPrivileges(_) => Exit::Failed,
         });
     }
     if let Some(error) = cause.downcast_ref::<OnboardError>() {

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use super::{output, session};
-use crate::db::shard::{inspect, privileges};
+use crate::db::shard::inspect::versions::versions;
+use crate::db::shard::privileges;
 use crate::domain::clock::Clock;
 use crate::platform::{Platform, connector};
 
@@ -21,9 +22,9 @@ pub async fn run(config: Option<&Path>, args: Args) -> anyhow::Result<ExitCode> 
     let settings = session::settings(config)?;
     let connector = connector(&settings)?;
     let admin = connector.administrator().await?;
-    let before = inspect::versions(&admin).await?;
+    let before = versions(&admin).await?;
     let roles = Platform::migrate(&settings, &Clock::system()).await?;
-    let after = inspect::versions(&admin).await?;
+    let after = versions(&admin).await?;
     let excess = privileges::check(&admin, connector.database()).await?;
 
     if args.json {

@@ -6,6 +6,7 @@
 
 pub mod admin;
 pub mod dev;
+pub mod doctor;
 pub mod exit;
 pub mod migrate;
 pub mod output;
@@ -42,10 +43,14 @@ pub enum Command {
     /// Run everything on this machine with a private PostgreSQL, for development and tests
     Dev(dev::Args),
     /// Serve the API on the database of HELIXAI__DATABASE__URL
+    #[command(after_help = exit::HELP)]
     Serve,
     /// Bring the database up to date: schemas, roles, revokes; safe to repeat
     #[command(after_help = exit::HELP)]
     Migrate(migrate::Args),
+    /// Compare the platform with what it should be, and say what to do about every difference
+    #[command(after_help = doctor::HELP)]
+    Doctor(doctor::Args),
     /// Manage the platform's administrators
     Admin(admin::Args),
     /// Onboard tenants, show them, change their state
@@ -60,6 +65,7 @@ pub fn run() -> ExitCode {
         Command::Dev(args) => block_on(dev::run(args, cli.config)),
         Command::Serve => block_on(async { serve::run(Settings::load(config)?).await }),
         Command::Migrate(args) => block_on(migrate::run(config, args)),
+        Command::Doctor(args) => block_on(doctor::run(config, args)),
         Command::Admin(args) => block_on(admin::run(config, args)),
         Command::Tenant(args) => block_on(tenant::run(config, args)),
     };

@@ -17,6 +17,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<ExitCode> {
     let mut signals = StopSignals::listen()?;
     let _logs = telemetry::init(&settings.logging).context("logs cannot be written")?;
     let platform = Platform::start(settings, Clock::system()).await?;
+    platform.examine_before_serving().await?;
     let url = platform.settings.server.base_url();
     let app = App::build(platform).context("the server cannot listen")?;
     output::line(format_args!("listening on {} as {url}", app.address()));

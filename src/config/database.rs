@@ -36,6 +36,8 @@ pub struct DatabaseSettings {
     pub idle_in_transaction_timeout: Duration,
     /// Connections to the master schema.
     pub master_pool: u32,
+    /// Whether to serve although PUBLIC keeps rights that no tenant may have.
+    pub allow_excess_privileges: bool,
     /// PEM file of the certificate authorities to trust, instead of the public ones.
     #[serde(deserialize_with = "values::optional")]
     pub ca_file: Option<PathBuf>,
@@ -87,7 +89,8 @@ impl DatabaseSettings {
                 "is longer than database.statement_timeout_ms, which would always strike first: lower it",
             );
         }
-        problems.range("database.master_pool", self.master_pool, 1..=1000);
+        // One of them hears change notices all the time.
+        problems.range("database.master_pool", self.master_pool, 2..=1000);
         if let Some(path) = &self.ca_file
             && let Err(reason) = std::fs::File::open(path)
         {

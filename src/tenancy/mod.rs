@@ -2,9 +2,10 @@
 //!
 //! [`resolve`] answers "whose request is this", [`cache`] remembers it, [`listen`] keeps that true across processes;
 //! [`onboarding_form`] checks a request for onboarding, [`provision`] carries it out, [`reconcile`] finishes what a
-//! crash interrupted, [`lifecycle`] suspends and activates.
+//! crash interrupted, [`lifecycle`] suspends and activates. [`doctor`] examines.
 
 pub mod cache;
+pub mod doctor;
 pub mod fairness;
 pub mod lifecycle;
 pub mod listen;

@@ -43,7 +43,7 @@ impl Shards {
     /// When the registry cannot be read or an address does not open with the platform key.
     pub async fn load(&self, master: &MasterDb) -> Result<(), DbError> {
         for shard in lanes::list_shards(master).await? {
-            let connector = self.connector(&shard)?;
+            let connector = connector_of(&shard, &self.local, &self.key, self.connect_timeout)?;
             self.lanes.add_shard(shard.id, connector.clone());
             self.known
                 .write()
@@ -51,30 +51,6 @@ impl Shards {
                 .insert(shard.id, (connector, shard.roles));
         }
         Ok(())
-    }
-
-    fn connector(&self, shard: &ShardRecord) -> Result<Connector, DbError> {
-        let Some(sealed) = &shard.database_url_sealed else {
-            return Ok(self.local.clone());
-        };
-        let damaged = || DbError::Other {
-            code: "sealed".to_owned(),
-            message: format!(
-                "the address of shard {} does not open: was platform.key changed?",
-                shard.name
-            ),
-        };
-        let url = self
-            .key
-            .open(&format!("shard:{}", shard.id), sealed)
-            .ok_or_else(damaged)?;
-        let url = String::from_utf8(url.to_vec()).map_err(|_| damaged())?;
-        Ok(Connector::new(
-            &url.into(),
-            self.connect_timeout,
-            &[],
-            self.key.clone(),
-        )?)
     }
 
     fn find(&self, shard: ShardId) -> Result<(Connector, ShardRoles), DbError> {
@@ -110,4 +86,28 @@ impl Shards {
         let admin = connector.administrator().await?;
         ensure_lane_login(&admin, login, &connector.password(login), connector.database()).await
     }
+}
+
+/// The administrator's way to a shard; `local` is the database of the registry.
+pub(super) fn connector_of(
+    shard: &ShardRecord,
+    local: &Connector,
+    key: &PlatformKey,
+    connect_timeout: Duration,
+) -> Result<Connector, DbError> {
+    let Some(sealed) = &shard.database_url_sealed else {
+        return Ok(local.clone());
+    };
+    let damaged = || DbError::Other {
+        code: "sealed".to_owned(),
+        message: format!(
+            "the address of shard {} does not open: was platform.key changed?",
+            shard.name
+        ),
+    };
+    let url = key
+        .open(&format!("shard:{}", shard.id), sealed)
+        .ok_or_else(damaged)?;
+    let url = String::from_utf8(url.to_vec()).map_err(|_| damaged())?;
+    Ok(Connector::new(&url.into(), connect_timeout, &[], key.clone())?)
 }

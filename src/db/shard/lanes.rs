@@ -3,6 +3,7 @@
 use secrecy::{ExposeSecret, SecretString};
 use tokio_postgres::Client;
 
+use super::setup::SETUP_LOCK;
 use super::{ident, literal, privileges};
 use crate::db::DbError;
 
@@ -25,6 +26,8 @@ pub async fn ensure_lane_login(
 ) -> Result<(), DbError> {
     let role = ident(login);
     let mut commands = vec![
+        // A migration grants on the same functions, and PostgreSQL lets only one session do so at a time.
+        format!("select pg_advisory_xact_lock({SETUP_LOCK})"),
         ensure_login(admin, login, password).await?,
         format!("grant connect on database {} to {role}", ident(database)),
         privileges::grants_for_login(login),

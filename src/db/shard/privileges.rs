@@ -117,7 +117,7 @@ pub async fn check(admin: &Client, database: &str) -> Result<Vec<Excess>, DbErro
              union all
              select 'language ' || l.lanname, format('revoke usage on language %I from public', l.lanname)
              from pg_language l, aclexplode(coalesce(l.lanacl, acldefault('l', l.lanowner))) a
-             where l.lanname in ('plpgsql', 'sql') and a.grantee = 0",
+             where l.lanpltrusted and a.grantee = 0",
             &[&database],
         )
         .await?;

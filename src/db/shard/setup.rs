@@ -5,6 +5,7 @@ use refinery_core::Migration;
 use rust_embed::RustEmbed;
 use tokio_postgres::Client;
 
+use super::inspect::registry::registry;
 use super::{ident, lanes, literal, migrate, privileges};
 use crate::db::DbError;
 use crate::db::connect::Connector;
@@ -15,7 +16,7 @@ use crate::db::connect::Connector;
 struct Files;
 
 /// One at a time in a cluster: roles and `pg_database` are shared by its databases.
-const SETUP_LOCK: i64 = 0x68_656c_6978_6169;
+pub(super) const SETUP_LOCK: i64 = 0x68_656c_6978_6169;
 
 /// The roles of a database, by its prefix.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -165,8 +166,35 @@ async fn make_roles(
         commands.push(privileges::grants_for_master(&login));
     }
     admin.batch_execute(&commands.join(";\n")).await?;
+    if with_master {
+        ensure_lanes(admin, connector).await?;
+    }
     privileges::revoke_from_public(admin, connector.database()).await?;
     Ok(roles)
+}
+
+/// Makes the lanes' logins of this database again, or gives them the passwords that the platform key derives, which
+/// change with it.
+async fn ensure_lanes(admin: &Client, connector: &Connector) -> Result<(), DbError> {
+    let known = registry(admin).await?;
+    let local = |id| {
+        let shard = known.shards.iter().find(|shard| shard.id == id);
+        shard.is_some_and(|shard| shard.database_url_sealed.is_none())
+    };
+    for lane in known.lanes.iter().filter(|lane| local(lane.shard)) {
+        let password = connector.password(&lane.login);
+        lanes::ensure_lane_login(admin, &lane.login, &password, connector.database()).await?;
+    }
+    Ok(())
+}
+
+/// The version of the newest embedded migration of a folder: `""` for `master`, `"shard/"` for `helixai`.
+pub(super) fn newest_version(folder: &str) -> Result<i32, DbError> {
+    let newest = migrations(folder)?
+        .into_iter()
+        .map(|migration| migration.version())
+        .max();
+    Ok(newest.unwrap_or_default())
 }
 
 fn migrations(folder: &str) -> Result<Vec<Migration>, DbError> {

@@ -1,11 +1,9 @@
-//! Reads the catalogues of a database, for those who check or report on it. Changes nothing.
-//!
-//! One function per question; `tenancy::doctor` compares the answers with what they should be.
+//! Which migrations the program's own schemas have had.
 
 use tokio_postgres::Client;
 
-use super::{ident, migrate};
 use crate::db::DbError;
+use crate::db::shard::{ident, migrate, setup};
 
 /// The versions of the program's own schemas; `None` for one that does not exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +12,24 @@ pub struct Versions {
     pub master: Option<i32>,
     /// The shard's.
     pub shard: Option<i32>,
+}
+
+impl Versions {
+    /// What this program was built with.
+    ///
+    /// # Errors
+    /// When an embedded migration cannot be read; a test sees to it that this never ships.
+    pub fn embedded() -> Result<Self, DbError> {
+        Ok(Self {
+            master: Some(setup::newest_version("")?),
+            shard: Some(setup::newest_version("shard/")?),
+        })
+    }
+
+    /// Whether a schema lacks a migration that `needed` has.
+    pub fn is_behind(self, needed: Self) -> bool {
+        self.master < needed.master || self.shard < needed.shard
+    }
 }
 
 /// Which migrations have been applied to schemas `master` and `helixai`.

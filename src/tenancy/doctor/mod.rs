@@ -1,0 +1,295 @@
+//! Compares a platform with what it should be, and says for every difference what to do.
+//!
+//! [`Doctor::examine`] looks at everything (`helixai doctor`); [`Doctor::examine_before_serving`] at what a server
+//! should not start with. The questions are asked in `db::shard::inspect`; here are only the judgements: [`server`],
+//! [`logins`], [`memberships`], [`belongings`], [`budget`]. To add a check: a question there if it needs one, a judgement
+//! here that adds to the [`Report`], a row in `docs/CLI.md`.
+
+pub mod belongings;
+pub mod budget;
+pub mod logins;
+pub mod memberships;
+pub mod report;
+pub mod server;
+mod view;
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::shards::connector_of;
+use crate::db::DbError;
+use crate::db::connect::{AdminClient, Connector};
+use crate::db::master::lanes::ShardRecord;
+use crate::db::shard::inspect::registry::{Registry, registry};
+use crate::db::shard::inspect::versions::{Versions, versions};
+use crate::db::shard::inspect::{roles, schemas};
+use crate::db::shard::{inspect, privileges, setup};
+use crate::domain::platform_key::PlatformKey;
+use budget::Budget;
+use report::{Level, Report};
+use view::ShardView;
+
+pub use report::Finding;
+
+/// The check that finds rights by which a tenant's SQL could leave its schema.
+pub const PRIVILEGES: &str = "privileges";
+
+/// What the program is set to use.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Connections of a process to each lane.
+    pub lane_pool: i64,
+    /// Connections of a process to the registry.
+    pub master_pool: i64,
+    /// Processes that serve.
+    pub processes: i64,
+    /// Whether rights that a managed server does not let go are accepted.
+    pub allow_excess_privileges: bool,
+}
+
+/// Knows how to reach what it examines.
+pub struct Doctor {
+    /// The database of the registry.
+    pub connector: Connector,
+    /// Opens the addresses of the other shards.
+    pub key: PlatformKey,
+    /// How long to wait for a connection.
+    pub connect_timeout: Duration,
+    /// What the program is set to use.
+    pub limits: Limits,
+}
+
+/// The lanes of one server, and the connections that it has.
+struct ServerShare {
+    started_at: DateTime<Utc>,
+    budget: Budget,
+}
+
+impl Doctor {
+    /// Looks at everything. What cannot be looked at is a finding as well.
+    pub async fn examine(&self) -> Vec<Finding> {
+        let mut report = Report::default();
+        match self.connector.administrator().await {
+            Ok(admin) => {
+                if let Err(error) = self.examine_all(&admin, &mut report).await {
+                    report.error(
+                        "unfinished",
+                        format!("the examination could not go on: {error}"),
+                        "mend what is named above, then run `helixai doctor` again",
+                    );
+                }
+            }
+            Err(error) => report.error(
+                "connection",
+                format!("the administrator cannot connect: {error}"),
+                "check that PostgreSQL runs and that `database.url` names it",
+            ),
+        }
+        report.into_findings()
+    }
+
+    /// Looks at what a server should not start with: rights that let one tenant reach another, and more connections
+    /// than there are.
+    ///
+    /// # Errors
+    /// When the registry cannot be read.
+    pub async fn examine_before_serving(&self) -> Result<Vec<Finding>, DbError> {
+        let mut report = Report::default();
+        let admin = self.connector.administrator().await?;
+        let registry = registry(&admin).await?;
+        let mut servers = Vec::new();
+        for shard in &registry.shards {
+            report.begin_shard(&shard.name);
+            match self.reach(shard).await {
+                Ok((connector, client)) => {
+                    self.examine_privileges(&client, &connector, &mut report).await?;
+                    self.add_share(&mut servers, &client, shard, &registry).await?;
+                }
+                Err(error) => unreachable(&mut report, &error),
+            }
+        }
+        report.end_shard();
+        judge_budgets(&servers, &mut report);
+        Ok(report.into_findings())
+    }
+
+    async fn examine_all(&self, admin: &AdminClient, report: &mut Report) -> Result<(), DbError> {
+        server::judge(&inspect::server::server(admin).await?, report);
+        let (found, needed) = (versions(admin).await?, Versions::embedded()?);
+        server::judge_versions(found, needed, report);
+        if found.master.is_none() || found.is_behind(needed) {
+            return Ok(());
+        }
+        let registry = registry(admin).await?;
+        if registry.shards.is_empty() {
+            report.error("registry", "the registry knows no shard", "run `helixai migrate`");
+        }
+        let master = schemas::schema(admin, "master").await?;
+        let local = setup::find_roles(admin).await?;
+        if let (Some(master), Some(local)) = (master, local) {
+            belongings::judge_master(&master, &local.master(), report);
+            self.try_login(&self.connector, &local.master(), report).await;
+        }
+        let mut servers = Vec::new();
+        for shard in &registry.shards {
+            report.begin_shard(&shard.name);
+            match self.reach(shard).await {
+                Ok((connector, client)) => {
+                    self.examine_shard(admin, &client, &connector, shard, report)
+                        .await?;
+                    self.add_share(&mut servers, &client, shard, &registry).await?;
+                }
+                Err(error) => unreachable(report, &error),
+            }
+        }
+        report.end_shard();
+        judge_budgets(&servers, report);
+        Ok(())
+    }
+
+    async fn examine_shard(
+        &self,
+        admin: &AdminClient,
+        client: &AdminClient,
+        connector: &Connector,
+        shard: &ShardRecord,
+        report: &mut Report,
+    ) -> Result<(), DbError> {
+        if shard.database_url_sealed.is_some() {
+            server::judge(&inspect::server::server(client).await?, report);
+        }
+        self.examine_privileges(client, connector, report).await?;
+        match setup::find_roles(client).await? {
+            Some(roles) if roles == shard.roles => {}
+            found => {
+                let found = found.map_or("none".to_owned(), |roles| roles.prefix);
+                report.error(
+                    "prefix",
+                    format!(
+                        "the registry knows the shard's roles as {}_*, the shard itself as {found}_*",
+                        shard.roles.prefix
+                    ),
+                    "this is another database than the one registered: correct its address, or restore it from its backup",
+                );
+                return Ok(());
+            }
+        }
+        // Tenants come and change while this looks: only what two readings agree on is expected to be there.
+        let before = registry(admin).await?;
+        let prefix = &shard.roles.prefix;
+        let roles = roles::roles(client, prefix).await?;
+        let memberships = roles::memberships(client, prefix).await?;
+        let schemas = schemas::tenant_schemas(client, &shard.roles.owner()).await?;
+        let tenant_roles = schemas::tenant_roles(client).await?;
+        let after = registry(admin).await?;
+        let view = ShardView::new(shard, &before, &after);
+
+        logins::judge(&view, &roles, report);
+        memberships::judge(&view, &memberships, report);
+        belongings::judge(&view, &roles, &schemas, &tenant_roles, report);
+        for login in view.lane_logins() {
+            if roles.iter().any(|role| role.name == login) {
+                self.try_login(connector, login, report).await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn examine_privileges(
+        &self,
+        client: &AdminClient,
+        connector: &Connector,
+        report: &mut Report,
+    ) -> Result<(), DbError> {
+        let level = if self.limits.allow_excess_privileges {
+            Level::Warning
+        } else {
+            Level::Error
+        };
+        for excess in privileges::check(client, connector.database()).await? {
+            report.add(
+                level,
+                PRIVILEGES,
+                format!(
+                    "PUBLIC, and so every tenant's role, has a right on {}",
+                    excess.object
+                ),
+                format!("`helixai migrate`, or as a superuser: {}", excess.cure),
+            );
+        }
+        Ok(())
+    }
+
+    async fn try_login(&self, connector: &Connector, login: &str, report: &mut Report) {
+        if let Err(error) = connector.single(login).await {
+            report.error(
+                "login",
+                format!("{login} cannot connect: {error}"),
+                "run `helixai migrate`, which sets the passwords again; when `platform.key` was changed, give the former one",
+            );
+        }
+    }
+
+    async fn reach(&self, shard: &ShardRecord) -> Result<(Connector, AdminClient), DbError> {
+        let connector = connector_of(shard, &self.connector, &self.key, self.connect_timeout)?;
+        let client = connector.administrator().await?;
+        Ok((connector, client))
+    }
+
+    /// Adds a shard's lanes to the server that it is on.
+    async fn add_share(
+        &self,
+        servers: &mut Vec<ServerShare>,
+        client: &AdminClient,
+        shard: &ShardRecord,
+        registry: &Registry,
+    ) -> Result<(), DbError> {
+        let server = inspect::server::server(client).await?;
+        let lanes = registry
+            .lanes
+            .iter()
+            .filter(|lane| lane.shard == shard.id)
+            .count();
+        let lanes = i64::try_from(lanes).unwrap_or(i64::MAX);
+        let master_pool = match shard.database_url_sealed {
+            None => self.limits.master_pool,
+            Some(_) => 0,
+        };
+        match servers
+            .iter_mut()
+            .find(|share| share.started_at == server.started_at)
+        {
+            Some(share) => {
+                share.budget.lanes += lanes;
+                share.budget.master_pool += master_pool;
+            }
+            None => servers.push(ServerShare {
+                started_at: server.started_at,
+                budget: Budget {
+                    lanes,
+                    lane_pool: self.limits.lane_pool,
+                    master_pool,
+                    processes: self.limits.processes,
+                    max_connections: server.max_connections,
+                    reserved: server.reserved_connections,
+                },
+            }),
+        }
+        Ok(())
+    }
+}
+
+fn judge_budgets(servers: &[ServerShare], report: &mut Report) {
+    for share in servers {
+        share.budget.judge(report);
+    }
+}
+
+fn unreachable(report: &mut Report, error: &DbError) {
+    report.error(
+        "connection",
+        format!("the administrator cannot connect: {error}"),
+        "check that the shard's server runs; its tenants are answered 503",
+    );
+}
