@@ -6,7 +6,7 @@ use std::pin::Pin;
 
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use actix_web::{FromRequest, HttpRequest, web};
 use futures_util::StreamExt;
 use serde::Serialize;
@@ -30,6 +30,10 @@ pub struct Body<T> {
     /// SHA-256 of the bytes, for the `Idempotency-Key`.
     pub hash: [u8; 32],
 }
+
+/// A JSON body that may be left out: nothing at all is the default.
+#[derive(Debug)]
+pub struct OptionalBody<T>(pub Result<T, Problem>);
 
 /// The query string, or why it cannot be read. Every parameter is a text.
 #[derive(Debug)]
@@ -57,6 +61,22 @@ impl<T: DeserializeOwned> FromRequest for Body<T> {
                 hash,
             })
         })
+    }
+}
+
+impl<T: DeserializeOwned + Default + 'static> FromRequest for OptionalBody<T> {
+    type Error = Problem;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let headers = request.headers();
+        let announced = headers.contains_key(TRANSFER_ENCODING)
+            || headers.get(CONTENT_LENGTH).is_some_and(|length| length != "0");
+        if !announced {
+            return Box::pin(async { Ok(Self(Ok(T::default()))) });
+        }
+        let body = Body::from_request(request, payload);
+        Box::pin(async { Ok(Self(body.await?.value)) })
     }
 }
 

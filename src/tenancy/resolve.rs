@@ -103,6 +103,12 @@ impl Resolver {
         found.map(Arc::new).ok_or(ResolveError::Unknown)
     }
 
+    /// Forgets a tenant that this process has just changed: whoever was told of the change finds it made at once.
+    /// Other processes hear of it by a notice, moments later.
+    pub fn changed(&self, key: &str) {
+        self.forget(key);
+    }
+
     /// How many keys are remembered, with and without a tenant.
     pub fn cached(&self) -> usize {
         self.tenants.len()

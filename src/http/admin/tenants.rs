@@ -11,7 +11,7 @@ use crate::domain::page::{Cursor, Limit, Page};
 use crate::domain::tenant::TenantStatus;
 use crate::domain::tenant_key::TenantKey;
 use crate::domain::text::line;
-use crate::http::body::{Body, Params, search_text};
+use crate::http::body::{Body, OptionalBody, Params, search_text};
 use crate::http::create::key_reused;
 use crate::http::extract::{AdminAccess, IdempotencyHeader};
 use crate::http::problem::{Problem, ProblemBody};
@@ -131,6 +131,7 @@ pub async fn create_tenant(
             .await
     });
     let tenant = work.await.map_err(|_| Problem::internal())?.map_err(refused)?;
+    access.platform.resolver.changed(&tenant.tenant_key);
     Ok(HttpResponse::Created().json(NewTenantAnswer::new(tenant, &access.platform)))
 }
 
@@ -250,14 +251,10 @@ pub struct SuspendTenant {
 pub async fn suspend_tenant(
     access: AdminAccess,
     key: web::Path<String>,
-    body: Option<Body<SuspendTenant>>,
+    body: OptionalBody<SuspendTenant>,
 ) -> Result<web::Json<Tenant>, Problem> {
     let key = path_key(&key)?;
-    let reason = match body
-        .map(|body| body.value)
-        .transpose()?
-        .and_then(|body| body.reason)
-    {
+    let reason = match body.0?.reason {
         None => "not given".to_owned(),
         Some(reason) => line(&reason, 500).map_err(|invalid| Problem::invalid_field("reason", invalid))?,
     };
@@ -265,6 +262,7 @@ pub async fn suspend_tenant(
     // Spawned: a client that hangs up does not leave a suspension half-way.
     let work = tokio::spawn(async move { lifecycle.suspend(&key, &reason, origin).await });
     let tenant = work.await.map_err(|_| Problem::internal())?.map_err(unchanged)?;
+    access.platform.resolver.changed(&tenant.key);
     Ok(web::Json(Tenant::new(tenant, &access.platform)))
 }
 
@@ -282,6 +280,7 @@ pub async fn activate_tenant(
     let (lifecycle, origin) = (access.platform.lifecycle.clone(), access.origin());
     let work = tokio::spawn(async move { lifecycle.activate(&key, origin).await });
     let tenant = work.await.map_err(|_| Problem::internal())?.map_err(unchanged)?;
+    access.platform.resolver.changed(&tenant.key);
     Ok(web::Json(Tenant::new(tenant, &access.platform)))
 }
 
