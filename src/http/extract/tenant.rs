@@ -16,7 +16,7 @@ use crate::db::{DbError, Refusal};
 use crate::domain::rights::Need;
 use crate::domain::subscription::{Gate, Section};
 use crate::domain::tenant::TenantStatus;
-use crate::domain::token::ParsedToken;
+use crate::domain::token::{ParsedToken, TokenHash};
 use crate::http::problem::Problem;
 use crate::platform::Platform;
 use crate::telemetry::metrics::count_rate_limited;
@@ -191,6 +191,17 @@ impl<P: Permission> TenantAccess<P> {
         let fits = self.tenant.niche.as_str() == niche;
         self.check(if fits { Ok(()) } else { Err(Problem::not_found()) })
             .await
+    }
+
+    /// The session that the request came with. An API key has none: it is refused as the database would refuse it.
+    ///
+    /// # Errors
+    /// 403 for a known key; 401 for an unknown one.
+    pub async fn session(&self) -> Result<TokenHash, Problem> {
+        match self.access.session() {
+            Some(session) => Ok(*session),
+            None => self.check(Err(Problem::no_right())).await,
+        }
     }
 
     fn db(&self) -> TenantDb {

@@ -104,11 +104,7 @@ pub async fn change_my_password(
 ) -> Result<HttpResponse, Problem> {
     let change = access.check(body.value).await?;
     let (current, new) = access.check(change.check()).await?;
-    let hash = access
-        .access
-        .session()
-        .copied()
-        .ok_or_else(Problem::unauthorized)?;
+    let hash = access.session().await?;
     let user = access
         .run(sessions::find_password(&hash))
         .await?

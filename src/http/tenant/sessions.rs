@@ -157,11 +157,7 @@ pub async fn create_session(
 )]
 #[delete("/api/sessions/current")]
 pub async fn delete_session(access: TenantAccess<OwnAccount>) -> Result<HttpResponse, Problem> {
-    let hash = access
-        .access
-        .session()
-        .copied()
-        .ok_or_else(Problem::unauthorized)?;
+    let hash = access.session().await?;
     let audit = audit::insert(&access.access, "session.delete", "sessions", "current");
     access.run((audit, sessions::delete(&hash))).await?;
     let mut cookie = Cookie::build(SESSION_COOKIE, "").path("/").finish();
