@@ -15,4 +15,5 @@ mod db;
 mod dev;
 mod helpers;
 mod http;
+mod isolation;
 mod tenancy;

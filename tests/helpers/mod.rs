@@ -3,6 +3,7 @@
 //!
 //! Nothing here replaces a part of the program: a test runs the same code against the same PostgreSQL.
 
+mod accounts;
 mod app;
 mod call;
 mod database;

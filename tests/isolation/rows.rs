@@ -1,0 +1,142 @@
+//! Rows that exist, made through the API, and the paths that name them.
+
+use std::collections::BTreeMap;
+
+use reqwest::Method;
+use serde_json::Value;
+
+use super::bodies;
+use super::document::{Document, Operation};
+use crate::helpers::{TestApp, TestTenant};
+
+/// A tenant with a row in each of its collections.
+pub struct Rows {
+    /// Whose.
+    pub tenant: TestTenant,
+    /// A token of its owner.
+    pub owner: String,
+    /// A word that is in each of its rows and belongs to nobody else.
+    pub word: String,
+    /// By the path of one row, such as `/api/leads/{id}`: what stands for the braces, from left to right.
+    named: BTreeMap<String, Vec<String>>,
+    /// The rows as they were answered.
+    made: Vec<Value>,
+}
+
+impl Rows {
+    /// Makes a row in each collection that the tenant has.
+    pub async fn make(app: &TestApp, document: &Document, tenant: TestTenant) -> Self {
+        let owner = app.session_of(&tenant, app.owner_of(&tenant).await).await;
+        let mut rows = Self {
+            word: tenant.key.clone(),
+            owner,
+            tenant,
+            named: BTreeMap::new(),
+            made: Vec::new(),
+        };
+        let mut paths: Vec<&str> = document
+            .operations
+            .iter()
+            .map(|operation| operation.path.as_str())
+            .filter(|path| path.contains('{'))
+            .collect();
+        // Collections before what is inside their rows.
+        paths.sort_by_key(|path| path.matches('{').count());
+        for path in paths {
+            let end = path.rfind('}').expect("a parameter") + 1;
+            if !rows.named.contains_key(&path[..end]) {
+                rows.make_one(app, document, &path[..end]).await;
+            }
+        }
+        rows
+    }
+
+    /// Makes the row that `path`, which ends in a parameter, names.
+    async fn make_one(&mut self, app: &TestApp, document: &Document, path: &str) {
+        let (collection, param) = path.rsplit_once('/').expect("a path");
+        let param = param.trim_matches(['{', '}']);
+        let Some(mut names) = self.names(collection) else {
+            return; // The row around it cannot be had, because the tenant has another niche.
+        };
+        // Rows that no POST makes.
+        if param == "tenant_key" {
+            names.push(self.tenant.key.clone());
+            self.named.insert(path.to_owned(), names);
+            return;
+        }
+        let Some(create) = document.find(&Method::POST, collection) else {
+            panic!("nothing makes the row of {path}: say in tests/isolation/rows.rs how to make one")
+        };
+        let answer = self.create(app, document, create).await;
+        if answer.status == 404 {
+            return; // Another niche has it.
+        }
+        assert_eq!(answer.status, 201, "{}: {}", create.id, answer.describe());
+        let row = answer.json();
+        let name = [param, "id"].into_iter().find_map(|field| row[field].as_str());
+        let name = name.unwrap_or_else(|| panic!("{}: neither {param} nor id in {row}", create.id));
+        names.push(name.to_owned());
+        self.named.insert(path.to_owned(), names);
+        self.made.push(row);
+    }
+
+    async fn create(&self, app: &TestApp, document: &Document, create: &Operation) -> crate::helpers::Answer {
+        let path = self.fill(&create.path).expect("the rows around it exist");
+        let call = app.post(&path).of(&self.tenant).bearer(&self.owner);
+        match bodies::valid(document, create, &self.word) {
+            Some(body) => call.json(&body).await,
+            None => call.await,
+        }
+    }
+
+    /// What stands for the braces of `path`; `None` when the tenant has no such row.
+    fn names(&self, path: &str) -> Option<Vec<String>> {
+        match path.rfind('}') {
+            None => Some(Vec::new()),
+            Some(end) => self.named.get(&path[..=end]).cloned(),
+        }
+    }
+
+    /// `path` with this tenant's rows; `None` when it has none of that kind.
+    pub fn fill(&self, path: &str) -> Option<String> {
+        let names = self.names(path)?;
+        Some(filled(path, names.iter().map(String::as_str)))
+    }
+
+    /// What must never be in an answer to another tenant.
+    pub fn secrets(&self) -> Vec<String> {
+        let tenant = &self.tenant;
+        let mut secrets = vec![
+            self.word.clone(),
+            tenant.id.clone(),
+            tenant.name.clone(),
+            tenant.schema.clone(),
+            tenant.api_key.clone(),
+            self.owner.clone(),
+        ];
+        secrets.extend(self.named.values().flatten().cloned());
+        secrets.sort();
+        secrets.dedup();
+        secrets
+    }
+
+    /// How many kinds of rows it has.
+    pub fn kinds(&self) -> impl Iterator<Item = &str> {
+        self.named.keys().map(String::as_str)
+    }
+}
+
+/// `path` with `names` for its braces.
+pub fn filled<'a>(path: &str, mut names: impl Iterator<Item = &'a str>) -> String {
+    let parts = path.split('/').map(|part| match part.starts_with('{') {
+        true => names.next().expect("a name for each parameter"),
+        false => part,
+    });
+    parts.collect::<Vec<_>>().join("/")
+}
+
+/// `path` with ids that nobody has.
+pub fn filled_with_strangers(path: &str) -> String {
+    let nobody = uuid::Uuid::now_v7().to_string();
+    filled(path, std::iter::repeat(nobody.as_str()))
+}
