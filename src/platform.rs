@@ -14,6 +14,7 @@ use crate::db::DbError;
 use crate::db::connect::Connector;
 use crate::db::master::{MasterDb, lanes};
 use crate::db::shard::inspect::versions::{Versions, versions};
+use crate::db::shard::lanes::LoginTimeouts;
 use crate::db::shard::setup::{self, ShardRoles};
 use crate::db::tenant::{LaneSettings, Lanes};
 use crate::domain::clock::Clock;
@@ -96,7 +97,7 @@ impl Platform {
             "hx{}",
             random::letters(6, b"abcdefghijklmnopqrstuvwxyz0123456789")
         );
-        let roles = setup::set_up(&connector, true, &prefix).await?;
+        let roles = setup::set_up(&connector, true, &prefix, login_timeouts(settings)).await?;
         let master = MasterDb::new(&connector, &roles.master(), 1, settings.database.wait_timeout);
         let mut tx = master.begin().await?;
         lanes::ensure_local_shard(&mut tx, &roles.prefix, LOCAL_MAX_TENANTS, clock.now()).await?;
@@ -134,7 +135,13 @@ impl Platform {
             wait: database.wait_timeout,
             statement_timeout: database.statement_timeout,
         });
-        let shards = Shards::new(connector, lanes.clone(), key.clone(), database.connect_timeout);
+        let shards = Shards::new(
+            connector,
+            lanes.clone(),
+            key.clone(),
+            database.connect_timeout,
+            login_timeouts(&settings),
+        );
         shards.load(&master).await?;
         let base = BaseDomain::parse(&settings.server.base_domain)
             .map_err(|invalid| StartError::Setting(format!("server.base_domain {invalid}")))?;
@@ -215,6 +222,13 @@ impl Platform {
     pub async fn close(&self) {
         self.lanes.close();
         self.master.close().await;
+    }
+}
+
+fn login_timeouts(settings: &Settings) -> LoginTimeouts {
+    LoginTimeouts {
+        lock: settings.database.lock_timeout,
+        idle_in_transaction: settings.database.idle_in_transaction_timeout,
     }
 }
 

@@ -8,7 +8,7 @@ use crate::db::DbError;
 use crate::db::connect::{AdminClient, Connector};
 use crate::db::master::MasterDb;
 use crate::db::master::lanes::{self, ShardRecord};
-use crate::db::shard::lanes::ensure_lane_login;
+use crate::db::shard::lanes::{LoginTimeouts, ensure_lane_login};
 use crate::db::shard::setup::ShardRoles;
 use crate::db::tenant::Lanes;
 use crate::domain::ids::ShardId;
@@ -22,17 +22,25 @@ pub struct Shards {
     lanes: Lanes,
     key: PlatformKey,
     connect_timeout: Duration,
+    timeouts: LoginTimeouts,
     known: Arc<RwLock<HashMap<ShardId, (Connector, ShardRoles)>>>,
 }
 
 impl Shards {
     /// Knows no shard before [`Shards::load`].
-    pub fn new(local: Connector, lanes: Lanes, key: PlatformKey, connect_timeout: Duration) -> Self {
+    pub fn new(
+        local: Connector,
+        lanes: Lanes,
+        key: PlatformKey,
+        connect_timeout: Duration,
+        timeouts: LoginTimeouts,
+    ) -> Self {
         Self {
             local,
             lanes,
             key,
             connect_timeout,
+            timeouts,
             known: Arc::default(),
         }
     }
@@ -84,7 +92,7 @@ impl Shards {
     pub async fn open_lane(&self, shard: ShardId, login: &str) -> Result<(), DbError> {
         let connector = self.find(shard)?.0;
         let admin = connector.administrator().await?;
-        ensure_lane_login(&admin, login, &connector.password(login), connector.database()).await
+        ensure_lane_login(&admin, &connector, login, self.timeouts).await
     }
 }
 

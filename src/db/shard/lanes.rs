@@ -1,18 +1,43 @@
 //! Making a lane's login role.
 
+use std::time::Duration;
+
 use secrecy::{ExposeSecret, SecretString};
 use tokio_postgres::Client;
 
 use super::setup::SETUP_LOCK;
 use super::{ident, literal, privileges};
 use crate::db::DbError;
+use crate::db::connect::Connector;
 
-/// Timeouts that a login has from the server, whatever the program does.
-const LOGIN_SETTINGS: [(&str, &str); 3] = [
-    ("search_path", ""),
-    ("lock_timeout", "3s"),
-    ("idle_in_transaction_session_timeout", "20s"),
-];
+/// What a login has from the server, whatever the program does.
+#[derive(Debug, Clone, Copy)]
+pub struct LoginTimeouts {
+    /// Longest wait for a lock.
+    pub lock: Duration,
+    /// Longest silence inside a transaction.
+    pub idle_in_transaction: Duration,
+}
+
+impl LoginTimeouts {
+    /// Commands that give a login its path and its timeouts.
+    pub(super) fn commands(self, login: &str, search_path: &str) -> String {
+        let role = ident(login);
+        let settings = [
+            ("search_path", literal(search_path)),
+            ("lock_timeout", self.lock.as_millis().to_string()),
+            (
+                "idle_in_transaction_session_timeout",
+                self.idle_in_transaction.as_millis().to_string(),
+            ),
+            // A search for stop words alone is no news.
+            ("client_min_messages", "warning".to_owned()),
+        ];
+        settings
+            .map(|(name, value)| format!("alter role {role} set {name} = {value}"))
+            .join(";\n")
+    }
+}
 
 /// Makes the login of a lane, or brings an existing one to the state it must have. Safe to repeat.
 ///
@@ -20,21 +45,23 @@ const LOGIN_SETTINGS: [(&str, &str); 3] = [
 /// When the administrator may not make roles.
 pub async fn ensure_lane_login(
     admin: &Client,
+    connector: &Connector,
     login: &str,
-    password: &SecretString,
-    database: &str,
+    timeouts: LoginTimeouts,
 ) -> Result<(), DbError> {
-    let role = ident(login);
-    let mut commands = vec![
+    let commands = [
         // A migration grants on the same functions, and PostgreSQL lets only one session do so at a time.
         format!("select pg_advisory_xact_lock({SETUP_LOCK})"),
-        ensure_login(admin, login, password).await?,
-        format!("grant connect on database {} to {role}", ident(database)),
+        ensure_login(admin, login, &connector.password(login)).await?,
+        format!(
+            "grant connect on database {} to {}",
+            ident(connector.database()),
+            ident(login)
+        ),
         privileges::grants_for_login(login),
+        // No path: a statement that forgot its scope finds nothing.
+        timeouts.commands(login, ""),
     ];
-    for (name, value) in LOGIN_SETTINGS {
-        commands.push(format!("alter role {role} set {name} = {}", literal(value)));
-    }
     admin.batch_execute(&commands.join(";\n")).await?;
     Ok(())
 }
@@ -44,16 +71,17 @@ pub async fn ensure_lane_login(
 /// # Errors
 /// When the catalogue cannot be read.
 pub async fn ensure_login(admin: &Client, login: &str, password: &SecretString) -> Result<String, DbError> {
+    // A role made NOINHERIT afterwards keeps what it inherits on PostgreSQL 16 and later, so it is made so at once.
+    // To name the other attributes of an existing role takes a superuser; `doctor` looks at them.
     let verb = if role_exists(admin, login).await? {
         "alter"
     } else {
         "create"
     };
-    // A role made NOINHERIT afterwards keeps what it inherits on PostgreSQL 16 and later, so it is made so at once.
     Ok(format!(
-        "{verb} role {} login noinherit nosuperuser nocreatedb nocreaterole noreplication password {}",
+        "{verb} role {} login noinherit password {}",
         ident(login),
-        literal(password.expose_secret()),
+        literal(password.expose_secret())
     ))
 }
 

@@ -6,7 +6,8 @@ use rust_embed::RustEmbed;
 use tokio_postgres::Client;
 
 use super::inspect::registry::registry;
-use super::{ident, lanes, literal, migrate, privileges};
+use super::lanes::{self, LoginTimeouts};
+use super::{ident, migrate, privileges};
 use crate::db::DbError;
 use crate::db::connect::Connector;
 
@@ -81,13 +82,14 @@ pub async fn set_up(
     connector: &Connector,
     with_master: bool,
     new_prefix: &str,
+    timeouts: LoginTimeouts,
 ) -> Result<ShardRoles, DbError> {
     let mut admin = connector.administrator().await?;
     migrate_database(&mut admin, with_master).await?;
     admin
         .execute("select pg_advisory_lock($1)", &[&SETUP_LOCK])
         .await?;
-    let roles = make_roles(&admin, connector, with_master, new_prefix).await;
+    let roles = make_roles(&admin, connector, with_master, new_prefix, timeouts).await;
     // Ending the session would release it as well, but not before the caller goes on.
     admin
         .execute("select pg_advisory_unlock($1)", &[&SETUP_LOCK])
@@ -118,6 +120,7 @@ async fn make_roles(
     connector: &Connector,
     with_master: bool,
     new_prefix: &str,
+    timeouts: LoginTimeouts,
 ) -> Result<ShardRoles, DbError> {
     let roles = match find_roles(admin).await? {
         Some(roles) => roles,
@@ -153,11 +156,7 @@ async fn make_roles(
     if with_master {
         let login = roles.master();
         commands.push(lanes::ensure_login(admin, &login, &connector.password(&login)).await?);
-        commands.push(format!(
-            "alter role {} set search_path = {}",
-            ident(&login),
-            literal("master, pg_temp")
-        ));
+        commands.push(timeouts.commands(&login, "master, pg_temp"));
         commands.push(format!(
             "grant connect on database {} to {}",
             ident(connector.database()),
@@ -167,23 +166,22 @@ async fn make_roles(
     }
     admin.batch_execute(&commands.join(";\n")).await?;
     if with_master {
-        ensure_lanes(admin, connector).await?;
+        ensure_lanes(admin, connector, timeouts).await?;
     }
     privileges::revoke_from_public(admin, connector.database()).await?;
     Ok(roles)
 }
 
-/// Makes the lanes' logins of this database again, or gives them the passwords that the platform key derives, which
-/// change with it.
-async fn ensure_lanes(admin: &Client, connector: &Connector) -> Result<(), DbError> {
+/// Makes the lanes' logins of this database again, or gives them what has changed: the passwords that the platform key
+/// derives, the timeouts of the settings.
+async fn ensure_lanes(admin: &Client, connector: &Connector, timeouts: LoginTimeouts) -> Result<(), DbError> {
     let known = registry(admin).await?;
     let local = |id| {
         let shard = known.shards.iter().find(|shard| shard.id == id);
         shard.is_some_and(|shard| shard.database_url_sealed.is_none())
     };
     for lane in known.lanes.iter().filter(|lane| local(lane.shard)) {
-        let password = connector.password(&lane.login);
-        lanes::ensure_lane_login(admin, &lane.login, &password, connector.database()).await?;
+        lanes::ensure_lane_login(admin, connector, &lane.login, timeouts).await?;
     }
     Ok(())
 }
