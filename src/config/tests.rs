@@ -119,7 +119,7 @@ fn wrong_values_are_refused_with_what_to_do() {
         ("platform.key", "c2hvcnQ="),
         ("platform.key", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
         ("sessions.user_hours", "0"),
-        ("rate_limit.burst", "0"),
+        ("rate_limit.burst", "5"),
         ("logging.level", "helixai=loud"),
         ("logging.format", "xml"),
         ("metrics.bind", "9464"),

@@ -120,12 +120,12 @@ async fn a_worker_that_lost_its_lease_declares_nothing() {
     let (test, clock, gate, slow, quick) =
         two_workers("lock table helixai.tenant_roles in access exclusive mode").await;
     gate.batch_execute("commit").await.unwrap();
-    // The slow one makes everything, but it is no longer its to declare done; the other meets the role.
-    let slow = slow.await.unwrap();
-    assert!(matches!(slow, Err(OnboardError::InProgress)), "{:?}", slow.err());
-    assert_eq!(quick.await.unwrap().unwrap(), 0);
+    // Whichever makes the role first, it is no longer the slow one's to declare done; if it was the slow one, the other
+    // meets the role, and finishes in its next round.
+    assert!(slow.await.unwrap().is_err());
+    let finished = quick.await.unwrap().unwrap();
     clock.advance(chrono::TimeDelta::minutes(5));
-    assert_eq!(finish_expired(&test.platform.provisioner).await.unwrap(), 1);
+    assert_eq!(finished + finish_expired(&test.platform.provisioner).await.unwrap(), 1);
     assert_eq!(traces(&test.admin().await).await, [2; 4]);
     tenant_db_of(&test.platform, "garage-alpha")
         .await

@@ -59,7 +59,7 @@ fn two_hundred_tenants_share_eight_open_files() {
     let (subscriber, guard) = subscriber(&settings, std::io::sink()).unwrap();
     let mut most_open = 0;
     tracing::subscriber::with_default(subscriber, || {
-        for round in 0..20 {
+        for round in 0..3 {
             for tenant in 0..200 {
                 let key = format!("tenant-{tenant}");
                 let _span = tracing::info_span!("request", tenant = %key).entered();
