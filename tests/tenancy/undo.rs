@@ -125,7 +125,10 @@ async fn a_worker_that_lost_its_lease_declares_nothing() {
     assert!(slow.await.unwrap().is_err());
     let finished = quick.await.unwrap().unwrap();
     clock.advance(chrono::TimeDelta::minutes(5));
-    assert_eq!(finished + finish_expired(&test.platform.provisioner).await.unwrap(), 1);
+    assert_eq!(
+        finished + finish_expired(&test.platform.provisioner).await.unwrap(),
+        1
+    );
     assert_eq!(traces(&test.admin().await).await, [2; 4]);
     tenant_db_of(&test.platform, "garage-alpha")
         .await
