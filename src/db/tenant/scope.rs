@@ -52,12 +52,14 @@ pub struct Reply<T> {
 const LOCK: &str = "\
 select case when pg_catalog.pg_try_advisory_xact_lock_shared($1) then 0 else helixai.refuse('HX423') end";
 
-// EXECUTE is checked when the statement starts, as the login; what follows it runs as the tenant's role.
+// EXECUTE is checked when the statement starts, as the login; what follows it runs as the tenant's role. The schema is
+// asked for by name: with it gone, `current_schema()` would try to make a temporary one.
 const GUARD: &str = "\
 select pg_catalog.set_config('search_path', $1, true),
        pg_catalog.set_config('role', $2, true),
        pg_catalog.set_config('statement_timeout', $3, true),
-       case when current_schema() = $4 then 0 else helixai.refuse('HX503') end";
+       case when pg_catalog.has_schema_privilege(pg_catalog.to_regnamespace($4)::oid, 'USAGE') then 0
+            else helixai.refuse('HX503') end";
 
 /// Statements that belong to the login, not to a tenant, are cached under the nil id.
 const NO_TENANT: uuid::Uuid = uuid::Uuid::nil();
@@ -77,15 +79,7 @@ impl TenantDb {
         let mut statements = Statements::default();
         let decode = batch.split(&mut statements);
         let mut tx = TenantTx::open(self).await?;
-        let first = tx.pipeline(Some(access), &statements.0, Some("commit")).await;
-        let (identity, answers) = match first {
-            Err(DbError::Other { code, .. }) if code == SqlState::FEATURE_NOT_SUPPORTED.code() => {
-                // A table changed under a prepared statement. The transaction rolled back and no result was seen.
-                tx.connection.forget(self.home.id.as_uuid());
-                tx.pipeline(Some(access), &statements.0, Some("commit")).await?
-            }
-            other => other?,
-        };
+        let (identity, answers) = tx.first(access, &statements.0, Some("commit")).await?;
         let output = B::decode(decode, &mut Answers(answers.into_iter()))?;
         Ok(Reply { identity, output })
     }
@@ -102,7 +96,7 @@ impl TenantDb {
         let mut statements = Statements::default();
         let decode = batch.split(&mut statements);
         let mut tx = TenantTx::open(self).await?;
-        let (identity, answers) = tx.pipeline(Some(access), &statements.0, None).await?;
+        let (identity, answers) = tx.first(access, &statements.0, None).await?;
         let output = B::decode(decode, &mut Answers(answers.into_iter()))?;
         Ok((tx, Reply { identity, output }))
     }
@@ -110,9 +104,21 @@ impl TenantDb {
 
 /// An open transaction in a tenant's schema. Dropping it rolls back.
 pub struct TenantTx {
-    connection: Object<ConnectionManager>,
+    /// There until the drop.
+    connection: Option<Object<ConnectionManager>>,
     home: Arc<TenantHome>,
     statement_timeout: String,
+    /// A statement has failed: nothing of this transaction can be committed any more.
+    failed: bool,
+}
+
+impl Drop for TenantTx {
+    fn drop(&mut self) {
+        // Back in its pool it would hold its locks until somebody wants it; closed, the server rolls back now.
+        if let Some(connection) = self.connection.take_if(|connection| !connection.clean) {
+            drop(Object::take(connection));
+        }
+    }
 }
 
 impl TenantTx {
@@ -120,10 +126,31 @@ impl TenantTx {
         let mut connection = db.lanes.connection(&db.home.lane).await?;
         connection.serve(db.home.id.as_uuid());
         Ok(Self {
-            connection,
+            connection: Some(connection),
             home: Arc::clone(&db.home),
             statement_timeout: db.lanes.statement_timeout().to_owned(),
+            failed: false,
         })
+    }
+
+    /// The first round trip. When a table has changed under a prepared statement, which the pipeline forgets then, it
+    /// is made once more: no result has been seen yet.
+    async fn first(
+        &mut self,
+        access: &Access,
+        statements: &[Statement],
+        end: Option<&'static str>,
+    ) -> Result<(Identity, Vec<Answer>), DbError> {
+        match self.pipeline(Some(access), statements, end).await {
+            Err(DbError::Other { code, .. }) if code == SqlState::FEATURE_NOT_SUPPORTED.code() => {
+                if end.is_none() {
+                    self.pipeline(None, &[], Some("rollback")).await?;
+                }
+                self.failed = false;
+                self.pipeline(Some(access), statements, end).await
+            }
+            other => other,
+        }
     }
 
     /// Runs a batch in one round trip.
@@ -137,8 +164,16 @@ impl TenantTx {
     /// Runs a last batch and commits, in one round trip.
     ///
     /// # Errors
-    /// Whatever a statement or the commit fails with; nothing is written then.
+    /// Whatever a statement or the commit fails with, and always after a statement has failed: the server answers the
+    /// commit of a failed transaction as if it were one. Nothing is written then.
     pub async fn commit<B: Batch>(mut self, batch: B) -> Result<B::Output, DbError> {
+        if self.failed {
+            self.pipeline(None, &[], Some("rollback")).await?;
+            return Err(DbError::Other {
+                code: SqlState::IN_FAILED_SQL_TRANSACTION.code().to_owned(),
+                message: "a statement of this transaction has failed".to_owned(),
+            });
+        }
         self.finish_with(batch, Some("commit")).await
     }
 
@@ -168,14 +203,17 @@ impl TenantTx {
         statements: &[Statement],
         end: Option<&'static str>,
     ) -> Result<(Identity, Vec<Answer>), DbError> {
+        let Some(connection) = self.connection.as_mut() else {
+            return Err(DbError::Unavailable("the connection is gone".to_owned()));
+        };
         let mut own: Vec<Statement> = Vec::with_capacity(3);
         let mut identify = None;
         let mut identity = Identity {
             actor: super::Actor::System,
         };
         if let Some(access) = access {
-            own.push(self.lock());
-            own.push(self.guard());
+            own.push(lock(&self.home));
+            own.push(guard(&self.home, &self.statement_timeout));
             match access.query() {
                 Ok(query) => {
                     identify = Some(query.decode);
@@ -196,7 +234,7 @@ impl TenantTx {
         for (index, statement) in own.iter().chain(statements).enumerate() {
             let scope = if index < guards { NO_TENANT } else { tenant };
             let key = Connection::key(scope, statement.text);
-            match self.connection.statements.get(&key).cloned() {
+            match connection.statements.get(&key).cloned() {
                 Some(Known::Prepared(prepared)) => steps.push(Step::Prepared(prepared, statement)),
                 Some(Known::Seen) => {
                     steps.push(Step::Typed(statement));
@@ -206,7 +244,7 @@ impl TenantTx {
                 }
                 None => {
                     steps.push(Step::Typed(statement));
-                    self.connection.statements.put(key, Known::Seen);
+                    connection.statements.put(key, Known::Seen);
                 }
             }
         }
@@ -214,12 +252,18 @@ impl TenantTx {
         steps.extend(to_prepare.iter().map(|(_, statement)| Step::Prepare(statement)));
         steps.extend(end.map(Step::Control));
 
-        self.connection.clean = false;
+        connection.clean = false;
         let started = std::time::Instant::now();
-        let done = pipeline::send(&self.connection.client, steps).await;
+        let done = pipeline::send(&connection.client, steps).await;
         record_db_round_trip(Plane::Tenant, started.elapsed());
-        // Once the server has answered the end, no transaction is open, whatever failed before it.
-        self.connection.clean = end.is_some() && matches!(done.last(), Some(Ok(_)));
+        // Once the server has answered the end, no transaction is open, whatever failed before it; not even when it
+        // refused to commit (a deferred constraint).
+        connection.clean = end.is_some()
+            && match done.last() {
+                Some(Ok(_)) => true,
+                Some(Err(error)) => error.as_db_error().is_some() && !connection.client.is_closed(),
+                None => false,
+            };
 
         let mut answers = Vec::with_capacity(ran);
         let mut prepared = to_prepare.into_iter();
@@ -229,10 +273,14 @@ impl TenantTx {
                 Ok(Done::Answer(answer)) => answers.push(answer),
                 Ok(Done::Prepared(statement)) => {
                     if let Some((key, _)) = prepared.next() {
-                        self.connection.statements.put(key, Known::Prepared(statement));
+                        connection.statements.put(key, Known::Prepared(statement));
                     }
                 }
                 Err(error) => {
+                    self.failed = true;
+                    if has_state(&error, &SqlState::FEATURE_NOT_SUPPORTED) {
+                        connection.forget(tenant);
+                    }
                     let in_guard = index.checked_sub(opening).is_some_and(|step| step < guards);
                     return Err(cause(error, in_guard));
                 }
@@ -245,25 +293,25 @@ impl TenantTx {
         }
         Ok((identity, rest))
     }
+}
 
-    fn lock(&self) -> Statement {
-        Statement {
-            text: LOCK,
-            params: vec![param(self.home.id.lock_key())],
-        }
+fn lock(home: &TenantHome) -> Statement {
+    Statement {
+        text: LOCK,
+        params: vec![param(home.id.lock_key())],
     }
+}
 
-    fn guard(&self) -> Statement {
-        let schema = &self.home.schema;
-        Statement {
-            text: GUARD,
-            params: vec![
-                param(format!("\"{schema}\", pg_temp")),
-                param(self.home.role.clone()),
-                param(self.statement_timeout.clone()),
-                param(schema.clone()),
-            ],
-        }
+fn guard(home: &TenantHome, statement_timeout: &str) -> Statement {
+    let schema = format!("\"{}\"", home.schema);
+    Statement {
+        text: GUARD,
+        params: vec![
+            param(format!("{schema}, pg_temp")),
+            param(home.role.clone()),
+            param(statement_timeout.to_owned()),
+            param(schema),
+        ],
     }
 }
 
