@@ -11,6 +11,7 @@
     reason = "a test that cannot go on has failed, and says where"
 )]
 
+mod cli;
 mod db;
 mod dev;
 mod helpers;

@@ -23,6 +23,17 @@ impl TestDb {
         let server = server_url();
         let admin = connect(&server).await;
         let template = ensure_template(&admin, &server).await;
+        Self::copy(server, &admin, &template).await
+    }
+
+    /// Makes one in which nothing has been migrated.
+    pub async fn create_empty() -> Self {
+        let server = server_url();
+        let admin = connect(&server).await;
+        Self::copy(server, &admin, "template0").await
+    }
+
+    async fn copy(server: String, admin: &Client, template: &str) -> Self {
         let name = format!("helixai_test_{}", uuid::Uuid::now_v7().simple());
         admin
             .batch_execute(&format!("create database {name} template {template}"))

@@ -99,7 +99,7 @@ fn judge_capacities(view: &ShardView<'_>, memberships: &[Membership], report: &m
                     "{} may act as {count} roles, {} is its capacity: becoming one gets slow",
                     lane.login, lane.capacity
                 ),
-                "revoke what is no tenant of this lane",
+                "revoke the memberships that are no tenants of this lane",
             );
         }
     }

@@ -1,0 +1,9 @@
+//! The commands as a person or a script runs them: the built program, its exit codes, what it prints.
+
+mod admin;
+mod doctor;
+mod migrate;
+mod program;
+mod serve;
+mod settings;
+mod tenant;
