@@ -1,6 +1,5 @@
-//! People and programs that log in: users of tenants, administrators, API keys.
-//!
-//! [`hashing`] keeps passwords, [`admins`] logs administrators in, [`users`] the users of a tenant.
+//! People and programs that log in. [`hashing`] keeps passwords, [`throttle`] makes wait who fails too often; the logins
+//! themselves are short enough to be their handlers (`http::tenant::sessions`, `http::admin::sessions`).
 
 pub mod hashing;
 pub mod throttle;
