@@ -66,15 +66,19 @@ pub async fn run(
     };
     file.publish(&settings.data_dir)?;
     welcome(&file, &settings);
+    let mut lost_database = None;
     let served = app.run(async {
         tokio::select! {
-            error = postgres.ended() => output::problem(&error),
+            error = postgres.ended() => lost_database = Some(error),
             signal = signals.next() => tracing::info!(%signal, "stopping"),
         }
     });
-    let outcome = served.await.context("the server failed");
+    let served = served.await.context("the server failed");
     dev_json::withdraw(&settings.data_dir)?;
-    outcome
+    match lost_database {
+        Some(error) => Err(error),
+        None => served,
+    }
 }
 
 /// Nobody else works on a private database, so what a kill left is finished before anything begins.
