@@ -16,6 +16,7 @@ pub mod host;
 pub mod ids;
 pub mod invalid;
 pub mod lead;
+pub mod login_attempt;
 pub mod money;
 pub mod month;
 pub mod page;

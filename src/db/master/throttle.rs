@@ -1,63 +1,61 @@
-//! `login_throttle` of administrators: failed logins, counted across processes.
+//! `login_throttle`: logins of administrators that have not succeeded, counted across processes.
 
-use chrono::{DateTime, Duration, Utc};
+use chrono::{DateTime, Utc};
 
 use super::MasterDb;
 use crate::db::DbError;
+use crate::domain::login_attempt::LoginAttempt;
 
-/// Until when logins under this key are refused.
+/// Counts an attempt before its password is looked at, so that many at once are no more than many in a row, and says
+/// until when it is refused. Refused attempts are not counted: whoever goes on does not lock others out for longer.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn blocked_until(
-    db: &MasterDb,
-    key: &str,
-    now: DateTime<Utc>,
-) -> Result<Option<DateTime<Utc>>, DbError> {
+pub async fn note_attempt(db: &MasterDb, attempt: &LoginAttempt) -> Result<Option<DateTime<Utc>>, DbError> {
+    // The same statement as in `db/tenant/throttle.rs`.
     Ok(sqlx::query_scalar!(
-        "select blocked_until from login_throttle where key = $1 and blocked_until > $2",
-        key,
-        now
+        "with near as (
+             insert into login_throttle as t (key, failures, window_started_at) values ($1, 1, $5)
+             on conflict (key) do update set
+                 failures = case when t.blocked_until > $5 then t.failures
+                                 when t.window_started_at <= $6 then 1 else t.failures + 1 end,
+                 window_started_at = case when t.blocked_until > $5 or t.window_started_at > $6
+                                          then t.window_started_at else $5 end,
+                 blocked_until = case when t.blocked_until > $5 then t.blocked_until
+                                      when t.window_started_at > $6 and t.failures >= $3 then $7 end
+             returning blocked_until
+         ), anywhere as (
+             insert into login_throttle as t (key, failures, window_started_at)
+             select $2, 1, $5 from near where blocked_until is null
+             on conflict (key) do update set
+                 failures = case when t.blocked_until > $5 then t.failures
+                                 when t.window_started_at <= $6 then 1 else t.failures + 1 end,
+                 window_started_at = case when t.blocked_until > $5 or t.window_started_at > $6
+                                          then t.window_started_at else $5 end,
+                 blocked_until = case when t.blocked_until > $5 then t.blocked_until
+                                      when t.window_started_at > $6 and t.failures >= $4 then $7 end
+             returning blocked_until
+         )
+         select coalesce((select blocked_until from near), (select blocked_until from anywhere))",
+        attempt.near,
+        attempt.anywhere,
+        attempt.near_max,
+        attempt.anywhere_max,
+        attempt.at,
+        attempt.counted_from,
+        attempt.blocked_until,
     )
-    .fetch_optional(db.pool())
-    .await?
-    .flatten())
+    .fetch_one(db.pool())
+    .await?)
 }
 
-/// Counts a failure; after `max` of them within `window` the key is blocked for another `window`.
+/// Forgets the attempts of somebody who got in.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn note_failure(
-    db: &MasterDb,
-    key: &str,
-    max: i32,
-    window: Duration,
-    now: DateTime<Utc>,
-) -> Result<(), DbError> {
-    sqlx::query!(
-        "insert into login_throttle as t (key, failures, window_started_at) values ($1, 1, $2)
-         on conflict (key) do update set
-             failures = case when t.window_started_at <= $3 then 1 else t.failures + 1 end,
-             window_started_at = case when t.window_started_at <= $3 then $2 else t.window_started_at end,
-             blocked_until = case when t.window_started_at > $3 and t.failures + 1 >= $4 then $5::timestamptz end",
-        key,
-        now,
-        now - window,
-        max,
-        now + window,
-    )
-    .execute(db.pool())
-    .await?;
-    Ok(())
-}
-
-/// Forgets the failures of somebody who got in.
-///
-/// # Errors
-/// When the database fails.
-pub async fn clear(db: &MasterDb, key: &str) -> Result<(), DbError> {
-    sqlx::query!("delete from login_throttle where key = $1", key)
+pub async fn clear(db: &MasterDb, attempt: &LoginAttempt) -> Result<(), DbError> {
+    let keys = [attempt.near.clone(), attempt.anywhere.clone()];
+    sqlx::query!("delete from login_throttle where key = any ($1)", &keys)
         .execute(db.pool())
         .await?;
     Ok(())

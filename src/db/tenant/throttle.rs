@@ -1,36 +1,51 @@
-//! `login_throttle`: failed logins of a tenant's users, counted across processes.
+//! `login_throttle`: logins of a tenant's users that have not succeeded, counted across processes.
 
-use chrono::{DateTime, Duration, Utc};
+use chrono::{DateTime, Utc};
 
 use super::query::Query;
+use crate::domain::login_attempt::LoginAttempt;
 
-/// Until when logins under any of these keys are refused.
-pub fn blocked_until(keys: Vec<String>, now: DateTime<Utc>) -> Query<Option<DateTime<Utc>>> {
+/// Counts an attempt before its password is looked at, so that many at once are no more than many in a row, and says
+/// until when it is refused. Refused attempts are not counted: whoever goes on does not lock others out for longer.
+pub fn note_attempt(attempt: &LoginAttempt) -> Query<Option<DateTime<Utc>>> {
+    // The same statement as in `db/master/throttle.rs`.
     Query::one(
-        "select max(blocked_until) from login_throttle where key = any ($1) and blocked_until > $2",
+        "with near as (
+             insert into login_throttle as t (key, failures, window_started_at) values ($1, 1, $5)
+             on conflict (key) do update set
+                 failures = case when t.blocked_until > $5 then t.failures
+                                 when t.window_started_at <= $6 then 1 else t.failures + 1 end,
+                 window_started_at = case when t.blocked_until > $5 or t.window_started_at > $6
+                                          then t.window_started_at else $5 end,
+                 blocked_until = case when t.blocked_until > $5 then t.blocked_until
+                                      when t.window_started_at > $6 and t.failures >= $3 then $7 end
+             returning blocked_until
+         ), anywhere as (
+             insert into login_throttle as t (key, failures, window_started_at)
+             select $2, 1, $5 from near where blocked_until is null
+             on conflict (key) do update set
+                 failures = case when t.blocked_until > $5 then t.failures
+                                 when t.window_started_at <= $6 then 1 else t.failures + 1 end,
+                 window_started_at = case when t.blocked_until > $5 or t.window_started_at > $6
+                                          then t.window_started_at else $5 end,
+                 blocked_until = case when t.blocked_until > $5 then t.blocked_until
+                                      when t.window_started_at > $6 and t.failures >= $4 then $7 end
+             returning blocked_until
+         )
+         select coalesce((select blocked_until from near), (select blocked_until from anywhere))",
         |mut row| row.next(),
     )
-    .bind(keys)
-    .bind(now)
+    .bind(attempt.near.clone())
+    .bind(attempt.anywhere.clone())
+    .bind(attempt.near_max)
+    .bind(attempt.anywhere_max)
+    .bind(attempt.at)
+    .bind(attempt.counted_from)
+    .bind(attempt.blocked_until)
 }
 
-/// Counts a failure; after `max` of them within `window` the key is blocked for another `window`.
-pub fn note_failure(key: String, max: i32, window: Duration, now: DateTime<Utc>) -> Query<u64> {
-    Query::execute(
-        "insert into login_throttle as t (key, failures, window_started_at) values ($1, 1, $2)
-         on conflict (key) do update set
-             failures = case when t.window_started_at <= $3 then 1 else t.failures + 1 end,
-             window_started_at = case when t.window_started_at <= $3 then $2 else t.window_started_at end,
-             blocked_until = case when t.window_started_at > $3 and t.failures + 1 >= $4 then $5 end",
-    )
-    .bind(key)
-    .bind(now)
-    .bind(now - window)
-    .bind(max)
-    .bind(now + window)
-}
-
-/// Forgets the failures of somebody who got in.
-pub fn clear(keys: Vec<String>) -> Query<u64> {
-    Query::execute("delete from login_throttle where key = any ($1)").bind(keys)
+/// Forgets the attempts of somebody who got in.
+pub fn clear(attempt: &LoginAttempt) -> Query<u64> {
+    Query::execute("delete from login_throttle where key = any ($1)")
+        .bind(vec![attempt.near.clone(), attempt.anywhere.clone()])
 }

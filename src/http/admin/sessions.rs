@@ -28,27 +28,17 @@ pub async fn create_admin_session(
     on_base_domain(&request, &platform)?;
     let (email, password) = body.value?.check()?;
     let now = platform.clock.now();
-    let allowed = limits::Limits::from(&platform.settings.sessions);
-    let keys = limits::keys(&email, from.0, allowed);
-    for (key, _) in &keys {
-        if let Some(until) = throttle::blocked_until(&platform.master, key, now).await? {
-            return Err(too_many_failures(until, now));
-        }
+    let attempt = limits::attempt(&email, from.0, &platform.settings.sessions, now);
+    if let Some(until) = throttle::note_attempt(&platform.master, &attempt).await? {
+        return Err(too_many_failures(until, now));
     }
     let (admin, hash) = admins::find_login(&platform.master, &email)
         .await?
         .map(|admin| (admin.id, admin.password_hash))
         .unzip();
     let fits = hashing::verify(password, hash).await?;
-    let Some(admin) = admin.filter(|_| fits) else {
-        for (key, max) in &keys {
-            throttle::note_failure(&platform.master, key, *max, allowed.window, now).await?;
-        }
-        return Err(wrong_credentials());
-    };
-    for (key, _) in &keys {
-        throttle::clear(&platform.master, key).await?;
-    }
+    let admin = admin.filter(|_| fits).ok_or_else(wrong_credentials)?;
+    throttle::clear(&platform.master, &attempt).await?;
     let token = NewToken::generate(TokenKind::AdminSession);
     let expires_at =
         now + Duration::from_std(platform.settings.sessions.admin_life).unwrap_or(Duration::hours(12));

@@ -4,9 +4,10 @@ use std::future::Future;
 use std::pin::Pin;
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{AUTHORIZATION, HOST};
+use actix_web::http::header::HOST;
 use actix_web::{FromRequest, HttpRequest, web};
 
+use super::client::bearer;
 use crate::db::master::admins::{self, AdminIdentity};
 use crate::db::master::audit::MasterActor;
 use crate::domain::host::{BaseDomain, HostKind, HostName, classify};
@@ -46,11 +47,8 @@ impl FromRequest for AdminAccess {
                 .cloned()
                 .ok_or_else(Problem::internal)?;
             on_base_domain(&request, &platform)?;
-            let token = request
-                .headers()
-                .get(AUTHORIZATION)
-                .and_then(|header| header.to_str().ok()?.strip_prefix("Bearer "))
-                .and_then(|token| ParsedToken::parse(token.trim()).ok())
+            let token = bearer(&request)
+                .and_then(|token| ParsedToken::parse(token).ok())
                 .filter(|token| token.kind == TokenKind::AdminSession)
                 .ok_or_else(Problem::unauthorized)?;
             let admin = admins::find_session(&platform.master, &token.hash, platform.clock.now())

@@ -4,6 +4,7 @@ use std::future::{Ready, ready};
 use std::net::{IpAddr, Ipv4Addr};
 
 use actix_web::dev::Payload;
+use actix_web::http::header::AUTHORIZATION;
 use actix_web::{FromRequest, HttpRequest, web};
 
 use crate::domain::invalid::Invalid;
@@ -41,6 +42,13 @@ impl FromRequest for ClientAddress {
             .find(|address| !server.trusts(*address));
         ready(Ok(Self(client.unwrap_or(peer))))
     }
+}
+
+/// The token of the header `Authorization: Bearer <token>`; the scheme's case does not matter (RFC 9110, 11.1).
+pub(in crate::http) fn bearer(request: &HttpRequest) -> Option<&str> {
+    let header = request.headers().get(AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = header.trim().split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 /// The header `Idempotency-Key`, checked.

@@ -7,6 +7,7 @@ mod tenant;
 
 pub use admin::AdminAccess;
 pub(in crate::http) use admin::on_base_domain;
+pub(in crate::http) use client::bearer;
 pub use client::{ClientAddress, IdempotencyHeader};
 pub use tenant::{
     Checkout, Inbound, Invoices, LogIn, ManageTenant, OwnAccount, Permission, PublicTenant, ReadData,

@@ -11,6 +11,7 @@ use actix_web::http::header::{AUTHORIZATION, HOST, ORIGIN};
 use actix_web::{FromRequest, HttpRequest, web};
 use chrono::{DateTime, Duration, Utc};
 
+use super::client::bearer;
 use crate::db::tenant::{Access, Actor, Batch, Reply, TenantDb, TenantTx, api_keys};
 use crate::db::{DbError, Refusal};
 use crate::domain::rights::Need;
@@ -298,18 +299,9 @@ fn host(request: &HttpRequest) -> Option<&str> {
 }
 
 fn token(request: &HttpRequest) -> Result<Option<ParsedToken>, Problem> {
-    if let Some(header) = request.headers().get(AUTHORIZATION) {
-        let (scheme, token) = header
-            .to_str()
-            .ok()
-            .and_then(|text| text.trim().split_once(' '))
-            .ok_or_else(Problem::unauthorized)?;
-        if !scheme.eq_ignore_ascii_case("bearer") {
-            return Err(Problem::unauthorized());
-        }
-        return ParsedToken::parse(token.trim())
-            .map(Some)
-            .map_err(|_| Problem::unauthorized());
+    if request.headers().contains_key(AUTHORIZATION) {
+        let token = bearer(request).and_then(|token| ParsedToken::parse(token).ok());
+        return token.map(Some).ok_or_else(Problem::unauthorized);
     }
     let Some(cookie) = request.cookie(SESSION_COOKIE) else {
         return Ok(None);

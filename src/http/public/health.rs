@@ -1,11 +1,12 @@
 //! Whether the program lives, and whether it can work.
 
-use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpRequest, HttpResponse, get, web};
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use subtle::ConstantTimeEq;
 
+use crate::http::extract::bearer;
 use crate::http::problem::{Problem, ProblemBody};
 use crate::platform::Platform;
 use crate::telemetry::metrics::Metrics;
@@ -54,10 +55,7 @@ pub async fn get_metrics(
         .token
         .as_ref()
         .ok_or_else(Problem::not_found)?;
-    let given = request
-        .headers()
-        .get(AUTHORIZATION)
-        .and_then(|header| header.to_str().ok()?.strip_prefix("Bearer "));
+    let given = bearer(&request);
     let fits = given.is_some_and(|given| given.as_bytes().ct_eq(wanted.expose_secret().as_bytes()).into());
     if !fits {
         return Err(Problem::unauthorized());

@@ -91,15 +91,10 @@ pub async fn create_session(
     let (email, password) = body.value?.check()?;
     let now = access.now;
     let settings = &access.platform().settings;
-    let allowed = limits::Limits::from(&settings.sessions);
-    let keys = limits::keys(&email, from.0, allowed);
-    let names: Vec<String> = keys.iter().map(|(key, _)| key.clone()).collect();
+    let attempt = limits::attempt(&email, from.0, &settings.sessions, now);
 
     let (blocked, user) = access
-        .run((
-            throttle::blocked_until(names.clone(), now),
-            sessions::find_login(&email),
-        ))
+        .run((throttle::note_attempt(&attempt), sessions::find_login(&email)))
         .await?
         .output;
     if let Some(until) = blocked {
@@ -107,15 +102,7 @@ pub async fn create_session(
     }
     let (user, hash) = user.map(|user| (user.id, user.password_hash)).unzip();
     let fits = hashing::verify(password, hash).await?;
-    let Some(user) = user.filter(|_| fits) else {
-        let [(near, few), (anywhere, many)] = keys;
-        let failures = (
-            throttle::note_failure(near, few, allowed.window, now),
-            throttle::note_failure(anywhere, many, allowed.window, now),
-        );
-        access.run(failures).await?;
-        return Err(wrong_credentials());
-    };
+    let user = user.filter(|_| fits).ok_or_else(wrong_credentials)?;
 
     let token = NewToken::generate(TokenKind::Session);
     let life = Duration::from_std(settings.sessions.user_life).unwrap_or(Duration::days(30));
@@ -129,7 +116,7 @@ pub async fn create_session(
         .run((
             sessions::insert(user, &token.hash, agent, expires_at, now),
             sessions::delete_expired(user, now),
-            throttle::clear(names),
+            throttle::clear(&attempt),
             audit::insert(&access.access, "session.create", "users", user),
         ))
         .await?
