@@ -21,7 +21,6 @@ use crate::domain::clock::Clock;
 use crate::domain::host::BaseDomain;
 use crate::domain::platform_key::PlatformKey;
 use crate::domain::random;
-use crate::tenancy::doctor::report::Level;
 use crate::tenancy::doctor::{Doctor, Finding, Limits, PRIVILEGES};
 use crate::tenancy::fairness::RequestRate;
 use crate::tenancy::lifecycle::Lifecycle;
@@ -34,6 +33,9 @@ use crate::tenancy::{listen, reconcile};
 /// well. Further shards are added by `helixai shard add`.
 const LOCAL_MAX_TENANTS: i32 = 10_000;
 const RECONCILE_EVERY: Duration = Duration::from_secs(30);
+
+/// How many of the rights found a refusal to start names.
+const NAMED: usize = 3;
 
 /// Why the platform does not start.
 #[derive(Debug, thiserror::Error)]
@@ -53,10 +55,11 @@ pub enum StartError {
     /// The database was migrated by an older program only.
     #[error("the database lacks migrations that this program needs: run `helixai migrate`")]
     Behind,
-    /// SQL of a tenant could leave its schema. The text names the rights and how to take them away.
+    /// SQL of a tenant could leave its schema. The text names some of the rights by which.
     #[error(
-        "PUBLIC, and so every tenant's role, has rights that no tenant may have: {0}. Run `helixai migrate`, or what is \
-         named as a superuser; where a managed server refuses it, `database.allow_excess_privileges = true` starts all the same"
+        "PUBLIC, and so every tenant's role, has rights that no tenant may have: {0}. Run `helixai migrate`; what it may not \
+         revoke, it prints as SQL for a superuser. Where a managed server refuses that too, \
+         `database.allow_excess_privileges = true` serves all the same"
     )]
     ExcessPrivileges(String),
 }
@@ -189,25 +192,37 @@ impl Platform {
     /// [`StartError::ExcessPrivileges`], unless the settings accept them; when the registry cannot be read.
     pub async fn examine_before_serving(&self) -> Result<(), StartError> {
         let findings = doctor(&self.settings, 1)?.examine_before_serving().await?;
-        let mut fatal = Vec::new();
+        let (privileges, others): (Vec<_>, Vec<_>) = findings
+            .into_iter()
+            .partition(|finding| finding.check == PRIVILEGES);
         for Finding {
-            level,
             check,
+            shard,
             what,
             cure,
-            shard,
-        } in findings
+            ..
+        } in others
         {
             tracing::warn!(check, shard, "{what}; {cure}");
-            if level == Level::Error && check == PRIVILEGES {
-                fatal.push(format!("{what} ({cure})"));
-            }
         }
-        if fatal.is_empty() {
-            Ok(())
-        } else {
-            Err(StartError::ExcessPrivileges(fatal.join("; ")))
+        if privileges.is_empty() {
+            return Ok(());
         }
+        let accepted = self.settings.database.allow_excess_privileges;
+        let named: Vec<&str> = privileges.iter().map(|finding| finding.cure.as_str()).collect();
+        if accepted {
+            let named = named.join("; ");
+            tracing::warn!(
+                "tenants are kept apart less well than they could be; a superuser should run: {named}"
+            );
+            return Ok(());
+        }
+        let more = named.len().saturating_sub(NAMED);
+        let mut text = named.into_iter().take(NAMED).collect::<Vec<_>>().join("; ");
+        if more > 0 {
+            text.push_str(&format!("; and {more} more"));
+        }
+        Err(StartError::ExcessPrivileges(text))
     }
 
     /// Hears change notices and finishes interrupted onboardings, until `stop`.

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use super::exit::Exit;
 use super::{output, session};
 use crate::platform;
-use crate::tenancy::doctor::Finding;
 use crate::tenancy::doctor::report::Level;
+use crate::tenancy::doctor::{Finding, PRIVILEGES};
 
 /// The end of `helixai doctor --help`.
 pub const HELP: &str = "\
@@ -38,8 +38,10 @@ pub async fn run(config: Option<&Path>, args: Args) -> anyhow::Result<ExitCode> 
     if args.json {
         output::json(&serde_json::json!({ "errors": errors, "warnings": warnings, "findings": findings }));
     } else {
-        for finding in &findings {
-            output::line(line(finding));
+        for group in findings.chunk_by(|one, next| {
+            one.check == PRIVILEGES && next.check == PRIVILEGES && one.shard == next.shard
+        }) {
+            print(group);
         }
         output::line(format_args!("{errors} errors, {warnings} warnings"));
     }
@@ -50,14 +52,30 @@ fn count(findings: &[Finding], level: Level) -> usize {
     findings.iter().filter(|finding| finding.level == level).count()
 }
 
-fn line(finding: &Finding) -> String {
-    let level = match finding.level {
+/// Prints findings that have one cure in common, which may be long: rights that the administrator may not revoke.
+fn print(group: &[Finding]) {
+    let Some(first) = group.first() else { return };
+    let level = match first.level {
         Level::Error => "error",
         Level::Warning => "warning",
     };
-    let shard = match &finding.shard {
+    let shard = match &first.shard {
         Some(shard) => format!("shard {shard}: "),
         None => String::new(),
     };
-    format!("{level}: {shard}{}\n  cure: {}", finding.what, finding.cure)
+    if first.check != PRIVILEGES {
+        output::line(format_args!(
+            "{level}: {shard}{}\n  cure: {}",
+            first.what, first.cure
+        ));
+        return;
+    }
+    output::line(format_args!(
+        "{level}: {shard}PUBLIC, and so every tenant's role, has {} rights that no tenant may have\n  \
+         cure: `helixai migrate`, or as a superuser:",
+        group.len()
+    ));
+    for finding in group {
+        output::line(format_args!("    {};", finding.cure));
+    }
 }

@@ -51,11 +51,13 @@ pub async fn run(config: Option<&Path>, args: Args) -> anyhow::Result<ExitCode> 
         ));
         output::line(format_args!("  roles           {}_*", roles.prefix));
     }
+    if !excess.is_empty() {
+        output::note(
+            "warning: PUBLIC keeps rights that the administrator may not revoke; as a superuser, here, run:",
+        );
+    }
     for excess in &excess {
-        output::note(format_args!(
-            "warning: PUBLIC keeps a right on {} that the administrator may not revoke; as a superuser run: {}",
-            excess.object, excess.cure
-        ));
+        output::note(format_args!("{};", excess.cure));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -89,7 +89,6 @@ impl Sound {
     async fn cure(&self, cure: &str) {
         let text = cure
             .rsplit_once("when nobody needs it: ")
-            .or(cure.rsplit_once("as a superuser: "))
             .map_or(cure, |(_, sql)| sql);
         if text.starts_with("revoke the memberships") {
             // What these are, other findings say.

@@ -2,6 +2,7 @@
 
 mod admin;
 mod doctor;
+mod managed;
 mod migrate;
 mod program;
 mod serve;

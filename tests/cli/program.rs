@@ -56,6 +56,11 @@ impl Program {
         self.db.url()
     }
 
+    /// The address of an administrator who is no superuser.
+    pub async fn owner_url(&self) -> String {
+        self.db.owner_url().await
+    }
+
     /// The database's name.
     pub fn database(&self) -> &str {
         self.db.name()

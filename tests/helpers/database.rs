@@ -47,6 +47,22 @@ impl TestDb {
         with_database(&self.server, &self.name)
     }
 
+    /// The address of an administrator of this database alone, as a managed server gives: it owns the database and may
+    /// make roles, and is no superuser.
+    pub async fn owner_url(&self) -> String {
+        let name = &self.name;
+        connect(&self.server)
+            .await
+            .batch_execute(&format!(
+                "create role {name} login createrole password '{name}'; alter database {name} owner to {name}"
+            ))
+            .await
+            .expect("an owner is made");
+        let url = self.url();
+        let (_, rest) = url.split_once('@').expect("an address with a user");
+        format!("postgres://{name}:{name}@{rest}")
+    }
+
     /// The database's name.
     pub fn name(&self) -> &str {
         &self.name
@@ -100,6 +116,8 @@ async fn drop_database(server: &str, name: &str) {
             let _ = admin.batch_execute(&drop).await;
         }
     }
+    // Its own administrator, where a test made one.
+    let _ = admin.batch_execute(&format!("drop role if exists {name}")).await;
 }
 
 fn server_url() -> String {

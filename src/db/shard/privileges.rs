@@ -10,18 +10,42 @@ use super::ident;
 use crate::db::DbError;
 
 /// Functions of `pg_catalog` by which SQL of a tenant could leave its role, its schema or its share of the server.
+///
+/// An administrator who is no superuser has some of them from PUBLIC only, and must keep them: to give them to logins,
+/// and for itself.
 const FUNCTIONS: &str = "\
-select format('%I.%I(%s)', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid)),
-       case p.prokind when 'p' then 'procedure' else 'function' end,
-       exists (select from aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a where a.grantee = 0)
-from pg_proc p
-join pg_namespace n on n.oid = p.pronamespace
-where n.nspname = 'pg_catalog'
-  and (p.proname in ('set_config', 'loread', 'lowrite', 'pg_notify', 'ts_stat', 'pg_export_snapshot',
-                     'pg_logical_emit_message')
-       or p.proname ~ '_to_xml' or p.proname ~ '^lo_' or p.proname ~ '^pg_.*advisory' or p.proname ~ '^pg_sleep'
-       or (p.proname = 'ts_rewrite' and p.pronargs = 2))
+select f.name, c.kept || format('revoke execute on %s %s from public', f.kind, f.name)
+from (select format('%I.%I(%s)', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid)) as name,
+             case p.prokind when 'p' then 'procedure' else 'function' end as kind, p.oid, p.proname, p.pronargs
+      from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+      where n.nspname = 'pg_catalog'
+        and exists (select from aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a where a.grantee = 0)) f
+cross join lateral (
+    select case when has_function_privilege(f.oid, 'execute with grant option') or f.proname not in
+                     ('set_config', 'pg_notify', 'pg_try_advisory_xact_lock_shared', 'pg_advisory_xact_lock',
+                      'pg_advisory_lock', 'pg_advisory_unlock') then ''
+                else format('grant execute on %s %s to %I with grant option; ', f.kind, f.name, current_user) end as kept) c
+where f.proname in ('set_config', 'loread', 'lowrite', 'pg_notify', 'ts_stat', 'pg_export_snapshot',
+                    'pg_logical_emit_message')
+   or f.proname ~ '_to_xml' or f.proname ~ '^lo_' or f.proname ~ '^pg_.*advisory' or f.proname ~ '^pg_sleep'
+   or (f.proname = 'ts_rewrite' and f.pronargs = 2)
 order by 1";
+
+const OTHERS: &str = "\
+select 'database', format('revoke %s on database %I from public', a.privilege_type, d.datname)
+from pg_database d, aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a
+where d.datname = $1 and a.grantee = 0 and a.privilege_type in ('TEMPORARY', 'CREATE')
+union all
+select 'schema public', 'revoke create on schema public from public'
+from pg_namespace n, aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) a
+where n.nspname = 'public' and a.grantee = 0 and a.privilege_type = 'CREATE'
+union all
+select 'language ' || l.lanname,
+       case when has_language_privilege(l.oid, 'usage with grant option') then ''
+            else format('grant usage on language %I to %I with grant option; ', l.lanname, current_user) end
+       || format('revoke usage on language %I from public', l.lanname)
+from pg_language l, aclexplode(coalesce(l.lanacl, acldefault('l', l.lanowner))) a
+where l.lanpltrusted and a.grantee = 0";
 
 /// What a lane's login needs: the guard's `set_config`, the tenant lock.
 const LOGIN_FUNCTIONS: [&str; 2] = [
@@ -85,7 +109,7 @@ pub fn grants_for_master(login: &str) -> String {
 pub struct Excess {
     /// The object.
     pub object: String,
-    /// What to run as a superuser.
+    /// What to run as a superuser, when the administrator may not.
     pub cure: String,
 }
 
@@ -94,36 +118,13 @@ pub struct Excess {
 /// # Errors
 /// When the catalogue cannot be read.
 pub async fn check(admin: &Client, database: &str) -> Result<Vec<Excess>, DbError> {
-    let mut found = Vec::new();
-    for row in admin.query(FUNCTIONS, &[]).await? {
-        let (function, kind, public): (String, String, bool) = (row.get(0), row.get(1), row.get(2));
-        if public {
-            let cure = format!("revoke execute on {kind} {function} from public");
-            found.push(Excess {
-                object: function,
-                cure,
-            });
-        }
-    }
-    let others = admin
-        .query(
-            "select 'database', format('revoke %s on database %I from public', a.privilege_type, d.datname)
-             from pg_database d, aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a
-             where d.datname = $1 and a.grantee = 0 and a.privilege_type in ('TEMPORARY', 'CREATE')
-             union all
-             select 'schema public', 'revoke create on schema public from public'
-             from pg_namespace n, aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner))) a
-             where n.nspname = 'public' and a.grantee = 0 and a.privilege_type = 'CREATE'
-             union all
-             select 'language ' || l.lanname, format('revoke usage on language %I from public', l.lanname)
-             from pg_language l, aclexplode(coalesce(l.lanacl, acldefault('l', l.lanowner))) a
-             where l.lanpltrusted and a.grantee = 0",
-            &[&database],
-        )
-        .await?;
-    found.extend(others.into_iter().map(|row| Excess {
-        object: row.get(0),
-        cure: row.get(1),
-    }));
-    Ok(found)
+    let mut rows = admin.query(FUNCTIONS, &[]).await?;
+    rows.extend(admin.query(OTHERS, &[&database]).await?);
+    Ok(rows
+        .into_iter()
+        .map(|row| Excess {
+            object: row.get(0),
+            cure: row.get(1),
+        })
+        .collect())
 }

@@ -215,7 +215,7 @@ impl Doctor {
                     "PUBLIC, and so every tenant's role, has a right on {}",
                     excess.object
                 ),
-                format!("`helixai migrate`, or as a superuser: {}", excess.cure),
+                excess.cure,
             );
         }
         Ok(())
