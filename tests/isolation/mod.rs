@@ -7,7 +7,10 @@
 
 pub mod bodies;
 pub mod document;
+mod escapes;
 mod gate;
+mod intruder;
 mod rights;
 mod routes;
 mod rows;
+mod working;
