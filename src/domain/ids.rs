@@ -101,6 +101,8 @@ ids! {
     PropertyId;
     /// A product or service in a tenant's catalogue.
     ProductId;
+    /// A picture of something in a tenant's catalogue.
+    PhotoId;
     /// Somebody a tenant exchanges messages with.
     ContactId;
     /// A thread of messages with a contact.

@@ -7,8 +7,9 @@
 //! To add a concept: one file named after it, a `parse` that returns `Result<Self, Invalid>`, and in the same
 //! file the tests that `parse` never panics and that its own output is accepted unchanged. A text value takes
 //! its conversions from `text_value!`, a closed list of words from
-//! `text_enum!`, an identifier from [`ids`].
+//! `text_enum!`, a bounded number from `bounded_number!`, an identifier from [`ids`].
 
+mod bounded;
 pub mod clock;
 pub mod document;
 pub mod email;
@@ -23,6 +24,7 @@ pub mod page;
 pub mod password;
 pub mod patch;
 pub mod phone;
+pub mod photo;
 pub mod platform_key;
 pub mod random;
 pub mod rights;

@@ -1,6 +1,9 @@
-//! The parts of a vehicle that have rules of their own.
+//! Vehicles: what is told of one, and the parts that have rules of their own.
 
-use super::{invalid::Invalid, text_enum::text_enum, text_value::text_value};
+use super::ids::{UserId, VehicleId};
+use super::photo::Photo;
+use super::{bounded::bounded_number, invalid::Invalid, text_enum::text_enum, text_value::text_value};
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -54,32 +57,6 @@ text_enum! {
     }
 }
 
-macro_rules! bounded_number {
-    ($(#[$meta:meta])* $type:ident, $min:tt, $max:tt, $example:tt) => {
-        $(#[$meta])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, ToSchema)]
-        #[serde(transparent)]
-        #[schema(value_type = i32, minimum = $min, maximum = $max, example = $example)]
-        pub struct $type(i32);
-
-        impl $type {
-            /// Reads a number within the bounds.
-            pub fn parse(value: i64) -> Result<Self, Invalid> {
-                i32::try_from(value)
-                    .ok()
-                    .filter(|value| ($min..=$max).contains(value))
-                    .map(Self)
-                    .ok_or_else(|| Invalid::out_of_range($min, $max))
-            }
-
-            /// The number, as it is stored.
-            pub const fn get(self) -> i32 {
-                self.0
-            }
-        }
-    };
-}
-
 bounded_number!(
     /// A year of make or model.
     Year, 1900, 2100, 2024
@@ -119,6 +96,63 @@ impl Plate {
             Err(Invalid::format("must be a plate, as ABC1234 or ABC1D23"))
         }
     }
+}
+
+/// What anybody may know of a vehicle.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct VehicleOffer {
+    /// Its id.
+    pub id: VehicleId,
+    /// Its headline.
+    pub title: String,
+    /// Who builds it.
+    pub make: String,
+    /// What it is called.
+    pub model: String,
+    /// When it was built.
+    pub year_manufacture: Option<i16>,
+    /// Of which year's model.
+    pub year_model: Option<i16>,
+    /// None: on request.
+    pub price_cents: Option<i64>,
+    /// How far it has been driven.
+    pub mileage_km: Option<i32>,
+    /// What it runs on.
+    #[schema(value_type = Option<Fuel>)]
+    pub fuel: Option<String>,
+    /// How gears are changed.
+    #[schema(value_type = Option<Transmission>)]
+    pub transmission: Option<String>,
+    /// In the seller's words.
+    pub color: Option<String>,
+    /// Any number of lines.
+    pub description: Option<String>,
+    /// In the order in which they are shown.
+    pub photos: Vec<Photo>,
+    /// When it was first published.
+    pub published_at: Option<DateTime<Utc>>,
+}
+
+/// A vehicle as its seller sees it.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct Vehicle {
+    /// The public part.
+    #[serde(flatten)]
+    pub offer: VehicleOffer,
+    /// Upper case, no hyphen.
+    #[schema(value_type = Option<Plate>)]
+    pub plate: Option<String>,
+    /// Where it stands.
+    #[schema(value_type = VehicleStatus)]
+    pub status: String,
+    /// Send it with a PATCH to be told when somebody else was faster.
+    pub version: i32,
+    /// Who added it; none when a program did, or when the user is gone.
+    pub created_by: Option<UserId>,
+    /// When it was added.
+    pub created_at: DateTime<Utc>,
+    /// When it was last changed.
+    pub updated_at: DateTime<Utc>,
 }
 
 #[cfg(test)]

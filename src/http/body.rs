@@ -9,14 +9,13 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use actix_web::{FromRequest, HttpRequest, web};
 use futures_util::StreamExt;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::problem::Problem;
 use crate::domain::invalid::{FieldErrors, Invalid};
-use crate::domain::patch::Patch;
+use crate::domain::page::{Cursor, Limit};
 use crate::domain::text::line;
 
 /// Longest JSON body: 1 MiB.
@@ -196,54 +195,23 @@ pub fn search_text(raw: &str) -> Result<String, Invalid> {
     line(raw, 200)
 }
 
-/// What a PATCH changes: the checked values by column.
-#[derive(Debug, Default)]
-pub struct Changes {
-    values: Map<String, Value>,
-    errors: FieldErrors,
+/// A whole number in a query string.
+///
+/// # Errors
+/// `invalid_format`.
+pub fn number(raw: &str) -> Result<i64, Invalid> {
+    raw.parse().map_err(|_| Invalid::format("must be a whole number"))
 }
 
-impl Changes {
-    /// A column that may be empty.
-    pub fn optional<T, U: Serialize>(
-        &mut self,
-        column: &str,
-        patch: Patch<T>,
-        parse: impl FnOnce(T) -> Result<U, Invalid>,
-    ) {
-        if let Some(parsed) = self.errors.check(column, patch.parse(parse))
-            && let Some(value) = parsed.into_option()
-        {
-            self.set(column, &value);
-        }
-    }
-
-    /// A column that must not be empty.
-    pub fn required<T, U: Serialize>(
-        &mut self,
-        column: &str,
-        patch: Patch<T>,
-        parse: impl FnOnce(T) -> Result<U, Invalid>,
-    ) {
-        if let Some(Some(value)) = self.errors.check(column, patch.parse_required(parse)) {
-            self.set(column, &value);
-        }
-    }
-
-    fn set<U: Serialize>(&mut self, column: &str, value: &U) {
-        // Texts and numbers always have a JSON form.
-        self.values
-            .insert(column.to_owned(), serde_json::to_value(value).unwrap_or_default());
-    }
-
-    /// The values, or the refused fields.
-    ///
-    /// # Errors
-    /// The refused fields.
-    pub fn finish(self) -> Result<Map<String, Value>, FieldErrors> {
-        self.errors.into_result()?;
-        Ok(self.values)
-    }
+/// The parameters that every list has.
+pub fn paging(
+    errors: &mut FieldErrors,
+    limit: Option<String>,
+    cursor: Option<String>,
+) -> (Limit, Option<Cursor>) {
+    let limit = errors.check_opt("limit", limit, |limit| Limit::parse(&limit));
+    let cursor = errors.check_opt("cursor", cursor, |cursor| Cursor::parse(&cursor));
+    (limit.unwrap_or_default(), cursor)
 }
 
 /// serde says which value it met and which it wants; the position in the text helps nobody.

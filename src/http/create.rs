@@ -34,10 +34,9 @@ impl<P: Permission> TenantAccess<P> {
         show: impl FnOnce(B::Output) -> T,
         refuse: impl Fn(&DbError) -> Option<Problem>,
     ) -> Result<HttpResponse, Problem> {
-        let refused = |error: DbError| refuse(&error).unwrap_or_else(|| error.into());
         let operation = creation.operation;
         let Some(key) = self.check(creation.key.key()).await? else {
-            let reply = self.try_run(batch).await?.map_err(refused)?;
+            let reply = self.run_or(batch, refuse).await?;
             return created(to_json(&show(reply.output))?, StatusCode::CREATED);
         };
         let claim = idempotency::claim(&self.access, operation, &key, creation.hash);
@@ -52,7 +51,7 @@ impl<P: Permission> TenantAccess<P> {
             Ok(output) => output,
             Err(error) => {
                 tx.rollback().await?;
-                return Err(refused(error));
+                return Err(refuse(&error).unwrap_or_else(|| error.into()));
             }
         };
         let body = to_json(&show(output))?;

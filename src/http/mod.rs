@@ -8,6 +8,7 @@ pub mod admin;
 pub mod body;
 pub mod create;
 pub mod extract;
+pub mod form;
 pub mod observe;
 pub mod openapi;
 pub mod problem;

@@ -28,7 +28,13 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(tenant::leads::create_lead)
         .service(tenant::leads::get_lead)
         .service(tenant::leads::update_lead)
-        .service(tenant::leads::delete_lead);
+        .service(tenant::leads::delete_lead)
+        .service(tenant::vehicles::list_vehicles)
+        .service(tenant::vehicles::create_vehicle)
+        .service(tenant::vehicles::get_vehicle)
+        .service(tenant::vehicles::update_vehicle)
+        .service(tenant::vehicles::delete_vehicle)
+        .service(tenant::storefront::get_vehicle_storefront);
 }
 
 /// What no route answers: 404, or 405 where the address exists for another method.

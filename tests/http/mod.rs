@@ -1,5 +1,9 @@
 //! The HTTP contract, over real connections to the program as it is served.
 
 mod admin_sessions;
+mod leads;
 mod onboarding;
+mod resource;
 mod sessions;
+mod storefront;
+mod vehicles;

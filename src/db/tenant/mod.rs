@@ -18,6 +18,7 @@ mod scope;
 pub mod sessions;
 mod text;
 pub mod throttle;
+pub mod vehicles;
 
 pub use access::{Access, Actor, Identity};
 pub use batch::Batch;

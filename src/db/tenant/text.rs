@@ -62,4 +62,64 @@ macro_rules! patched {
     };
 }
 
-pub(in crate::db) use {fold, lock_row, patched, search_catalog, search_people};
+/// The names of columns that a form has, followed by a comma.
+macro_rules! named {
+    ($($column:literal as $kind:literal),+ $(,)?) => { concat!($($column, ", "),+) };
+}
+
+/// The values that the object `$2` has for the columns of a form, followed by a comma.
+macro_rules! given {
+    ($($column:literal as $kind:literal),+ $(,)?) => { concat!($("($2 ->> '", $column, "')::", $kind, ", "),+) };
+}
+
+/// Adds an item of a catalogue: `$1` its id, `$2` the form, `$3` the time, `$4` the session of who adds it, if any.
+macro_rules! insert_item {
+    ($table:literal, $fields:ident, $columns:ident) => {
+        concat!(
+            "insert into ",
+            $table,
+            " (id, ",
+            $fields!(named),
+            "published_at, created_by, created_at, updated_at) values ($1, ",
+            $fields!(given),
+            "case when $2 ->> 'status' = 'published' then $3 end, ",
+            "(select s.user_id from sessions s where s.token_hash = $4), $3, $3) returning ",
+            $columns!()
+        )
+    };
+}
+
+/// Changes an item of a catalogue: `$1` its id, `$2` the form, `$3` the time. The day of its first publication stays.
+macro_rules! update_item {
+    ($table:literal, $fields:ident, $columns:ident) => {
+        concat!(
+            "update ",
+            $table,
+            " set ",
+            $fields!(patched),
+            "published_at = case when $2 ->> 'status' = 'published' then coalesce(published_at, $3) else published_at end, ",
+            "version = version + 1, updated_at = $3 where id = $1 returning ",
+            $columns!()
+        )
+    };
+}
+
+/// The photos of an item of a catalogue, as a JSON array.
+macro_rules! photos {
+    ($table:literal, $photos:literal, $item:literal) => {
+        concat!(
+            "coalesce((select jsonb_agg(jsonb_build_object('id', p.id, 'url', p.url, 'content_type', p.content_type, ",
+            "'alt_text', p.alt_text) order by p.position) from ",
+            $photos,
+            " p where p.",
+            $item,
+            " = ",
+            $table,
+            ".id), '[]')"
+        )
+    };
+}
+
+pub(in crate::db) use {
+    fold, given, insert_item, lock_row, named, patched, photos, search_catalog, search_people, update_item,
+};

@@ -136,10 +136,7 @@ impl<P: Permission> TenantAccess<P> {
     /// # Errors
     /// 401, 403, 404, 409 as the database refuses; 503 when it is away; 500 for constraints that no caller maps.
     pub async fn run<B: Batch>(&self, batch: B) -> Result<Reply<B::Output>, Problem> {
-        match self.try_run(batch).await? {
-            Ok(reply) => Ok(reply),
-            Err(error) => Err(error.into()),
-        }
+        self.run_or(batch, |_| None).await
     }
 
     /// As [`TenantAccess::run`], leaving violated constraints to the caller.
@@ -154,6 +151,19 @@ impl<P: Permission> TenantAccess<P> {
             }
             Err(error) => self.explain(error).await.map(Err),
         }
+    }
+
+    /// As [`TenantAccess::run`]; `refuse` explains the constraints that the request can violate.
+    ///
+    /// # Errors
+    /// As [`TenantAccess::run`].
+    pub async fn run_or<B: Batch>(
+        &self,
+        batch: B,
+        refuse: impl Fn(&DbError) -> Option<Problem>,
+    ) -> Result<Reply<B::Output>, Problem> {
+        let refused = |error: DbError| refuse(&error).unwrap_or_else(|| error.into());
+        self.try_run(batch).await?.map_err(refused)
     }
 
     /// Opens a transaction, proving the credentials in its first round trip.

@@ -16,9 +16,10 @@ use crate::domain::page::{Cursor, Limit, Page};
 use crate::domain::patch::Patch;
 use crate::domain::phone::Phone;
 use crate::domain::text::{Name, text};
-use crate::http::body::{Body, Changes, Params, path_id, search_text};
+use crate::http::body::{Body, Params, paging, path_id, search_text};
 use crate::http::create::Creation;
 use crate::http::extract::{IdempotencyHeader, ReadData, TenantAccess, WriteData};
+use crate::http::form::Changes;
 use crate::http::problem::{Problem, ProblemBody};
 
 const NOTES_MAX: usize = 10_000;
@@ -177,8 +178,7 @@ impl ListLeads {
         let source = errors.check_opt("source", self.source, |source| Source::parse(&source));
         let assigned_to = errors.check_opt("assigned_to", self.assigned_to, |id| id.parse());
         let q = errors.check_opt("q", self.q, |q| search_text(&q));
-        let limit = errors.check_opt("limit", self.limit, |limit| Limit::parse(&limit));
-        let cursor = errors.check_opt("cursor", self.cursor, |cursor| Cursor::parse(&cursor));
+        let (limit, cursor) = paging(&mut errors, self.limit, self.cursor);
         errors.into_result()?;
         let filter = LeadFilter {
             stage: stage.map(Into::into),
@@ -186,7 +186,7 @@ impl ListLeads {
             assigned_to,
             text: q,
         };
-        Ok((filter, cursor, limit.unwrap_or_default()))
+        Ok((filter, cursor, limit))
     }
 }
 
@@ -289,11 +289,8 @@ pub async fn update_lead(
         leads::update(id, changes, access.now),
         audit::insert(&access.access, "lead.update", "leads", id),
     );
-    let reply = access
-        .try_run(batch)
-        .await?
-        .map_err(|error| refuse(&error).unwrap_or_else(|| error.into()))?;
-    Ok(web::Json(reply.output.1.into()))
+    let (_, lead, _) = access.run_or(batch, refuse).await?.output;
+    Ok(web::Json(lead.into()))
 }
 
 /// Remove a lead.

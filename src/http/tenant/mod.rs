@@ -3,3 +3,5 @@
 pub mod leads;
 pub mod me;
 pub mod sessions;
+pub mod storefront;
+pub mod vehicles;
