@@ -1,6 +1,10 @@
-//! The parts of a lead that have rules of their own.
+//! Leads: what is told of one, and the parts that have rules of their own.
 
-use super::{invalid::Invalid, text, text_value::text_value};
+use super::ids::{LeadId, UserId};
+use super::{email::Email, invalid::Invalid, phone::Phone, text, text_value::text_value};
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 /// The code of a stage of the tenant's sales funnel. Which stages there are is the tenant's own setting.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,6 +54,37 @@ impl Source {
     pub fn parse(value: &str) -> Result<Self, Invalid> {
         text::line(value, 100).map(Self)
     }
+}
+
+/// A person who may buy. It has no `Debug`: it is personal data.
+#[derive(Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Lead {
+    /// Its id.
+    pub id: LeadId,
+    /// Of the person.
+    pub name: String,
+    /// E.164.
+    #[schema(value_type = Option<Phone>)]
+    pub phone: Option<String>,
+    /// Lower-cased.
+    #[schema(value_type = Option<Email>)]
+    pub email: Option<String>,
+    /// Where it came from.
+    #[schema(value_type = Option<Source>)]
+    pub source: Option<String>,
+    /// Where it stands in the funnel.
+    #[schema(value_type = Stage)]
+    pub stage: String,
+    /// Any number of lines.
+    pub notes: Option<String>,
+    /// Who looks after it.
+    pub assigned_to: Option<UserId>,
+    /// Send it with a PATCH to be told when somebody else was faster.
+    pub version: i32,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it was last changed.
+    pub updated_at: DateTime<Utc>,
 }
 
 #[cfg(test)]

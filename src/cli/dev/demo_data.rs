@@ -1,6 +1,8 @@
 //! What the demo clients have: people who ask, and what is for sale. All of it is invented.
 
-use crate::db::tenant::leads::{self, NewLead};
+use serde_json::json;
+
+use crate::db::tenant::leads;
 use crate::db::tenant::{Access, TenantDb};
 use crate::domain::ids::LeadId;
 use crate::domain::page::Limit;
@@ -62,15 +64,10 @@ pub async fn ensure(platform: &Platform, tenant: &ResolvedTenant) -> anyhow::Res
     }
     let people: Vec<_> = LEADS
         .iter()
-        .map(|(name, phone, source, stage, notes)| NewLead {
-            name: (*name).to_owned(),
-            phone: Some((*phone).to_owned()),
-            email: None,
-            source: Some((*source).to_owned()),
-            stage: (*stage).to_owned(),
-            notes: Some((*notes).to_owned()),
-            assigned_to: None,
+        .map(|(name, phone, source, stage, notes)| {
+            json!({"name": name, "phone": phone, "source": source, "stage": stage, "notes": notes})
         })
+        .filter_map(|lead| lead.as_object().cloned())
         .map(|lead| leads::insert(LeadId::new(), lead, now))
         .collect();
     db.run(&access, people).await?;

@@ -5,56 +5,11 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::query::{Columns, Query};
-use super::text::{lock_row, patched, search_people};
+use super::text::{given, lock_row, named, patched, search_people};
 use crate::db::DbError;
 use crate::domain::ids::{LeadId, UserId};
+use crate::domain::lead::Lead;
 use crate::domain::page::{Cursor, Limit};
-
-/// A lead as stored.
-#[derive(Debug, Clone)]
-pub struct LeadRow {
-    /// Its id.
-    pub id: LeadId,
-    /// Name.
-    pub name: String,
-    /// E.164.
-    pub phone: Option<String>,
-    /// Lower-cased.
-    pub email: Option<String>,
-    /// Where the lead came from.
-    pub source: Option<String>,
-    /// Code of the stage.
-    pub stage: String,
-    /// Free text.
-    pub notes: Option<String>,
-    /// Who looks after it.
-    pub assigned_to: Option<UserId>,
-    /// Counts its changes.
-    pub version: i32,
-    /// When it was made.
-    pub created_at: DateTime<Utc>,
-    /// When it was last changed.
-    pub updated_at: DateTime<Utc>,
-}
-
-/// A lead to be, checked.
-#[derive(Debug, Clone)]
-pub struct NewLead {
-    /// Name.
-    pub name: String,
-    /// E.164.
-    pub phone: Option<String>,
-    /// Lower-cased.
-    pub email: Option<String>,
-    /// Where the lead came from.
-    pub source: Option<String>,
-    /// Code of the stage.
-    pub stage: String,
-    /// Free text.
-    pub notes: Option<String>,
-    /// Who looks after it.
-    pub assigned_to: Option<UserId>,
-}
 
 /// What a list is narrowed to; all parts must hold.
 #[derive(Debug, Clone, Default)]
@@ -69,14 +24,29 @@ pub struct LeadFilter {
     pub text: Option<String>,
 }
 
+/// The columns of the form.
+macro_rules! fields {
+    ($as:ident) => {
+        $as!(
+            "name" as "text",
+            "phone" as "text",
+            "email" as "text",
+            "source" as "text",
+            "stage" as "text",
+            "notes" as "text",
+            "assigned_to" as "uuid",
+        )
+    };
+}
+
 macro_rules! columns {
     () => {
         "id, name, phone, email, source, stage, notes, assigned_to, version, created_at, updated_at"
     };
 }
 
-fn read(mut row: Columns<'_>) -> Result<LeadRow, DbError> {
-    Ok(LeadRow {
+fn read(mut row: Columns<'_>) -> Result<Lead, DbError> {
+    Ok(Lead {
         id: LeadId::from_uuid(row.next()?),
         name: row.next()?,
         phone: row.next()?,
@@ -92,27 +62,24 @@ fn read(mut row: Columns<'_>) -> Result<LeadRow, DbError> {
 }
 
 const INSERT: &str = concat!(
-    "insert into leads (id, name, phone, email, source, stage, notes, assigned_to, created_at, updated_at) ",
-    "values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9) returning ",
+    "insert into leads (id, ",
+    fields!(named),
+    "created_at, updated_at) values ($1, ",
+    fields!(given),
+    "$3, $3) returning ",
     columns!()
 );
 
-/// Adds a lead. Constraints `leads_stage_fkey` and `leads_assigned_to_fkey` refuse what does not exist.
-pub fn insert(id: LeadId, new: NewLead, now: DateTime<Utc>) -> Query<LeadRow> {
+/// Adds a lead of these fields. Constraints `leads_stage_fkey` and `leads_assigned_to_fkey` refuse what does not exist.
+pub fn insert(id: LeadId, fields: Map<String, Value>, now: DateTime<Utc>) -> Query<Lead> {
     Query::one(INSERT, read)
         .bind(id.as_uuid())
-        .bind(new.name)
-        .bind(new.phone)
-        .bind(new.email)
-        .bind(new.source)
-        .bind(new.stage)
-        .bind(new.notes)
-        .bind(new.assigned_to.map(UserId::as_uuid))
+        .bind(Value::Object(fields))
         .bind(now)
 }
 
 /// One lead.
-pub fn find(id: LeadId) -> Query<Option<LeadRow>> {
+pub fn find(id: LeadId) -> Query<Option<Lead>> {
     Query::optional(concat!("select ", columns!(), " from leads where id = $1"), read).bind(id.as_uuid())
 }
 
@@ -132,7 +99,7 @@ macro_rules! list {
 }
 
 /// Leads, newest first; one more than the page holds, to know whether there is another.
-pub fn list(filter: LeadFilter, after: Option<Cursor>, limit: Limit) -> Query<Vec<LeadRow>> {
+pub fn list(filter: LeadFilter, after: Option<Cursor>, limit: Limit) -> Query<Vec<Lead>> {
     let text = if filter.text.is_some() {
         list!(concat!(" and ", search_people!("$7")))
     } else {
@@ -161,21 +128,13 @@ pub fn lock(id: LeadId, version: Option<i32>) -> Query<u64> {
 
 const UPDATE: &str = concat!(
     "update leads set ",
-    patched!(
-        "name" as "text",
-        "phone" as "text",
-        "email" as "text",
-        "source" as "text",
-        "stage" as "text",
-        "notes" as "text",
-        "assigned_to" as "uuid"
-    ),
+    fields!(patched),
     "version = version + 1, updated_at = $3 where id = $1 returning ",
     columns!()
 );
 
-/// Changes the columns named in `changes`. Runs after [`lock`].
-pub fn update(id: LeadId, changes: Map<String, Value>, now: DateTime<Utc>) -> Query<LeadRow> {
+/// Changes the fields named in `changes`. Runs after [`lock`].
+pub fn update(id: LeadId, changes: Map<String, Value>, now: DateTime<Utc>) -> Query<Lead> {
     Query::one(UPDATE, read)
         .bind(id.as_uuid())
         .bind(Value::Object(changes))

@@ -1,153 +1,50 @@
 //! `/api/leads`: the shape that every resource's routes copy.
 
 use actix_web::{HttpResponse, delete, get, patch, post, web};
-use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde::Deserialize;
 
 use crate::db::DbError;
 use crate::db::tenant::audit;
-use crate::db::tenant::leads::{self, LeadFilter, LeadRow, NewLead};
+use crate::db::tenant::leads::{self, LeadFilter};
 use crate::domain::email::Email;
 use crate::domain::ids::{LeadId, UserId};
 use crate::domain::invalid::{FieldErrors, Invalid};
-use crate::domain::lead::{Source, Stage};
+use crate::domain::lead::{Lead, Source, Stage};
 use crate::domain::page::{Cursor, Limit, Page};
-use crate::domain::patch::Patch;
 use crate::domain::phone::Phone;
 use crate::domain::text::{Name, text};
 use crate::http::body::{Body, Params, paging, path_id, search_text};
 use crate::http::create::Creation;
 use crate::http::extract::{IdempotencyHeader, ReadData, TenantAccess, WriteData};
-use crate::http::form::Changes;
+use crate::http::form::form;
 use crate::http::problem::{Problem, ProblemBody};
 
 const NOTES_MAX: usize = 10_000;
 
-/// A person who may buy.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub struct Lead {
-    id: LeadId,
-    name: String,
-    /// E.164.
-    phone: Option<String>,
-    email: Option<String>,
-    source: Option<String>,
-    stage: String,
-    notes: Option<String>,
-    assigned_to: Option<UserId>,
-    /// Send it with a PATCH to be told when somebody else was faster.
-    version: i32,
-    created_at: DateTime<Utc>,
-    updated_at: DateTime<Utc>,
-}
-
-impl From<LeadRow> for Lead {
-    fn from(row: LeadRow) -> Self {
-        Self {
-            id: row.id,
-            name: row.name,
-            phone: row.phone,
-            email: row.email,
-            source: row.source,
-            stage: row.stage,
-            notes: row.notes,
-            assigned_to: row.assigned_to,
-            version: row.version,
-            created_at: row.created_at,
-            updated_at: row.updated_at,
-        }
+form! {
+    /// A lead to be.
+    CreateLead,
+    /// Changes to a lead: what is left out stays, `null` empties.
+    UpdateLead,
+    required {
+        /// Of the person.
+        name: String as Name => Name::parse(&name),
     }
-}
-
-/// A lead to be.
-#[derive(Debug, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct CreateLead {
-    #[schema(value_type = String)]
-    name: Option<String>,
-    /// Any usual spelling; Brazil is assumed without a country code.
-    phone: Option<String>,
-    email: Option<String>,
-    source: Option<String>,
-    /// `new` when left out.
-    stage: Option<String>,
-    notes: Option<String>,
-    assigned_to: Option<String>,
-}
-
-impl CreateLead {
-    fn check(self) -> Result<NewLead, FieldErrors> {
-        let mut errors = FieldErrors::new();
-        let name = errors.require("name", self.name, |name| Name::parse(&name));
-        let phone = errors.check_opt("phone", self.phone, |phone| Phone::parse(&phone));
-        let email = errors.check_opt("email", self.email, |email| Email::parse(&email));
-        let source = errors.check_opt("source", self.source, |source| Source::parse(&source));
-        let stage = errors.check_opt("stage", self.stage, |stage| Stage::parse(&stage));
-        let notes = errors.check_opt("notes", self.notes, |notes| text(&notes, NOTES_MAX));
-        let assigned_to = errors.check_opt("assigned_to", self.assigned_to, |id| id.parse());
-        errors.finish(|| {
-            Some(NewLead {
-                name: name?.into(),
-                phone: phone.map(Into::into),
-                email: email.map(Into::into),
-                source: source.map(Into::into),
-                stage: stage.unwrap_or_else(Stage::first).into(),
-                notes,
-                assigned_to,
-            })
-        })
+    default {
+        /// `new` when left out.
+        stage: String as Stage = Stage::FIRST => Stage::parse(&stage),
     }
-}
-
-/// Changes to a lead: what is left out stays, `null` empties.
-#[derive(Debug, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct UpdateLead {
-    #[serde(default)]
-    #[schema(value_type = Option<String>)]
-    name: Patch<String>,
-    #[serde(default)]
-    #[schema(value_type = Option<String>)]
-    phone: Patch<String>,
-    #[serde(default)]
-    #[schema(value_type = Option<String>)]
-    email: Patch<String>,
-    #[serde(default)]
-    #[schema(value_type = Option<String>)]
-    source: Patch<String>,
-    #[serde(default)]
-    #[schema(value_type = Option<String>)]
-    stage: Patch<String>,
-    #[serde(default)]
-    #[schema(value_type = Option<String>)]
-    notes: Patch<String>,
-    #[serde(default)]
-    #[schema(value_type = Option<String>)]
-    assigned_to: Patch<String>,
-    /// The version that was read; a lead that has another one since is not changed.
-    version: Option<i32>,
-}
-
-impl UpdateLead {
-    fn check(self) -> Result<(Option<i32>, Map<String, Value>), FieldErrors> {
-        let mut changes = Changes::default();
-        changes.required("name", self.name, |name| Name::parse(&name).map(String::from));
-        changes.optional("phone", self.phone, |phone| {
-            Phone::parse(&phone).map(String::from)
-        });
-        changes.optional("email", self.email, |email| {
-            Email::parse(&email).map(String::from)
-        });
-        changes.optional("source", self.source, |source| {
-            Source::parse(&source).map(String::from)
-        });
-        changes.required("stage", self.stage, |stage| {
-            Stage::parse(&stage).map(String::from)
-        });
-        changes.optional("notes", self.notes, |notes| text(&notes, NOTES_MAX));
-        changes.optional("assigned_to", self.assigned_to, |id| id.parse::<UserId>());
-        Ok((self.version, changes.finish()?))
+    optional {
+        /// Any usual spelling; Brazil is assumed without a country code.
+        phone: String as Phone => Phone::parse(&phone),
+        /// An address.
+        email: String as Email => Email::parse(&email),
+        /// Where it came from.
+        source: String as Source => Source::parse(&source),
+        /// At most 10,000 characters in any number of lines.
+        notes: String as String => text(&notes, NOTES_MAX),
+        /// Who looks after it.
+        assigned_to: String as UserId => assigned_to.parse::<UserId>(),
     }
 }
 
@@ -216,9 +113,9 @@ pub async fn list_leads(
     let params = access.check(params.0).await?;
     let (filter, after, limit) = access.check(params.check()).await?;
     let rows = access.run(leads::list(filter, after, limit)).await?.output;
-    Ok(web::Json(
-        Page::from_rows(rows, limit, |row| Cursor::new(row.created_at, row.id)).map(Lead::from),
-    ))
+    Ok(web::Json(Page::from_rows(rows, limit, |row| {
+        Cursor::new(row.created_at, row.id)
+    })))
 }
 
 /// Add a lead.
@@ -234,10 +131,10 @@ pub async fn create_lead(
     body: Body<CreateLead>,
 ) -> Result<HttpResponse, Problem> {
     let lead = access.check(body.value).await?;
-    let new = access.check(lead.check()).await?;
+    let fields = access.check(lead.check()).await?;
     let id = LeadId::new();
     let batch = (
-        leads::insert(id, new, access.now),
+        leads::insert(id, fields, access.now),
         audit::insert(&access.access, "lead.create", "leads", id),
     );
     let creation = Creation {
@@ -245,9 +142,7 @@ pub async fn create_lead(
         key,
         hash: body.hash,
     };
-    access
-        .create(creation, batch, |(row, _)| Lead::from(row), refuse)
-        .await
+    access.create(creation, batch, |(lead, _)| lead, refuse).await
 }
 
 /// Read a lead.
@@ -261,12 +156,8 @@ pub async fn get_lead(
     id: web::Path<String>,
 ) -> Result<web::Json<Lead>, Problem> {
     let id = access.check(path_id(&id)).await?;
-    let row = access
-        .run(leads::find(id))
-        .await?
-        .output
-        .ok_or_else(Problem::not_found)?;
-    Ok(web::Json(row.into()))
+    let lead = access.run(leads::find(id)).await?.output;
+    lead.map(web::Json).ok_or_else(Problem::not_found)
 }
 
 /// Change a lead.
@@ -290,7 +181,7 @@ pub async fn update_lead(
         audit::insert(&access.access, "lead.update", "leads", id),
     );
     let (_, lead, _) = access.run_or(batch, refuse).await?.output;
-    Ok(web::Json(lead.into()))
+    Ok(web::Json(lead))
 }
 
 /// Remove a lead.
