@@ -259,6 +259,32 @@ async fn what_is_gone_is_found() {
 }
 
 #[tokio::test]
+async fn logins_with_the_passwords_of_another_platform_key_are_found() {
+    let mut sound = Sound::new().await;
+    sound.program.change_key();
+    let asks_for_passwords: bool = sound
+        .admin
+        .query_one(
+            "select not exists (select from pg_hba_file_rules where auth_method = 'trust')",
+            &[],
+        )
+        .await
+        .expect("a superuser")
+        .get(0);
+    // A server that trusts everybody lets them in all the same.
+    let expected = if asks_for_passwords {
+        ["login", "login"].as_slice()
+    } else {
+        &[]
+    };
+    let found = findings(&sound.program, &[]);
+    let checks: Vec<&Value> = found.iter().map(|finding| &finding["check"]).collect();
+    assert_eq!(checks, expected, "{found:#?}");
+    sound.program.run(&["migrate"]).expect(0);
+    assert_eq!(findings(&sound.program, &[]), Vec::<Value>::new());
+}
+
+#[tokio::test]
 async fn what_belongs_to_nobody_is_found() {
     let sound = Sound::new().await;
     for sql in [
