@@ -327,6 +327,10 @@ async fn another_database_than_the_one_registered_is_found() {
         .sql("update helixai.shard set role_prefix = 'hxabcdef'")
         .await;
     let found = findings(&sound.program, &[]);
+    // By it the roles are known that go with the database.
+    sound
+        .sql("update helixai.shard set role_prefix = '{prefix}'")
+        .await;
     assert!(
         found.iter().any(|finding| finding["check"] == "prefix"),
         "{found:#?}"
