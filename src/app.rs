@@ -13,7 +13,7 @@ use utoipa::OpenApi;
 use utoipa_actix_web::AppExt;
 use utoipa_swagger_ui::SwaggerUi;
 
-use crate::http::{observe, openapi, public, router};
+use crate::http::{normalise, observe, openapi, public, router};
 use crate::platform::Platform;
 use crate::telemetry::metrics::{self, Metrics};
 
@@ -131,6 +131,7 @@ fn serve(platform: Platform, metrics: Metrics, listener: TcpListener) -> std::io
             .service(web::redirect("/docs", "/docs/"))
             .configure(router::fallbacks)
             .wrap(Compress::default())
+            .wrap(from_fn(normalise::normalise))
             .wrap(from_fn(observe::observe))
     })
     .workers(settings.server.worker_count())

@@ -17,9 +17,7 @@ use super::problem::Problem;
 use crate::domain::invalid::{FieldErrors, Invalid};
 use crate::domain::page::{Cursor, Limit};
 use crate::domain::text::line;
-
-/// Longest JSON body: 1 MiB.
-pub const MAX_BYTES: usize = 1024 * 1024;
+use crate::platform::Platform;
 
 /// A JSON body, or why it is not one. Extracting it never fails.
 #[derive(Debug)]
@@ -79,14 +77,11 @@ impl<T: DeserializeOwned + Default + 'static> FromRequest for OptionalBody<T> {
     }
 }
 
-async fn read(request: &HttpRequest, mut payload: Payload) -> Result<web::BytesMut, Problem> {
-    let too_large = || {
-        Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "body_too_large",
-            "The body is larger than 1 MiB: send less at once.",
-        )
-    };
+async fn read(request: &HttpRequest, payload: Payload) -> Result<web::BytesMut, Problem> {
+    let server = request
+        .app_data::<web::Data<Platform>>()
+        .map(|platform| &platform.settings.server)
+        .ok_or_else(Problem::internal)?;
     let kind = request
         .headers()
         .get(CONTENT_TYPE)
@@ -100,23 +95,44 @@ async fn read(request: &HttpRequest, mut payload: Payload) -> Result<web::BytesM
             "Send JSON, with the header Content-Type: application/json.",
         ));
     }
+    let limit = server.body_limit_bytes;
     let announced = request
         .headers()
         .get(CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > MAX_BYTES) {
-        return Err(too_large());
+    if announced.is_some_and(|length| length > limit) {
+        return Err(too_large(limit));
     }
+    tokio::time::timeout(server.request_timeout, collect(payload, limit))
+        .await
+        .unwrap_or_else(|_| {
+            Err(Problem::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "body_too_slow",
+                "The body did not arrive in time.",
+            ))
+        })
+}
+
+async fn collect(mut payload: Payload, limit: usize) -> Result<web::BytesMut, Problem> {
     let mut bytes = web::BytesMut::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk
             .map_err(|_| Problem::bad_request("body_incomplete", "The body ended before it was complete."))?;
-        if bytes.len() + chunk.len() > MAX_BYTES {
-            return Err(too_large());
+        if bytes.len() + chunk.len() > limit {
+            return Err(too_large(limit));
         }
         bytes.extend_from_slice(&chunk);
     }
     Ok(bytes)
+}
+
+fn too_large(limit: usize) -> Problem {
+    Problem::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "body_too_large",
+        format!("The body is larger than {limit} bytes: send less at once."),
+    )
 }
 
 fn parse<'de, T: DeserializeOwned, R: serde_json::de::Read<'de>>(

@@ -9,6 +9,7 @@ pub mod body;
 pub mod create;
 pub mod extract;
 pub mod form;
+pub mod normalise;
 pub mod observe;
 pub mod openapi;
 pub mod problem;

@@ -1,7 +1,7 @@
 //! Every route of the program. A route that is not registered here does not exist, in the program or in its document.
 
-use actix_web::http::StatusCode;
-use actix_web::web;
+use actix_web::{HttpRequest, web};
+use utoipa::openapi::OpenApi;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::problem::Problem;
@@ -38,15 +38,33 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
 }
 
 /// What no route answers: 404, or 405 where the address exists for another method.
-pub async fn not_found(request: actix_web::HttpRequest) -> Problem {
-    if request.match_pattern().is_some() {
-        Problem::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "method_not_allowed",
-            "This address does not take this method.",
-        )
+pub async fn not_found(request: HttpRequest) -> Problem {
+    match request.match_pattern() {
+        Some(pattern) => Problem::method_not_allowed(methods(&request, &pattern)),
+        None => Problem::not_found(),
+    }
+}
+
+/// The methods that an address takes, for the header `Allow`. What the document does not know is only read.
+fn methods(request: &HttpRequest, pattern: &str) -> String {
+    let document = request.app_data::<web::Data<OpenApi>>();
+    let item = document.and_then(|document| document.paths.paths.get(pattern));
+    let known = item.map(|item| {
+        [
+            ("DELETE", item.delete.is_some()),
+            ("GET", item.get.is_some()),
+            ("HEAD", item.get.is_some()),
+            ("PATCH", item.patch.is_some()),
+            ("POST", item.post.is_some()),
+            ("PUT", item.put.is_some()),
+        ]
+    });
+    let known = known.iter().flatten().filter(|(_, taken)| *taken);
+    let names: Vec<&str> = known.map(|(name, _)| *name).collect();
+    if names.is_empty() {
+        "GET, HEAD".to_owned()
     } else {
-        Problem::not_found()
+        names.join(", ")
     }
 }
 

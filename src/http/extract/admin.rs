@@ -4,10 +4,9 @@ use std::future::Future;
 use std::pin::Pin;
 
 use actix_web::dev::Payload;
-use actix_web::http::header::HOST;
 use actix_web::{FromRequest, HttpRequest, web};
 
-use super::client::bearer;
+use super::client::{bearer, host};
 use crate::db::master::admins::{self, AdminIdentity};
 use crate::db::master::audit::MasterActor;
 use crate::domain::host::{BaseDomain, HostKind, HostName, classify};
@@ -61,13 +60,8 @@ impl FromRequest for AdminAccess {
 
 /// The administration is not served at tenants' addresses: there it does not exist.
 pub(in crate::http) fn on_base_domain(request: &HttpRequest, platform: &Platform) -> Result<(), Problem> {
-    let host = request
-        .headers()
-        .get(HOST)
-        .and_then(|host| host.to_str().ok())
-        .or_else(|| request.uri().host());
     let base = BaseDomain::parse(&platform.settings.server.base_domain).ok();
-    let kind = host
+    let kind = host(request)?
         .and_then(|host| HostName::parse(host).ok())
         .zip(base)
         .map(|(host, base)| classify(&host, &base));

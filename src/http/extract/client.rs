@@ -4,7 +4,7 @@ use std::future::{Ready, ready};
 use std::net::{IpAddr, Ipv4Addr};
 
 use actix_web::dev::Payload;
-use actix_web::http::header::AUTHORIZATION;
+use actix_web::http::header::{AUTHORIZATION, HOST, HeaderName, HeaderValue};
 use actix_web::{FromRequest, HttpRequest, web};
 
 use crate::domain::invalid::Invalid;
@@ -41,6 +41,35 @@ impl FromRequest for ClientAddress {
             .map_while(|address| address.trim().parse::<IpAddr>().ok())
             .find(|address| !server.trusts(*address));
         ready(Ok(Self(client.unwrap_or(peer))))
+    }
+}
+
+/// The host that was asked for: HTTP/2 has it in the address, HTTP/1.1 in a header.
+///
+/// # Errors
+/// 400 for several: a proxy before us may have looked at another one (RFC 9112, 3.2).
+pub(in crate::http) fn host(request: &HttpRequest) -> Result<Option<&str>, Problem> {
+    match only_header(request, HOST)? {
+        Some(host) => Ok(host.to_str().ok()),
+        None => Ok(request.uri().host()),
+    }
+}
+
+/// A header that may be given once.
+///
+/// # Errors
+/// 400 when it is repeated.
+pub(in crate::http) fn only_header(
+    request: &HttpRequest,
+    name: HeaderName,
+) -> Result<Option<&HeaderValue>, Problem> {
+    let mut values = request.headers().get_all(name);
+    match (values.next(), values.next()) {
+        (value, None) => Ok(value),
+        (_, Some(_)) => Err(Problem::bad_request(
+            "repeated_header",
+            "Host and X-Tenant-Key may each be sent once: nobody knows which of them counts.",
+        )),
     }
 }
 

@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::http::Method;
-use actix_web::http::header::{AUTHORIZATION, HOST, ORIGIN};
+use actix_web::http::header::{AUTHORIZATION, HeaderName, ORIGIN};
 use actix_web::{FromRequest, HttpRequest, web};
 use chrono::{DateTime, Duration, Utc};
 
-use super::client::bearer;
+use super::client::{bearer, host, only_header};
 use crate::db::tenant::{Access, Actor, Batch, Reply, TenantDb, TenantTx, api_keys};
 use crate::db::{DbError, Refusal};
 use crate::domain::rights::Need;
@@ -21,10 +21,11 @@ use crate::domain::token::{ParsedToken, TokenHash};
 use crate::http::problem::Problem;
 use crate::platform::Platform;
 use crate::telemetry::metrics::count_rate_limited;
-use crate::tenancy::resolve::ResolvedTenant;
+use crate::tenancy::resolve::{ResolveError, ResolvedTenant};
 
 /// The cookie that holds a user's session token. Host-only, so it is never sent to another tenant's address.
 pub const SESSION_COOKIE: &str = "helixai_session";
+const TENANT_KEY: HeaderName = HeaderName::from_static("x-tenant-key");
 /// `last_used_at` of an API key is noted at most this often.
 const KEY_NOTED_EVERY: Duration = Duration::seconds(60);
 
@@ -258,15 +259,10 @@ async fn admit(
         .app_data::<web::Data<Platform>>()
         .cloned()
         .ok_or_else(Problem::internal)?;
-    let header = |name| match request.headers().get(name).map(|value| value.to_str()) {
-        None => Ok(None),
-        Some(Ok(text)) => Ok(Some(text)),
-        Some(Err(_)) => Err(crate::tenancy::resolve::ResolveError::Unknown),
-    };
-    let tenant = platform
-        .resolver
-        .resolve(host(request), header("x-tenant-key")?)
-        .await?;
+    let key = only_header(request, TENANT_KEY)?
+        .map(|key| key.to_str().map_err(|_| ResolveError::Unknown))
+        .transpose()?;
+    let tenant = platform.resolver.resolve(host(request)?, key).await?;
     tracing::Span::current().record("tenant", tenant.key.as_str());
     served(&tenant)?;
     platform.request_rate.count(tenant.home.id).map_err(|seconds| {
@@ -296,15 +292,7 @@ fn served(tenant: &ResolvedTenant) -> Result<(), Problem> {
             "This account is suspended: contact the platform's support.",
         )),
         // Not there yet, or no longer.
-        _ => Err(crate::tenancy::resolve::ResolveError::Unknown.into()),
-    }
-}
-
-/// The host that was asked for: HTTP/2 has it in the address, HTTP/1.1 in a header.
-fn host(request: &HttpRequest) -> Option<&str> {
-    match request.headers().get(HOST) {
-        Some(host) => host.to_str().ok(),
-        None => request.uri().host(),
+        _ => Err(ResolveError::Unknown.into()),
     }
 }
 
@@ -335,5 +323,5 @@ fn same_origin(request: &HttpRequest) -> bool {
     let authority = origin
         .and_then(|origin| origin.split_once("://"))
         .map(|(_, authority)| authority);
-    authority.is_some() && authority == host(request)
+    authority.is_some() && host(request).is_ok_and(|host| host == authority)
 }
