@@ -9,6 +9,7 @@ mod call;
 mod database;
 mod platform;
 mod proxy;
+mod raw;
 
 pub use app::{AppBuilder, BASE_DOMAIN, Process, TestAdmin, TestApp, TestTenant};
 pub use call::{Answer, Call};
@@ -17,3 +18,4 @@ pub use platform::{
     Builder, OWNER_PASSWORD, TestPlatform, cli_origin, onboarding, random_key, resolved_by, tenant_db_of,
 };
 pub use proxy::{Proxy, Traffic};
+pub use raw::{RawAnswer, send_raw};
