@@ -22,6 +22,8 @@ const PUBLIC: &[(&str, Plane)] = &[
     // Credentials are in the body.
     ("create_session", Plane::Tenant),
     ("create_admin_session", Plane::Admin),
+    // Shop windows.
+    ("get_vehicle_storefront", Plane::Tenant),
 ];
 
 /// One operation.
@@ -122,6 +124,18 @@ impl Document {
                 .unwrap_or_else(|| panic!("{reference} leads nowhere"));
         }
         schema
+    }
+
+    /// The values of an enumeration's schema, those of its parts included.
+    pub fn values(&self, schema: &Value) -> Vec<Value> {
+        let schema = self.resolve(schema);
+        let mut found = schema["enum"].as_array().cloned().unwrap_or_default();
+        for combination in ["allOf", "oneOf", "anyOf"] {
+            for part in schema[combination].as_array().into_iter().flatten() {
+                found.extend(self.values(part));
+            }
+        }
+        found
     }
 
     /// The properties of an object's schema, those of its parts included.

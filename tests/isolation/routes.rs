@@ -331,7 +331,7 @@ async fn another_tenants_rows_do_not_exist() {
         let quartz = Rows::make(&app, &document, app.onboard(&here, niche).await).await;
         let zebra = Rows::make(&app, &document, app.onboard(&there, niche).await).await;
         let before = all_that_is_read(&app, &document, &zebra).await;
-        for operation in document.protected(Plane::Tenant) {
+        for operation in document.of(Plane::Tenant) {
             let Some(path) = zebra.fill(&operation.path) else {
                 continue; // Not of this niche.
             };
@@ -392,7 +392,9 @@ async fn all_that_is_read(app: &TestApp, document: &Document, rows: &Rows) -> Ve
             operation.id,
             answer.describe()
         );
-        all.push((path, answer.json()));
+        if answer.status == 200 {
+            all.push((path, answer.json()));
+        }
     }
     assert!(all.len() > 2, "{all:?}");
     all
