@@ -2,4 +2,6 @@
 
 mod concurrency;
 mod provisioning;
+mod resolver;
+mod suspension;
 mod undo;
