@@ -3,13 +3,12 @@
 //! Suspending revokes the lane's membership in the tenant's role and drains what is in flight with the tenant's
 //! exclusive lock. So once it has answered, no process serves the tenant, however old its cache: the guard fails.
 
-use tokio_postgres::Transaction;
-
 use super::shards::Shards;
 use crate::db::DbError;
 use crate::db::master::MasterDb;
 use crate::db::master::audit::{MasterActor, MasterAudit, Subject, insert_audit};
 use crate::db::master::tenants::{self, TenantRecord};
+use crate::db::shard::drain::drain;
 use crate::db::shard::provision::{inherit_clause, set_membership};
 use crate::domain::clock::Clock;
 use crate::domain::tenant::TenantStatus;
@@ -137,18 +136,9 @@ impl Lifecycle {
         set_membership(&transaction, &tenant.role, &tenant.login, served, inherit).await?;
         transaction.commit().await?;
         if !served {
-            // New transactions are refused from here on; wait for those that had passed the guard before.
-            let transaction = admin.transaction().await?;
-            drain(&transaction, tenant).await?;
-            transaction.commit().await?;
+            // New transactions are refused from here on; wait for those that had begun before.
+            drain(&mut admin, &tenant.login, tenant.id).await?;
         }
         Ok(())
     }
-}
-
-async fn drain(transaction: &Transaction<'_>, tenant: &TenantRecord) -> Result<(), DbError> {
-    transaction
-        .execute("select pg_advisory_xact_lock($1)", &[&tenant.id.lock_key()])
-        .await?;
-    Ok(())
 }

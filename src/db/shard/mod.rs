@@ -2,6 +2,7 @@
 //!
 //! Everything here uses a connection that is opened for the operation and closed after it, never a pool.
 
+pub mod drain;
 pub mod inspect;
 pub mod lanes;
 pub mod migrate;
