@@ -182,3 +182,76 @@ async fn a_half_made_suspension_is_completed_by_repeating_it() {
     lifecycle.activate(&key("acme"), cli_origin()).await.unwrap();
     db.run(&test.system(), ()).await.unwrap();
 }
+
+/// `begin` may reach the server long before the rest of its pipeline, and it is `begin` that learns who is a member.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_transaction_that_was_only_begun_is_waited_for_as_well() {
+    let test = TestPlatform::start().await;
+    let acme = test.onboard("acme", "general").await;
+    let home = test.resolved(&acme).await.home.clone();
+    let client = test.as_login(&home.lane.login).await;
+    let enter = format!(
+        "select pg_try_advisory_xact_lock_shared({}); set local role {}; set local search_path = {}",
+        home.id.lock_key(),
+        home.role,
+        home.schema
+    );
+    // Now the connection knows its memberships by heart.
+    client
+        .batch_execute(&format!("begin; {enter}; commit"))
+        .await
+        .unwrap();
+
+    client.batch_execute("begin").await.unwrap();
+    let suspending = tokio::spawn({
+        let lifecycle = test.platform.lifecycle.clone();
+        async move { lifecycle.suspend(&key("acme"), "unpaid", cli_origin()).await }
+    });
+    let admin = test.admin().await;
+    let revoked = async || -> bool {
+        admin
+            .query_one(
+                "select not pg_has_role($1, $2, 'member')",
+                &[&home.lane.login, &home.role],
+            )
+            .await
+            .unwrap()
+            .get(0)
+    };
+    while !revoked().await {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(
+        !suspending.is_finished(),
+        "it waits for the transaction that has done nothing yet"
+    );
+    client.batch_execute(&enter).await.expect("it comes in late");
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(
+        !suspending.is_finished(),
+        "it waits for the transaction that is inside"
+    );
+    client
+        .batch_execute("select count(*) from leads; commit")
+        .await
+        .unwrap();
+    suspending.await.unwrap().unwrap();
+    let late = client.batch_execute(&format!("begin; {enter}")).await;
+    assert_eq!(late.unwrap_err().code().map(|code| code.code()), Some("42501"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_suspension_does_not_wait_for_the_neighbours() {
+    let test = TestPlatform::builder().lane_pool(3).start().await;
+    test.onboard("acme", "general").await;
+    let other = test.onboard("other", "general").await;
+    let other = test.tenant_db(&other).await;
+    let (tx, _) = other.begin(&test.system(), count_leads()).await.unwrap();
+    test.platform
+        .lifecycle
+        .suspend(&key("acme"), "unpaid", cli_origin())
+        .await
+        .unwrap();
+    tx.commit(count_leads()).await.unwrap();
+}
