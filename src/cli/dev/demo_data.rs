@@ -1,11 +1,12 @@
 //! What the demo clients have: people who ask, and what is for sale. All of it is invented.
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::db::tenant::leads;
-use crate::db::tenant::{Access, TenantDb};
-use crate::domain::ids::LeadId;
+use crate::db::tenant::{Access, TenantDb, vehicles};
+use crate::domain::ids::{LeadId, VehicleId};
 use crate::domain::page::Limit;
+use crate::domain::tenant::Niche;
 use crate::platform::Platform;
 use crate::tenancy::resolve::ResolvedTenant;
 
@@ -16,7 +17,7 @@ const LEADS: [(&str, &str, &str, &str, &str); 5] = [
         "+5511987650001",
         "whatsapp",
         "new",
-        "Perguntou por carro automático até 80 mil",
+        "Perguntou se aceita troca",
     ),
     (
         "Diego Rocha",
@@ -48,6 +49,27 @@ const LEADS: [(&str, &str, &str, &str, &str); 5] = [
     ),
 ];
 
+fn vehicles_for_sale() -> Value {
+    json!([
+        {"title": "Fiat Argo Drive 1.0", "make": "Fiat", "model": "Argo", "year_manufacture": 2021, "year_model": 2022,
+         "price_cents": 6_299_000, "mileage_km": 31_000, "fuel": "flex", "transmission": "manual", "color": "branco",
+         "description": "Único dono, revisões na concessionária.", "status": "published"},
+        {"title": "Honda HR-V EXL", "make": "Honda", "model": "HR-V", "year_manufacture": 2020, "year_model": 2020,
+         "price_cents": 11_490_000, "mileage_km": 48_500, "fuel": "flex", "transmission": "cvt", "color": "prata",
+         "description": "Bancos de couro, câmera de ré, pneus novos.", "status": "published"},
+        {"title": "Toyota Corolla Altis Hybrid", "make": "Toyota", "model": "Corolla", "year_manufacture": 2022,
+         "year_model": 2023, "price_cents": 15_990_000, "mileage_km": 22_000, "fuel": "hybrid",
+         "transmission": "automatic", "color": "preto", "description": "Garantia de fábrica até 2027.",
+         "status": "published"},
+        {"title": "Volkswagen Saveiro Robust", "make": "Volkswagen", "model": "Saveiro", "year_manufacture": 2019,
+         "year_model": 2019, "price_cents": 5_790_000, "mileage_km": 87_000, "fuel": "flex", "transmission": "manual",
+         "color": "vermelho", "description": "Cabine simples, pronta para o trabalho.", "status": "reserved"},
+        {"title": "Jeep Compass Longitude", "make": "Jeep", "model": "Compass", "year_manufacture": 2021,
+         "year_model": 2021, "price_cents": 12_850_000, "mileage_km": 41_200, "fuel": "diesel",
+         "transmission": "automatic", "color": "cinza", "description": "Aguardando fotos.", "status": "draft"}
+    ])
+}
+
 /// Adds the demo's rows to a tenant that has none; one transaction, so there are all or none.
 pub async fn ensure(platform: &Platform, tenant: &ResolvedTenant) -> anyhow::Result<()> {
     let db = TenantDb::new(platform.lanes.clone(), tenant.home.clone());
@@ -70,6 +92,26 @@ pub async fn ensure(platform: &Platform, tenant: &ResolvedTenant) -> anyhow::Res
         .filter_map(|lead| lead.as_object().cloned())
         .map(|lead| leads::insert(LeadId::new(), lead, now))
         .collect();
-    db.run(&access, people).await?;
+    let niche = tenant.niche.as_str();
+    let cars = if niche == Niche::CARS {
+        objects(vehicles_for_sale())
+    } else {
+        Vec::new()
+    };
+    let cars: Vec<_> = cars
+        .into_iter()
+        .map(|car| vehicles::insert(VehicleId::new(), car, None, now))
+        .collect();
+    db.run(&access, (people, cars)).await?;
     Ok(())
+}
+
+fn objects(list: Value) -> Vec<Map<String, Value>> {
+    match list {
+        Value::Array(items) => items
+            .into_iter()
+            .filter_map(|item| item.as_object().cloned())
+            .collect(),
+        _ => Vec::new(),
+    }
 }
