@@ -9,6 +9,7 @@ pub mod dev;
 pub mod doctor;
 pub mod exit;
 pub mod migrate;
+pub mod openapi;
 pub mod output;
 pub mod private_postgres;
 mod secret_input;
@@ -55,6 +56,9 @@ pub enum Command {
     Admin(admin::Args),
     /// Onboard tenants, show them, change their state
     Tenant(tenant::Args),
+    /// Print the description of the API (OpenAPI, JSON)
+    #[command(after_help = exit::HELP)]
+    Openapi,
 }
 
 /// Runs the program; [`exit`] says what the codes mean.
@@ -68,6 +72,7 @@ pub fn run() -> ExitCode {
         Command::Doctor(args) => block_on(doctor::run(config, args)),
         Command::Admin(args) => block_on(admin::run(config, args)),
         Command::Tenant(args) => block_on(tenant::run(config, args)),
+        Command::Openapi => openapi::run(),
     };
     outcome.unwrap_or_else(|error| {
         output::problem(&error);

@@ -225,10 +225,8 @@ pub async fn list_tenants(
 #[get("/api/admin/tenants/{tenant_key}")]
 pub async fn get_tenant(access: AdminAccess, key: web::Path<String>) -> Result<web::Json<Tenant>, Problem> {
     let key = path_key(&key)?;
-    let mut tx = access.platform.master.begin().await?;
-    let tenant = tenants::lock_by_key(&mut tx, &key)
-        .await?
-        .ok_or_else(Problem::not_found)?;
+    let tenant = tenants::find_record(&access.platform.master, &key).await?;
+    let tenant = tenant.ok_or_else(Problem::not_found)?;
     Ok(web::Json(Tenant::new(tenant, &access.platform)))
 }
 
