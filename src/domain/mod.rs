@@ -26,6 +26,7 @@ pub mod patch;
 pub mod phone;
 pub mod photo;
 pub mod platform_key;
+pub mod property;
 pub mod random;
 pub mod rights;
 pub mod role;

@@ -108,9 +108,10 @@ mod tests {
     /// A word that only one side knows is a row that cannot be written, or cannot be read.
     #[test]
     fn the_database_knows_the_same_words() {
-        use crate::domain::{role, subscription, tenant, vehicle};
+        use crate::domain::{property, role, subscription, tenant, vehicle};
         let accounts = include_str!("../../tenant_template/core/V1__accounts.sql");
         let vehicles = include_str!("../../tenant_template/cars/V1__vehicles.sql");
+        let properties = include_str!("../../tenant_template/real_estate/V1__properties.sql");
         let tenants = include_str!("../../master_migrations/V1__shards_and_tenants.sql");
         let subscriptions = include_str!("../../master_migrations/V2__plans_and_subscriptions.sql");
         for (sql, check, words) in [
@@ -119,6 +120,9 @@ mod tests {
             (vehicles, "status in (", vehicle::VehicleStatus::WORDS),
             (vehicles, "fuel in (", vehicle::Fuel::WORDS),
             (vehicles, "transmission in (", vehicle::Transmission::WORDS),
+            (properties, "status in (", property::PropertyStatus::WORDS),
+            (properties, "purpose in (", property::Purpose::WORDS),
+            (properties, "kind in (", property::PropertyKind::WORDS),
             (tenants, "status in (", tenant::TenantStatus::WORDS),
             (
                 subscriptions,

@@ -34,7 +34,13 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(tenant::vehicles::get_vehicle)
         .service(tenant::vehicles::update_vehicle)
         .service(tenant::vehicles::delete_vehicle)
-        .service(tenant::storefront::get_vehicle_storefront);
+        .service(tenant::properties::list_properties)
+        .service(tenant::properties::create_property)
+        .service(tenant::properties::get_property)
+        .service(tenant::properties::update_property)
+        .service(tenant::properties::delete_property)
+        .service(tenant::storefront::get_vehicle_storefront)
+        .service(tenant::storefront::get_property_storefront);
 }
 
 /// What no route answers: 404, or 405 where the address exists for another method.

@@ -4,6 +4,7 @@ mod admin_sessions;
 mod errors;
 mod leads;
 mod onboarding;
+mod properties;
 mod resource;
 mod sessions;
 mod storefront;

@@ -13,6 +13,7 @@ pub mod idempotency;
 mod lanes;
 pub mod leads;
 mod pipeline;
+pub mod properties;
 mod query;
 mod scope;
 pub mod sessions;

@@ -2,6 +2,7 @@
 
 pub mod leads;
 pub mod me;
+pub mod properties;
 pub mod sessions;
 pub mod storefront;
 pub mod vehicles;

@@ -102,35 +102,30 @@ pub struct ListVehicles {
 impl ListVehicles {
     fn check(self) -> Result<(VehicleFilter, Option<Cursor>, Limit), FieldErrors> {
         let mut errors = FieldErrors::new();
-        let status = errors.check_opt("status", self.status, |status| VehicleStatus::parse(&status));
-        let make = errors.check_opt("make", self.make, |make| line(&make, 100));
-        let model = errors.check_opt("model", self.model, |model| line(&model, 100));
         let cents = |value: String| number(&value).and_then(Cents::parse).map(Cents::get);
-        let min_price_cents = errors.check_opt("min_price_cents", self.min_price_cents, cents);
-        let max_price_cents = errors.check_opt("max_price_cents", self.max_price_cents, cents);
         let year = |value: String| number(&value).and_then(Year::parse).map(Year::get);
-        let min_year_model = errors.check_opt("min_year_model", self.min_year_model, year);
-        let max_year_model = errors.check_opt("max_year_model", self.max_year_model, year);
-        let fuel = errors.check_opt("fuel", self.fuel, |fuel| Fuel::parse(&fuel));
-        let transmission = errors.check_opt("transmission", self.transmission, |kind| {
-            Transmission::parse(&kind)
-        });
-        let text = errors.check_opt("q", self.q, |q| search_text(&q));
-        let (limit, cursor) = paging(&mut errors, self.limit, self.cursor);
-        errors.into_result()?;
         let filter = VehicleFilter {
-            status: status.map(VehicleStatus::as_str),
-            make,
-            model,
-            min_price_cents,
-            max_price_cents,
-            min_year_model,
-            max_year_model,
-            fuel: fuel.map(Fuel::as_str),
-            transmission: transmission.map(Transmission::as_str),
-            text,
+            status: errors
+                .check_opt("status", self.status, |status| VehicleStatus::parse(&status))
+                .map(VehicleStatus::as_str),
+            make: errors.check_opt("make", self.make, |make| line(&make, 100)),
+            model: errors.check_opt("model", self.model, |model| line(&model, 100)),
+            min_price_cents: errors.check_opt("min_price_cents", self.min_price_cents, cents),
+            max_price_cents: errors.check_opt("max_price_cents", self.max_price_cents, cents),
+            min_year_model: errors.check_opt("min_year_model", self.min_year_model, year),
+            max_year_model: errors.check_opt("max_year_model", self.max_year_model, year),
+            fuel: errors
+                .check_opt("fuel", self.fuel, |fuel| Fuel::parse(&fuel))
+                .map(Fuel::as_str),
+            transmission: errors
+                .check_opt("transmission", self.transmission, |gears| {
+                    Transmission::parse(&gears)
+                })
+                .map(Transmission::as_str),
+            text: errors.check_opt("q", self.q, |q| search_text(&q)),
         };
-        Ok((filter, cursor, limit))
+        let (limit, cursor) = paging(&mut errors, self.limit, self.cursor);
+        errors.finish(|| Some((filter, cursor, limit)))
     }
 }
 
