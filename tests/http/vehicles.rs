@@ -1,9 +1,10 @@
 //! `/api/vehicles`.
 
+use helixai::db::tenant::Query;
 use serde_json::{Value, json};
 
 use super::resource::{Resource, at_noon, behaves_as_a_resource, texts};
-use crate::helpers::{TestApp, TestTenant};
+use crate::helpers::{TestApp, TestTenant, tenant_db_of};
 
 const VEHICLES: Resource = Resource {
     path: "/api/vehicles",
@@ -90,6 +91,53 @@ async fn every_field_is_kept_and_can_be_changed_and_emptied() {
         (&few["status"], &few["price_cents"]),
         (&json!("draft"), &Value::Null)
     );
+}
+
+#[tokio::test]
+async fn photos_come_in_their_order() {
+    let (app, tenant) = at_noon("cars").await;
+    let mut body = least();
+    body["status"] = json!("published");
+    let made = add(&app, &tenant, &body).await;
+    let vehicle: uuid::Uuid = made["id"].as_str().unwrap().parse().unwrap();
+    let photo = |position: i16, url: &'static str| {
+        Query::execute(
+            "insert into vehicle_photos (id, vehicle_id, position, url, content_type, alt_text, created_at)
+             values ($1, $2, $3, $4, 'image/webp', 'Frente', '2026-01-01Z')",
+        )
+        .bind(uuid::Uuid::now_v7())
+        .bind(vehicle)
+        .bind(position)
+        .bind(url)
+    };
+    let db = tenant_db_of(&app.test.platform, &tenant.key).await;
+    let photos = (photo(2, "/c.webp"), photo(0, "/a.webp"), photo(1, "/b.webp"));
+    db.run(&app.test.system(), photos).await.unwrap();
+    let other = add(&app, &tenant, &least()).await;
+    assert_eq!(other["photos"], json!([]));
+
+    let read = app.get(&path(&made)).by(&tenant).await.expect(200).json();
+    let urls: Vec<_> = read["photos"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|photo| photo["url"].clone())
+        .collect();
+    assert_eq!(urls, ["/a.webp", "/b.webp", "/c.webp"]);
+    assert_eq!(
+        (&read["photos"][0]["content_type"], &read["photos"][0]["alt_text"]),
+        (&json!("image/webp"), &json!("Frente"))
+    );
+    let shown = app.get("/veiculos").of(&tenant).await.expect(200).json();
+    assert_eq!(shown["veiculos"][0]["photos"], read["photos"]);
+    let changed = app
+        .patch(&path(&made))
+        .by(&tenant)
+        .json(&json!({"color": "Azul"}))
+        .await;
+    assert_eq!(changed.expect(200).json()["photos"], read["photos"]);
+    app.delete(&path(&made)).by(&tenant).await.expect(204);
+    app.get(&path(&made)).by(&tenant).await.problem(404, "not_found");
 }
 
 #[tokio::test]

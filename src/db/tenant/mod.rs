@@ -8,6 +8,7 @@ pub mod accounts;
 pub mod api_keys;
 pub mod audit;
 mod batch;
+mod catalog;
 mod connection;
 pub mod idempotency;
 mod lanes;

@@ -5,8 +5,9 @@ use serde_json::{Map, Value};
 use tokio_postgres::types::Json;
 use uuid::Uuid;
 
+use super::catalog::{catalog_queries, photos};
 use super::query::{Columns, Query};
-use super::text::{fold, given, insert_item, lock_row, named, patched, photos, search_catalog, update_item};
+use super::text::{fold, given, lock_row, named, patched, search_catalog};
 use crate::db::DbError;
 use crate::domain::ids::{PropertyId, UserId};
 use crate::domain::page::{Cursor, Limit};
@@ -126,29 +127,8 @@ fn read(mut row: Columns<'_>) -> Result<Property, DbError> {
     })
 }
 
-/// Adds a property of these fields for the user of the session `creator`. Constraint `properties_reference_key` refuses
-/// the reference of another one.
-pub fn insert(
-    id: PropertyId,
-    fields: Map<String, Value>,
-    creator: Option<&TokenHash>,
-    now: DateTime<Utc>,
-) -> Query<Property> {
-    Query::one(insert_item!("properties", fields, columns), read)
-        .bind(id.as_uuid())
-        .bind(Value::Object(fields))
-        .bind(now)
-        .bind(creator.map(|hash| hash.as_bytes().to_vec()))
-}
-
-/// One property.
-pub fn find(id: PropertyId) -> Query<Option<Property>> {
-    Query::optional(
-        concat!("select ", columns!(), " from properties where id = $1"),
-        read,
-    )
-    .bind(id.as_uuid())
-}
+// Constraint `properties_reference_key` refuses the reference of another one.
+catalog_queries!("properties", PropertyId, Property, PropertyOffer);
 
 // Two texts, so that the planner is not asked to serve both with one generic plan.
 macro_rules! list {
@@ -199,37 +179,4 @@ pub fn list(filter: PropertyFilter, after: Option<Cursor>, limit: Limit) -> Quer
         Some(text) => query.bind(text),
         None => query,
     }
-}
-
-/// The most recently published of those that are on offer.
-pub fn list_offers(limit: i64) -> Query<Vec<PropertyOffer>> {
-    Query::all(
-        concat!(
-            "select ",
-            offer_columns!(),
-            " from properties where status = 'published' order by published_at desc, id desc limit $1"
-        ),
-        |mut row| read_offer(&mut row),
-    )
-    .bind(limit)
-}
-
-/// Locks a property, refusing when there is none or when it has another version.
-pub fn lock(id: PropertyId, version: Option<i32>) -> Query<u64> {
-    Query::execute(lock_row!("properties"))
-        .bind(id.as_uuid())
-        .bind(version)
-}
-
-/// Changes the fields named in `changes`. Runs after [`lock`].
-pub fn update(id: PropertyId, changes: Map<String, Value>, now: DateTime<Utc>) -> Query<Property> {
-    Query::one(update_item!("properties", fields, columns), read)
-        .bind(id.as_uuid())
-        .bind(Value::Object(changes))
-        .bind(now)
-}
-
-/// Removes a property and its photos. Runs after [`lock`].
-pub fn delete(id: PropertyId) -> Query<u64> {
-    Query::execute("delete from properties where id = $1").bind(id.as_uuid())
 }

@@ -5,8 +5,9 @@ use serde_json::{Map, Value};
 use tokio_postgres::types::Json;
 use uuid::Uuid;
 
+use super::catalog::{catalog_queries, photos};
 use super::query::{Columns, Query};
-use super::text::{fold, given, insert_item, lock_row, named, patched, photos, search_catalog, update_item};
+use super::text::{fold, given, lock_row, named, patched, search_catalog};
 use crate::db::DbError;
 use crate::domain::ids::{UserId, VehicleId};
 use crate::domain::page::{Cursor, Limit};
@@ -110,29 +111,8 @@ fn read(mut row: Columns<'_>) -> Result<Vehicle, DbError> {
     })
 }
 
-/// Adds a vehicle of these fields for the user of the session `creator`. Constraint `vehicles_plate_key` refuses a
-/// plate that is in stock.
-pub fn insert(
-    id: VehicleId,
-    fields: Map<String, Value>,
-    creator: Option<&TokenHash>,
-    now: DateTime<Utc>,
-) -> Query<Vehicle> {
-    Query::one(insert_item!("vehicles", fields, columns), read)
-        .bind(id.as_uuid())
-        .bind(Value::Object(fields))
-        .bind(now)
-        .bind(creator.map(|hash| hash.as_bytes().to_vec()))
-}
-
-/// One vehicle.
-pub fn find(id: VehicleId) -> Query<Option<Vehicle>> {
-    Query::optional(
-        concat!("select ", columns!(), " from vehicles where id = $1"),
-        read,
-    )
-    .bind(id.as_uuid())
-}
+// Constraint `vehicles_plate_key` refuses a plate that is in stock.
+catalog_queries!("vehicles", VehicleId, Vehicle, VehicleOffer);
 
 // Two texts, so that the planner is not asked to serve both with one generic plan.
 macro_rules! list {
@@ -184,37 +164,4 @@ pub fn list(filter: VehicleFilter, after: Option<Cursor>, limit: Limit) -> Query
         Some(text) => query.bind(text),
         None => query,
     }
-}
-
-/// The most recently published of those that are for sale.
-pub fn list_offers(limit: i64) -> Query<Vec<VehicleOffer>> {
-    Query::all(
-        concat!(
-            "select ",
-            offer_columns!(),
-            " from vehicles where status = 'published' order by published_at desc, id desc limit $1"
-        ),
-        |mut row| read_offer(&mut row),
-    )
-    .bind(limit)
-}
-
-/// Locks a vehicle, refusing when there is none or when it has another version.
-pub fn lock(id: VehicleId, version: Option<i32>) -> Query<u64> {
-    Query::execute(lock_row!("vehicles"))
-        .bind(id.as_uuid())
-        .bind(version)
-}
-
-/// Changes the fields named in `changes`. Runs after [`lock`].
-pub fn update(id: VehicleId, changes: Map<String, Value>, now: DateTime<Utc>) -> Query<Vehicle> {
-    Query::one(update_item!("vehicles", fields, columns), read)
-        .bind(id.as_uuid())
-        .bind(Value::Object(changes))
-        .bind(now)
-}
-
-/// Removes a vehicle and its photos. Runs after [`lock`].
-pub fn delete(id: VehicleId) -> Query<u64> {
-    Query::execute("delete from vehicles where id = $1").bind(id.as_uuid())
 }
