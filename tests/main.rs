@@ -8,7 +8,9 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test that cannot go on has failed, and says where"
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "a test that cannot go on has failed, and says where; its clock and settings are its own"
 )]
 
 mod cli;

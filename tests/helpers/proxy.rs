@@ -120,7 +120,7 @@ impl Connection {
         self.owed += 1;
     }
 
-    fn from_client(&mut self, kind: u8, body: &[u8]) {
+    fn client_sent(&mut self, kind: u8, body: &[u8]) {
         match kind {
             b'Q' => {
                 self.will_be_answered();
@@ -140,7 +140,7 @@ impl Connection {
         }
     }
 
-    fn from_server(&mut self, kind: u8) {
+    fn server_sent(&mut self, kind: u8) {
         if kind == b'Z' {
             self.owed -= 1;
         }
@@ -194,7 +194,7 @@ async fn relay<S>(
         let mut messages = Messages::default();
         while messages
             .pass(&mut from_client, &mut to_server, Duration::ZERO, |kind, body| {
-                seen.lock().unwrap().from_client(kind, body);
+                seen.lock().unwrap().client_sent(kind, body);
             })
             .await
         {}
@@ -204,7 +204,7 @@ async fn relay<S>(
         let mut messages = Messages::default();
         while messages
             .pass(&mut from_server, &mut to_client, HELD_BACK, |kind, _| {
-                connection.lock().unwrap().from_server(kind);
+                connection.lock().unwrap().server_sent(kind);
             })
             .await
         {}

@@ -401,13 +401,13 @@ async fn work_is_noted_for_the_tenant_whose_role_is_set_and_nobody_else() {
         ))
         .await
         .unwrap();
-    assert_eq!(noted().await, [intruder.role.clone()]);
+    assert_eq!(noted().await, std::slice::from_ref(&intruder.role));
     // Look-alikes of the table it writes to are not found: its path is fixed.
     let fooled = intruder
         .as_tenant("set local search_path = tenant_beta, pg_temp; select helixai.note_due('2025-01-01Z')")
         .await;
     assert!(fooled.is_ok(), "{fooled:?}");
-    assert_eq!(noted().await, [intruder.role.clone()]);
+    assert_eq!(noted().await, std::slice::from_ref(&intruder.role));
 }
 
 #[tokio::test]

@@ -25,7 +25,7 @@ async fn an_onboarded_tenant_is_complete() {
     let tenant = test.resolved(&garage).await;
     assert_eq!(tenant.status, TenantStatus::Active);
     assert_eq!(tenant.niche.as_str(), "cars");
-    let trial = tenant.subscription.clone().unwrap();
+    let trial = tenant.subscription.unwrap();
     assert!(trial.trial_ends_at.unwrap() > test.clock.now());
 
     let admin = test.admin().await;
