@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::{Server, ServerHandle};
@@ -33,10 +34,13 @@ impl App {
     /// # Errors
     /// When an address is taken, or metrics cannot be recorded.
     pub fn build(platform: Platform) -> std::io::Result<Self> {
-        let settings = &platform.settings;
+        let mut platform = platform;
         let metrics = metrics::install().map_err(std::io::Error::other)?;
-        let listener = TcpListener::bind(settings.server.socket_addr())?;
+        let listener = TcpListener::bind(platform.settings.server.socket_addr())?;
         let address = listener.local_addr()?;
+        // The addresses that are shown have the port that was taken.
+        Arc::make_mut(&mut platform.settings).server.port = address.port();
+        let settings = &platform.settings;
         let server = serve(platform.clone(), metrics.clone(), listener)?;
         let metrics_server = match settings.metrics.bind {
             None => None,
