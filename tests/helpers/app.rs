@@ -8,6 +8,7 @@
 //! ```
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use helixai::accounts::hashing;
 use helixai::app::App;
@@ -68,7 +69,7 @@ impl AppBuilder {
             processes: Mutex::new(vec![first]),
             test,
         };
-        add_admin(&app.test.platform).await;
+        add_admin(&app.test.platform, ADMIN_EMAIL).await;
         app.admin.token = app.log_in_admin().await;
         app
     }
@@ -82,11 +83,11 @@ fn client() -> reqwest::Client {
         .expect("a client")
 }
 
-async fn add_admin(platform: &Platform) {
+async fn add_admin(platform: &Platform, email: &str) {
     let hash = hashing::hash(Password::parse(ADMIN_PASSWORD.to_owned()).expect("a password"))
         .await
         .expect("a hash");
-    let email = Email::parse(ADMIN_EMAIL).expect("an address");
+    let email = Email::parse(email).expect("an address");
     let mut tx = platform.master.begin().await.expect("a transaction");
     admins::upsert_admin(&mut tx, &email, "Ada Min", &hash, platform.clock.now())
         .await
@@ -207,6 +208,17 @@ impl TestApp {
         self.processes.lock().await.remove(0)
     }
 
+    /// Asks until it is so: for what another thread or process does in its own time.
+    pub async fn until<F: Future<Output = bool>>(&self, what: &str, mut is_so: impl FnMut() -> F) {
+        for _ in 0..2000 {
+            if is_so().await {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("it never comes to be that {what}");
+    }
+
     /// A request of any method.
     pub fn call(&self, method: Method, path: &str) -> Call {
         Call::new(self.client.clone(), self.address, method, path)
@@ -283,9 +295,19 @@ impl TestApp {
 
     /// Logs the administrator in once more and answers the token.
     pub async fn log_in_admin(&self) -> String {
+        self.log_in_admin_as(&self.admin.email).await
+    }
+
+    /// Adds another administrator, logs them in and answers the token.
+    pub async fn another_admin(&self, email: &str) -> String {
+        add_admin(&self.test.platform, email).await;
+        self.log_in_admin_as(email).await
+    }
+
+    async fn log_in_admin_as(&self, email: &str) -> String {
         let call = self.post("/api/admin/sessions");
         let answer = call
-            .json(&json!({"email": self.admin.email, "password": self.admin.password}))
+            .json(&json!({"email": email, "password": self.admin.password}))
             .await;
         token(&answer.expect(201).json())
     }

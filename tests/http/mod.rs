@@ -2,7 +2,9 @@
 
 mod admin_sessions;
 mod errors;
+mod hosts;
 mod leads;
+mod oddities;
 mod onboarding;
 mod properties;
 mod resource;

@@ -53,6 +53,11 @@ impl Operation {
         self.method == Method::GET
     }
 
+    /// Whether whoever asks is logged out by it.
+    pub fn ends_the_session(&self) -> bool {
+        ["delete_session", "delete_admin_session"].contains(&self.id.as_str())
+    }
+
     /// The names in the path's braces, in order.
     pub fn path_params(&self) -> Vec<&str> {
         self.path

@@ -12,5 +12,5 @@ mod gate;
 mod intruder;
 mod rights;
 mod routes;
-mod rows;
+pub mod rows;
 mod working;
