@@ -1,6 +1,8 @@
 //! How a tenant comes to be, is found, and stops being served.
 
 mod concurrency;
+#[cfg(feature = "kill_points")]
+mod killed;
 mod provisioning;
 mod resolver;
 mod suspension;

@@ -64,9 +64,11 @@ impl Provisioner {
         };
         let login = shard.roles.lane(number);
         self.shards.open_lane(shard.id, &login).await?;
+        crate::kill_point!("lane.login_made");
         let now = self.clock.now();
         lanes::insert_lane(&mut tx, shard.id, number, &login, self.lane_capacity, now).await?;
         tx.commit().await?;
+        crate::kill_point!("lane.opened");
         tracing::info!(%login, "a lane was opened: {login}");
         Ok(())
     }
