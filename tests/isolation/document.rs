@@ -24,6 +24,7 @@ const PUBLIC: &[(&str, Plane)] = &[
     ("create_admin_session", Plane::Admin),
     // Shop windows.
     ("get_vehicle_storefront", Plane::Tenant),
+    ("get_property_storefront", Plane::Tenant),
 ];
 
 /// One operation.

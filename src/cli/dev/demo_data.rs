@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::db::tenant::leads;
-use crate::db::tenant::{Access, TenantDb, vehicles};
-use crate::domain::ids::{LeadId, VehicleId};
+use crate::db::tenant::{Access, TenantDb, properties, vehicles};
+use crate::domain::ids::{LeadId, PropertyId, VehicleId};
 use crate::domain::page::Limit;
 use crate::domain::tenant::Niche;
 use crate::platform::Platform;
@@ -70,6 +70,20 @@ fn vehicles_for_sale() -> Value {
     ])
 }
 
+fn properties_for_sale() -> Value {
+    json!([
+        {"title": "Apartamento com varanda em Pinheiros", "purpose": "sale", "kind": "apartment", "bedrooms": 2,
+         "bathrooms": 2, "parking": 1, "price_cents": 89_000_000, "city": "São Paulo", "state": "SP",
+         "neighbourhood": "Pinheiros", "description": "A cinco minutos do metrô.", "status": "published"},
+        {"title": "Casa térrea com quintal", "purpose": "rent", "kind": "house", "bedrooms": 3, "bathrooms": 2,
+         "parking": 2, "price_cents": 420_000, "city": "Campinas", "state": "SP", "neighbourhood": "Taquaral",
+         "description": "Perto do parque, aceita animais.", "status": "published"},
+        {"title": "Sala comercial mobiliada", "purpose": "rent", "kind": "commercial", "bathrooms": 1,
+         "price_cents": 280_000, "city": "Curitiba", "state": "PR", "neighbourhood": "Centro",
+         "description": "Pronta para usar.", "status": "draft"}
+    ])
+}
+
 /// Adds the demo's rows to a tenant that has none; one transaction, so there are all or none.
 pub async fn ensure(platform: &Platform, tenant: &ResolvedTenant) -> anyhow::Result<()> {
     let db = TenantDb::new(platform.lanes.clone(), tenant.home.clone());
@@ -98,11 +112,20 @@ pub async fn ensure(platform: &Platform, tenant: &ResolvedTenant) -> anyhow::Res
     } else {
         Vec::new()
     };
+    let homes = if niche == Niche::REAL_ESTATE {
+        objects(properties_for_sale())
+    } else {
+        Vec::new()
+    };
     let cars: Vec<_> = cars
         .into_iter()
         .map(|car| vehicles::insert(VehicleId::new(), car, None, now))
         .collect();
-    db.run(&access, (people, cars)).await?;
+    let homes: Vec<_> = homes
+        .into_iter()
+        .map(|home| properties::insert(PropertyId::new(), home, None, now))
+        .collect();
+    db.run(&access, (people, cars, homes)).await?;
     Ok(())
 }
 
