@@ -125,6 +125,14 @@ impl FieldErrors {
         });
     }
 
+    /// The same refusals under other names: for a body that calls its fields otherwise.
+    pub fn renamed(mut self, name: fn(&str) -> &str) -> Self {
+        for error in &mut self.0 {
+            error.field = name(&error.field).to_owned();
+        }
+        self
+    }
+
     /// Whether nothing was refused.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -9,6 +9,8 @@
 //! its conversions from `text_value!`, a closed list of words from
 //! `text_enum!`, a bounded number from `bounded_number!`, an identifier from [`ids`].
 
+pub mod api_key;
+pub mod audit;
 mod bounded;
 pub mod clock;
 pub mod document;
@@ -25,6 +27,7 @@ pub mod password;
 pub mod patch;
 pub mod phone;
 pub mod photo;
+pub mod plan;
 pub mod platform_key;
 pub mod property;
 pub mod random;
@@ -37,4 +40,5 @@ pub mod text;
 mod text_enum;
 mod text_value;
 pub mod token;
+pub mod usage;
 pub mod vehicle;

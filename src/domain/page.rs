@@ -17,6 +17,8 @@ use uuid::Uuid;
 pub struct Limit(u16);
 
 impl Limit {
+    /// A single item.
+    pub const ONE: Self = Self(1);
     /// Most items of a page.
     pub const MAX: u16 = 200;
 

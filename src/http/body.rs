@@ -219,6 +219,30 @@ pub fn number(raw: &str) -> Result<i64, Invalid> {
     raw.parse().map_err(|_| Invalid::format("must be a whole number"))
 }
 
+/// The parameters of a list that cannot be narrowed.
+#[derive(Debug, serde::Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ListAll {
+    /// 1 to 200; 50 when left out.
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 200)]
+    limit: Option<String>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+impl ListAll {
+    /// Where the page begins and how long it is.
+    ///
+    /// # Errors
+    /// The refused parameters.
+    pub fn check(self) -> Result<(Option<Cursor>, Limit), FieldErrors> {
+        let mut errors = FieldErrors::new();
+        let (limit, cursor) = paging(&mut errors, self.limit, self.cursor);
+        errors.finish(|| Some((cursor, limit)))
+    }
+}
+
 /// The parameters that every list has.
 pub fn paging(
     errors: &mut FieldErrors,

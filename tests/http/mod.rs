@@ -1,6 +1,8 @@
 //! The HTTP contract, over real connections to the program as it is served.
 
 mod admin_sessions;
+mod api_keys;
+mod criar_cliente;
 mod errors;
 mod hosts;
 mod leads;
@@ -10,4 +12,5 @@ mod properties;
 mod resource;
 mod sessions;
 mod storefront;
+mod subscription;
 mod vehicles;

@@ -7,7 +7,7 @@ use crate::cli::exit::{Exit, Refused};
 use crate::cli::{output, secret_input, session};
 use crate::domain::invalid::FieldErrors;
 use crate::domain::text::line;
-use crate::http::admin::tenants::NewTenantAnswer;
+use crate::http::admin::onboarding::NewTenantAnswer;
 use crate::platform::Platform;
 use crate::tenancy::onboarding_form::{OnboardingForm, OwnerForm};
 use crate::tenancy::provision::{IdempotencyKey, OnboardError, Onboarded};

@@ -10,6 +10,7 @@ use crate::cli::exit::Exit;
 use crate::cli::{output, session};
 use crate::db::master::subscriptions::{self, SubscriptionRecord};
 use crate::db::master::tenants::{self, TenantRecord};
+use crate::domain::subscription::SubscriptionStatus;
 use crate::domain::tenant_key::TenantKey;
 use crate::http::admin::tenants::Tenant;
 use crate::platform::Platform;
@@ -38,7 +39,7 @@ struct Shown {
 
 #[derive(Serialize)]
 struct ShownSubscription {
-    status: String,
+    status: SubscriptionStatus,
     plan: String,
     trial_ends_at: Option<chrono::DateTime<chrono::Utc>>,
     current_period_end: chrono::DateTime<chrono::Utc>,
@@ -51,7 +52,7 @@ pub async fn run(config: Option<&Path>, args: Args) -> anyhow::Result<ExitCode> 
         .await?
         .ok_or(LifecycleError::Unknown)
         .with_context(|| args.key.to_string())?;
-    let subscription = subscriptions::find_newest(&platform.master, tenant.id).await?;
+    let subscription = subscriptions::find_newest(&platform.master, &args.key).await?;
     platform.close().await;
     if args.json {
         output::json(&Shown::new(tenant, subscription, &platform));
@@ -68,9 +69,9 @@ impl Shown {
             lane_login: tenant.login.clone(),
             tenant: Tenant::new(tenant, platform),
             subscription: subscription.map(|subscription| ShownSubscription {
-                status: subscription.status,
+                status: subscription.state.at(platform.clock.now()),
                 plan: subscription.plan,
-                trial_ends_at: subscription.trial_ends_at,
+                trial_ends_at: subscription.state.trial_ends_at,
                 current_period_end: subscription.current_period_end,
             }),
         }
@@ -102,7 +103,8 @@ pub fn show(tenant: &TenantRecord, subscription: Option<&SubscriptionRecord>, pl
     ]);
     if let Some(subscription) = subscription {
         let until = subscription.current_period_end.format("%Y-%m-%d");
-        let text = format!("{}, {} until {until}", subscription.plan, subscription.status);
+        let status = subscription.state.at(platform.clock.now());
+        let text = format!("{}, {status} until {until}", subscription.plan);
         rows.push(["subscription".to_owned(), text]);
     }
     output::table(rows);

@@ -4,9 +4,12 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::MasterTx;
+use super::{MasterDb, MasterTx};
 use crate::db::DbError;
+use crate::domain::audit::AuditLine;
 use crate::domain::ids::{AdminId, AuditId, TenantId};
+use crate::domain::page::{Cursor, Limit};
+use crate::domain::tenant_key::TenantKey;
 
 /// Who did it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,4 +110,47 @@ pub async fn insert_audit(tx: &mut MasterTx, line: &MasterAudit) -> Result<(), D
     .execute(tx.connection())
     .await?;
     Ok(())
+}
+
+/// Lines, newest first (their ids are in order of time), of all or of the tenant that has this key now; one more than the
+/// page holds.
+///
+/// # Errors
+/// When the database fails.
+pub async fn list_audit(
+    db: &MasterDb,
+    tenant: Option<&TenantKey>,
+    after: Option<Cursor>,
+    limit: Limit,
+) -> Result<Vec<AuditLine>, DbError> {
+    let rows = sqlx::query!(
+        r#"select a.id, a.at, a.actor_kind, a.actor_id, a.action, a.entity, a.entity_id, a.tenant_id,
+                  t.tenant_key as "tenant_key?", a.request_id, a.details
+           from audit_log a left join tenants t on t.id = a.tenant_id
+           where ($1::text is null or a.tenant_id = (select k.id from tenants k where k.tenant_key = $1))
+             and ($2::uuid is null or a.id < $2)
+           order by a.id desc
+           limit $3"#,
+        tenant.map(TenantKey::as_str),
+        after.map(|cursor| cursor.id),
+        limit.rows(),
+    )
+    .fetch_all(db.pool())
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| AuditLine {
+            id: AuditId::from_uuid(row.id),
+            at: row.at,
+            actor_kind: row.actor_kind,
+            actor_id: row.actor_id,
+            action: row.action,
+            entity: row.entity,
+            entity_id: row.entity_id,
+            tenant_id: row.tenant_id.map(TenantId::from_uuid),
+            tenant_key: row.tenant_key,
+            request_id: row.request_id,
+            details: row.details,
+        })
+        .collect())
 }

@@ -13,6 +13,7 @@ pub mod plans;
 pub mod subscriptions;
 pub mod tenants;
 pub mod throttle;
+pub mod usage;
 
 use std::time::Duration;
 

@@ -3,6 +3,7 @@
 use super::MasterDb;
 use crate::db::DbError;
 use crate::domain::ids::PlanVersionId;
+use crate::domain::plan::PlanLimit;
 
 /// The newest published version of a plan.
 #[derive(Debug, Clone)]
@@ -19,8 +20,8 @@ pub struct PlanRecord {
     pub price_cents: i64,
     /// Days of the trial.
     pub trial_days: i32,
-    /// `(meter, limit)`; a limit of `None` is no limit.
-    pub limits: Vec<(String, Option<i64>)>,
+    /// How much of everything it includes.
+    pub limits: Vec<PlanLimit>,
 }
 
 /// What is for sale: the newest published version of each active plan, cheapest first; or of one plan.
@@ -51,11 +52,17 @@ pub async fn list_plans(db: &MasterDb, code: Option<&str>) -> Result<Vec<PlanRec
             version: row.version,
             price_cents: row.price_cents,
             trial_days: row.trial_days,
-            limits: row
-                .meters
-                .into_iter()
-                .zip(row.limits.into_iter().map(|limit| (limit >= 0).then_some(limit)))
-                .collect(),
+            limits: limits(row.meters, row.limits),
         })
         .collect())
+}
+
+/// Pairs what a query has read as two arrays; -1 stands for no limit.
+pub(super) fn limits(meters: Vec<String>, limits: Vec<i64>) -> Vec<PlanLimit> {
+    let limits = limits.into_iter().map(|limit| (limit >= 0).then_some(limit));
+    meters
+        .into_iter()
+        .zip(limits)
+        .map(|(meter, limit)| PlanLimit { meter, limit })
+        .collect()
 }

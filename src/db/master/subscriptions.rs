@@ -2,9 +2,14 @@
 
 use chrono::{DateTime, Utc};
 
+use super::plans::limits;
 use super::{MasterDb, MasterTx};
 use crate::db::DbError;
 use crate::domain::ids::{PlanVersionId, SubscriptionId, TenantId};
+use crate::domain::page::{Cursor, Limit};
+use crate::domain::plan::PlanLimit;
+use crate::domain::subscription::SubscriptionState;
+use crate::domain::tenant_key::TenantKey;
 
 /// A subscription to be.
 #[derive(Debug, Clone)]
@@ -25,25 +30,33 @@ pub struct NewSubscription {
     pub now: DateTime<Utc>,
 }
 
-/// A subscription as its tenant sees it.
+/// A subscription, with what its plan says.
 #[derive(Debug, Clone)]
 pub struct SubscriptionRecord {
     /// Its id.
     pub id: SubscriptionId,
-    /// As stored; what counts is derived with the clock.
-    pub status: String,
+    /// Its tenant's key.
+    pub tenant_key: String,
+    /// Its tenant's display name.
+    pub tenant_name: String,
+    /// What was last decided; what counts is derived from it with the clock.
+    pub state: SubscriptionState,
     /// The plan's code.
     pub plan: String,
+    /// The plan's name.
+    pub plan_name: String,
     /// The plan's version.
     pub plan_version: i32,
     /// Price of a month.
     pub price_cents: i64,
-    /// End of the trial.
-    pub trial_ends_at: Option<DateTime<Utc>>,
+    /// How much of everything the plan includes.
+    pub limits: Vec<PlanLimit>,
     /// Begin of the period.
     pub current_period_start: DateTime<Utc>,
     /// End of the period.
     pub current_period_end: DateTime<Utc>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
 }
 
 /// Begins a subscription.
@@ -68,33 +81,72 @@ pub async fn insert_subscription(tx: &mut MasterTx, new: &NewSubscription) -> Re
     Ok(())
 }
 
-/// The newest subscription of a tenant, living or not.
+/// Subscriptions, the newest first; one more than the page holds.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn find_newest(db: &MasterDb, tenant: TenantId) -> Result<Option<SubscriptionRecord>, DbError> {
-    let row = sqlx::query!(
-        "select s.id, s.status, p.code, v.version, v.price_cents, s.trial_ends_at, s.current_period_start,
-                s.current_period_end
-         from subscriptions s
-         join plan_versions v on v.id = s.plan_version_id
-         join plans p on p.id = v.plan_id
-         where s.tenant_id = $1
-         order by (s.status <> 'canceled') desc, s.created_at desc limit 1",
-        tenant.as_uuid(),
+pub async fn list_subscriptions(
+    db: &MasterDb,
+    tenant: Option<&TenantKey>,
+    after: Option<Cursor>,
+    limit: Limit,
+) -> Result<Vec<SubscriptionRecord>, DbError> {
+    let (after_at, after_id) = after.map(|cursor| (cursor.at, cursor.id)).unzip();
+    let rows = sqlx::query!(
+        r#"select s.id, t.tenant_key, t.name as tenant_name, s.status, s.trial_ends_at, s.past_due_at, p.code,
+                  p.name as plan_name, v.version, v.price_cents, s.current_period_start, s.current_period_end, s.created_at,
+                  array(select l.meter from plan_limits l where l.plan_version_id = v.id order by l.meter) as "meters!",
+                  array(select coalesce(l.limit_value, -1) from plan_limits l where l.plan_version_id = v.id
+                        order by l.meter) as "limits!"
+           from subscriptions s
+           join tenants t on t.id = s.tenant_id
+           join plan_versions v on v.id = s.plan_version_id
+           join plans p on p.id = v.plan_id
+           where ($1::text is null or t.tenant_key = $1)
+             and ($2::timestamptz is null or (s.created_at, s.id) < ($2, $3))
+           order by s.created_at desc, s.id desc
+           limit $4"#,
+        tenant.map(TenantKey::as_str),
+        after_at,
+        after_id,
+        limit.rows(),
     )
-    .fetch_optional(db.pool())
+    .fetch_all(db.pool())
     .await?;
-    Ok(row.map(|row| SubscriptionRecord {
-        id: SubscriptionId::from_uuid(row.id),
-        status: row.status,
-        plan: row.code,
-        plan_version: row.version,
-        price_cents: row.price_cents,
-        trial_ends_at: row.trial_ends_at,
-        current_period_start: row.current_period_start,
-        current_period_end: row.current_period_end,
-    }))
+    rows.into_iter()
+        .map(|row| {
+            Ok(SubscriptionRecord {
+                id: SubscriptionId::from_uuid(row.id),
+                tenant_key: row.tenant_key,
+                tenant_name: row.tenant_name,
+                state: SubscriptionState {
+                    status: row.status.parse().map_err(|_| DbError::Other {
+                        code: "driver".to_owned(),
+                        message: "subscriptions.status holds an unknown value".to_owned(),
+                    })?,
+                    trial_ends_at: row.trial_ends_at,
+                    past_due_at: row.past_due_at,
+                },
+                plan: row.code,
+                plan_name: row.plan_name,
+                plan_version: row.version,
+                price_cents: row.price_cents,
+                limits: limits(row.meters, row.limits),
+                current_period_start: row.current_period_start,
+                current_period_end: row.current_period_end,
+                created_at: row.created_at,
+            })
+        })
+        .collect()
+}
+
+/// The newest subscription of a tenant, living or not: a living one is always the newest.
+///
+/// # Errors
+/// When the database fails.
+pub async fn find_newest(db: &MasterDb, tenant: &TenantKey) -> Result<Option<SubscriptionRecord>, DbError> {
+    let newest = list_subscriptions(db, Some(tenant), None, Limit::ONE).await?;
+    Ok(newest.into_iter().next())
 }
 
 /// Makes a tenant's living subscription active without end: for the demo.

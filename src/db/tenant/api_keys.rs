@@ -4,28 +4,10 @@ use chrono::{DateTime, Utc};
 
 use super::query::{Columns, Query};
 use crate::db::DbError;
+use crate::domain::api_key::ApiKey;
 use crate::domain::ids::ApiKeyId;
 use crate::domain::page::{Cursor, Limit};
 use crate::domain::token::TokenHash;
-
-/// A key as shown: never its hash.
-#[derive(Debug, Clone)]
-pub struct ApiKeyRow {
-    /// Its id.
-    pub id: ApiKeyId,
-    /// What it is for.
-    pub name: String,
-    /// The part by which a person tells keys apart.
-    pub prefix: String,
-    /// `read`, `write`.
-    pub scopes: Vec<String>,
-    /// When it was made.
-    pub created_at: DateTime<Utc>,
-    /// When it was last used, to the minute.
-    pub last_used_at: Option<DateTime<Utc>>,
-    /// When it was revoked.
-    pub revoked_at: Option<DateTime<Utc>>,
-}
 
 macro_rules! columns {
     () => {
@@ -33,8 +15,8 @@ macro_rules! columns {
     };
 }
 
-fn read(mut row: Columns<'_>) -> Result<ApiKeyRow, DbError> {
-    Ok(ApiKeyRow {
+fn read(mut row: Columns<'_>) -> Result<ApiKey, DbError> {
+    Ok(ApiKey {
         id: ApiKeyId::from_uuid(row.next()?),
         name: row.next()?,
         prefix: row.next()?,
@@ -45,16 +27,16 @@ fn read(mut row: Columns<'_>) -> Result<ApiKeyRow, DbError> {
     })
 }
 
-/// Adds a key, made by the user of the session `creator`.
+/// Adds a key, made by the user of the session `creator`, if any.
 pub fn insert(
     id: ApiKeyId,
     name: String,
     prefix: String,
     hash: &TokenHash,
     scopes: Vec<&'static str>,
-    creator: &TokenHash,
+    creator: Option<&TokenHash>,
     now: DateTime<Utc>,
-) -> Query<ApiKeyRow> {
+) -> Query<ApiKey> {
     const INSERT: &str = concat!(
         "insert into api_keys (id, name, prefix, key_hash, scopes, created_by, created_at) ",
         "values ($1, $2, $3, $4, $5, (select s.user_id from sessions s where s.token_hash = $6), $7) returning ",
@@ -66,12 +48,12 @@ pub fn insert(
         .bind(prefix)
         .bind(hash.as_bytes().to_vec())
         .bind(scopes)
-        .bind(creator.as_bytes().to_vec())
+        .bind(creator.map(|hash| hash.as_bytes().to_vec()))
         .bind(now)
 }
 
 /// Keys, newest first; one more than the page holds.
-pub fn list(after: Option<Cursor>, limit: Limit) -> Query<Vec<ApiKeyRow>> {
+pub fn list(after: Option<Cursor>, limit: Limit) -> Query<Vec<ApiKey>> {
     const LIST: &str = concat!(
         "select ",
         columns!(),
@@ -83,7 +65,7 @@ pub fn list(after: Option<Cursor>, limit: Limit) -> Query<Vec<ApiKeyRow>> {
 }
 
 /// One key.
-pub fn find(id: ApiKeyId) -> Query<Option<ApiKeyRow>> {
+pub fn find(id: ApiKeyId) -> Query<Option<ApiKey>> {
     Query::optional(
         concat!("select ", columns!(), " from api_keys where id = $1"),
         read,

@@ -1,4 +1,10 @@
 //! Routes of the platform's administrators, on the base domain only. One file per resource.
 
+pub mod audit;
+pub mod clients;
+pub mod onboarding;
+pub mod plans;
 pub mod sessions;
+pub mod subscriptions;
 pub mod tenants;
+pub mod usage;

@@ -1,69 +1,21 @@
-//! `/api/admin/tenants`: onboarding, and the tenants as the platform's owner sees them.
+//! `/api/admin/tenants`: the tenants as the platform's owner sees them.
 
-use actix_web::{HttpResponse, get, post, web};
+use actix_web::{get, post, web};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::db::master::tenants::{self, TenantFilter, TenantRecord};
 use crate::domain::ids::TenantId;
-use crate::domain::invalid::{FieldErrors, Invalid};
+use crate::domain::invalid::FieldErrors;
 use crate::domain::page::{Cursor, Limit, Page};
 use crate::domain::tenant::TenantStatus;
 use crate::domain::tenant_key::TenantKey;
 use crate::domain::text::line;
-use crate::http::body::{Body, OptionalBody, Params, search_text};
-use crate::http::create::key_reused;
-use crate::http::extract::{AdminAccess, IdempotencyHeader};
+use crate::http::body::{OptionalBody, Params, paging, search_text};
+use crate::http::extract::AdminAccess;
 use crate::http::problem::{Problem, ProblemBody};
 use crate::platform::Platform;
 use crate::tenancy::lifecycle::LifecycleError;
-use crate::tenancy::onboarding_form::OnboardingForm;
-use crate::tenancy::provision::{IdempotencyKey, OnboardError, Onboarded};
-
-/// A tenant that has just come to be. Its secrets are shown this once.
-#[derive(Serialize, utoipa::ToSchema)]
-pub struct NewTenantAnswer {
-    id: TenantId,
-    tenant_key: String,
-    name: String,
-    niche: String,
-    schema_name: String,
-    status: TenantStatus,
-    /// The tenant's own address.
-    url: String,
-    /// The first API key, with all scopes.
-    api_key: String,
-    owner: NewOwnerAnswer,
-}
-
-/// The first user of a new tenant.
-#[derive(Serialize, utoipa::ToSchema)]
-pub struct NewOwnerAnswer {
-    email: String,
-    /// Present when no password was given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    temporary_password: Option<String>,
-}
-
-impl NewTenantAnswer {
-    /// The answer about a tenant that this platform has just made.
-    pub fn new(tenant: Onboarded, platform: &Platform) -> Self {
-        Self {
-            id: tenant.id,
-            url: platform.settings.server.tenant_url(&tenant.tenant_key),
-            tenant_key: tenant.tenant_key,
-            name: tenant.name,
-            niche: tenant.niche,
-            schema_name: tenant.schema_name,
-            status: TenantStatus::Active,
-            api_key: tenant.api_key,
-            owner: NewOwnerAnswer {
-                email: tenant.owner_email,
-                temporary_password: tenant.temporary_password,
-            },
-        }
-    }
-}
 
 /// A tenant as administrators see it.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -100,70 +52,6 @@ impl Tenant {
     }
 }
 
-/// Onboard a client.
-#[utoipa::path(
-    tag = "admin tenants", operation_id = "create_tenant", request_body = OnboardingForm, security(("admin" = [])),
-    params(("Idempotency-Key" = Option<String>, Header, description = "Repeats of a request with the same key are one request")),
-    responses(
-        (status = 201, body = NewTenantAnswer), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)
-    )
-)]
-#[post("/api/admin/tenants")]
-pub async fn create_tenant(
-    access: AdminAccess,
-    key: IdempotencyHeader,
-    body: Body<OnboardingForm>,
-) -> Result<HttpResponse, Problem> {
-    let form = body.value?;
-    let request_hash = form.fingerprint(&access.platform.key);
-    let onboarding = form.check()?;
-    let repeat = key.key()?.map(|key| IdempotencyKey {
-        caller: format!("admin:{}", access.admin.id),
-        key,
-        request_hash,
-    });
-    let origin = access.origin();
-    // Spawned: a client that hangs up does not leave an onboarding half-way.
-    let provisioner = access.platform.provisioner.clone();
-    let work = tokio::spawn(async move {
-        provisioner
-            .onboard(onboarding, repeat, origin.actor, origin.request_id)
-            .await
-    });
-    let tenant = work.await.map_err(|_| Problem::internal())?.map_err(refused)?;
-    access.platform.resolver.changed(&tenant.tenant_key);
-    Ok(HttpResponse::Created().json(NewTenantAnswer::new(tenant, &access.platform)))
-}
-
-fn refused(error: OnboardError) -> Problem {
-    match error {
-        OnboardError::KeyTaken => Problem::conflict(
-            "tenant_key_taken",
-            "Another client has or had this key: choose another.",
-        ),
-        OnboardError::UnknownPlan => Problem::invalid_field(
-            "plan",
-            Invalid::new(
-                "unknown_value",
-                "is not the code of a plan: see GET /api/admin/plans",
-            ),
-        ),
-        OnboardError::KeyReused => key_reused(),
-        OnboardError::InProgress => Problem::conflict(
-            "request_in_progress",
-            "The first request with this Idempotency-Key is still at work.",
-        ),
-        OnboardError::NoRoom => {
-            tracing::error!("no shard has room for another tenant: run `helixai shard add`");
-            Problem::unavailable(
-                "no_room",
-                "There is no room for another client: an administrator has to add a shard.",
-            )
-        }
-        OnboardError::Db(error) => error.into(),
-    }
-}
-
 /// Narrows the list.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -189,14 +77,32 @@ impl ListTenants {
         let status = errors.check_opt("status", self.status, |status| TenantStatus::parse(&status));
         let niche = errors.check_opt("niche", self.niche, |niche| line(&niche, 40));
         let text = errors.check_opt("q", self.q, |q| search_text(&q));
-        let limit = errors.check_opt("limit", self.limit, |limit| Limit::parse(&limit));
-        let cursor = errors.check_opt("cursor", self.cursor, |cursor| Cursor::parse(&cursor));
-        errors.into_result()?;
-        Ok((
-            TenantFilter { status, niche, text },
-            cursor,
-            limit.unwrap_or_default(),
-        ))
+        let (limit, cursor) = paging(&mut errors, self.limit, self.cursor);
+        errors.finish(|| Some((TenantFilter { status, niche, text }, cursor, limit)))
+    }
+}
+
+/// Narrows a list to one tenant.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ListOfTenant {
+    /// Of the tenant that has this key.
+    #[param(value_type = Option<TenantKey>)]
+    tenant_key: Option<String>,
+    /// 1 to 200; 50 when left out.
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 200)]
+    limit: Option<String>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+impl ListOfTenant {
+    pub(super) fn check(self) -> Result<(Option<TenantKey>, Option<Cursor>, Limit), FieldErrors> {
+        let mut errors = FieldErrors::new();
+        let tenant = errors.check_opt("tenant_key", self.tenant_key, |key| TenantKey::parse(&key));
+        let (limit, cursor) = paging(&mut errors, self.limit, self.cursor);
+        errors.finish(|| Some((tenant, cursor, limit)))
     }
 }
 
@@ -293,6 +199,6 @@ fn unchanged(error: LifecycleError) -> Problem {
     }
 }
 
-fn path_key(raw: &str) -> Result<TenantKey, Problem> {
+pub(super) fn path_key(raw: &str) -> Result<TenantKey, Problem> {
     TenantKey::parse(raw).map_err(|_| Problem::not_found())
 }

@@ -11,5 +11,5 @@ pub(in crate::http) use client::bearer;
 pub use client::{ClientAddress, IdempotencyHeader};
 pub use tenant::{
     Checkout, Inbound, Invoices, LogIn, ManageTenant, OwnAccount, Permission, PublicTenant, ReadData,
-    SESSION_COOKIE, TenantAccess, WriteData,
+    SESSION_COOKIE, SeeSettings, TenantAccess, WriteData,
 };

@@ -55,6 +55,8 @@ permissions! {
     ReadData: Read, Read;
     /// To change the tenant's data.
     WriteData: Write, Write;
+    /// To see users, keys and settings.
+    SeeSettings: Manage, Read;
     /// To manage users, keys and settings.
     ManageTenant: Manage, Write;
     /// To log in; for [`PublicTenant`].

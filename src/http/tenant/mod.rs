@@ -1,8 +1,11 @@
 //! Routes of a tenant, at its own address or with `X-Tenant-Key`. One file per resource.
 
+pub mod api_keys;
 pub mod leads;
 pub mod me;
 pub mod properties;
 pub mod sessions;
 pub mod storefront;
+pub mod subscription;
+pub mod usage;
 pub mod vehicles;
