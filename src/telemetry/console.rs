@@ -3,7 +3,8 @@
 //!
 //! To add a format: a variant of [`LogFormat`] and its writing in [`super::line`].
 
-use std::io::Write;
+use std::io::{self, BufWriter, Write};
+use std::time::Duration;
 
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 
@@ -13,6 +14,10 @@ use super::line::Line;
 
 /// Lines that may wait; beyond, they are dropped.
 const WAITING_LINES: usize = 16_384;
+
+/// After what waited has been written, the next lines are left to gather for so long: waking the writing thread for
+/// each one of a busy server costs more than the line itself.
+pub(super) const GATHER: Duration = Duration::from_millis(20);
 
 /// Where every line goes.
 pub(super) struct Console {
@@ -31,7 +36,7 @@ impl Console {
             .lossy(true)
             .buffered_lines_limit(WAITING_LINES)
             .thread_name("log-console")
-            .finish(out);
+            .finish(Gathering(BufWriter::new(out)));
         (Self { format, ansi, out }, guard)
     }
 
@@ -42,5 +47,20 @@ impl Console {
         };
         // Nobody could be told that the log cannot be written.
         let _unheard = self.out.clone().write_all(text.as_bytes());
+    }
+}
+
+/// The worker flushes when nothing waits any more: then is the time to gather.
+struct Gathering<W: Write>(BufWriter<W>);
+
+impl<W: Write> Write for Gathering<W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.write(line)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()?;
+        std::thread::sleep(GATHER);
+        Ok(())
     }
 }

@@ -1,4 +1,5 @@
-//! The thread that writes tenants' lines: takes what waits, writes it, and flushes when nothing waits.
+//! The thread that writes tenants' lines: takes what waits, writes it, flushes when nothing waits, and
+//! lets the next lines gather ([`GATHER`]).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::Message;
 use super::rotating::{Lost, TenantFiles};
+use crate::telemetry::console::GATHER;
 use crate::telemetry::metrics;
 
 /// Longest time that a written line stays in memory while lines keep coming.
@@ -47,6 +49,7 @@ impl Writer {
                 self.write_waiting();
                 break;
             }
+            std::thread::sleep(GATHER);
         }
         let _nobody_waits = self.finish.try_send(());
     }
