@@ -1,4 +1,5 @@
-//! Time of the cores: what a request costs whoever else uses the machine. Linux only; elsewhere all is zero.
+//! Time of the cores, which is what a request costs whoever else uses the machine, and memory. Linux only; elsewhere
+//! all is zero.
 
 use std::path::Path;
 use std::time::Duration;
@@ -38,6 +39,17 @@ pub fn of_this_thread() -> Duration {
 /// The process that starts PostgreSQL's others, given one of them.
 pub fn parent_of(pid: u32) -> Option<u32> {
     stat_fields(&pid.to_string()).first()?.parse().ok()
+}
+
+/// Kilobytes that a process shares with no other.
+pub fn private_memory(pid: u32) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+    let kilobytes = text.lines().filter_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        let private = matches!(name, "Private_Clean" | "Private_Dirty");
+        private.then(|| value.trim().trim_end_matches(" kB").parse::<u64>().ok())?
+    });
+    Some(kilobytes.sum())
 }
 
 /// All of the server's processes, those that have ended included.

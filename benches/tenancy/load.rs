@@ -149,7 +149,10 @@ impl Connection {
             ensure!(read > 0, "the server closed the connection");
             if let Some(head) = self.buffer.windows(4).position(|part| part == b"\r\n\r\n") {
                 let body = head + 4;
-                break (body, body + content_length(self.buffer.get(..body).unwrap_or_default())?);
+                break (
+                    body,
+                    body + content_length(self.buffer.get(..body).unwrap_or_default())?,
+                );
             }
         };
         while self.buffer.len() < end {

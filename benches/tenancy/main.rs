@@ -137,6 +137,7 @@ async fn serve(
     })
     .await?;
     table::results(&results);
+    table::memory(&bench.memory_of_lanes().await?);
     served.stop().await
 }
 
@@ -159,7 +160,12 @@ async fn contestants(
     let program = random(served.address, one, Order::Random);
     let everyone = random(served.address, all, Order::Random);
     Ok(vec![
-        Contestant::new("A  no tenancy: the limit", plain.address, bare("/leads"), Order::Random),
+        Contestant::new(
+            "A  no tenancy: the limit",
+            plain.address,
+            bare("/leads"),
+            Order::Random,
+        ),
         Contestant::new(
             "A' no tenancy, the program's logs, metrics and headers",
             plain.address,
@@ -175,12 +181,15 @@ async fn contestants(
             ..everyone.clone()
         },
         Contestant {
-            name: format!("C+ as C, with one onboarding a second"),
+            name: "C+ as C, with one onboarding a second".to_owned(),
             with_onboardings: true,
             ..everyone
         },
         sequential("D  four round trips, one hot tenant", one),
-        sequential(&format!("D' four round trips, {} tenants at random", all.len()), all),
+        sequential(
+            &format!("D' four round trips, {} tenants at random", all.len()),
+            all,
+        ),
     ])
 }
 
@@ -189,7 +198,10 @@ fn random(address: std::net::SocketAddr, tenants: &[TenantUnderTest], order: Ord
         .iter()
         .map(|tenant| {
             let bearer = format!("Bearer {}", tenant.api_key);
-            let headers = [("x-tenant-key", tenant.key.as_str()), ("authorization", bearer.as_str())];
+            let headers = [
+                ("x-tenant-key", tenant.key.as_str()),
+                ("authorization", bearer.as_str()),
+            ];
             Request::get("/api/leads?limit=50", &headers)
         })
         .collect();

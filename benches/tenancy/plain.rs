@@ -115,7 +115,10 @@ async fn list_in_four_round_trips(
     request: HttpRequest,
     pool: web::Data<AnySchema>,
 ) -> actix_web::Result<web::Json<Page>> {
-    let schema = request.headers().get("x-schema").and_then(|name| name.to_str().ok());
+    let schema = request
+        .headers()
+        .get("x-schema")
+        .and_then(|name| name.to_str().ok());
     let path = format!("\"{}\", pg_temp", schema.unwrap_or_default());
     let mut client = pool.0.get().await.map_err(failed)?;
     let set_path = client
@@ -124,7 +127,10 @@ async fn list_in_four_round_trips(
         .map_err(failed)?;
     let transaction = client.transaction().await.map_err(failed)?;
     transaction.query(&set_path, &[&path]).await.map_err(failed)?;
-    let statement: Statement = transaction.prepare_typed_cached(LIST, &TYPES).await.map_err(failed)?;
+    let statement: Statement = transaction
+        .prepare_typed_cached(LIST, &TYPES)
+        .await
+        .map_err(failed)?;
     let rows = transaction.query(&statement, &all()).await.map_err(failed)?;
     transaction.commit().await.map_err(failed)?;
     page(&rows)

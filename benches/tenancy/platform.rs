@@ -67,7 +67,10 @@ impl Bench {
     /// Makes a database on the server and the platform in it. The settings are the program's defaults, but for those
     /// that name places, and for `overrides`.
     pub async fn prepare(server: &str, overrides: &[String]) -> anyhow::Result<Self> {
-        let name = format!("helixai_bench_{}", random::letters(8, b"abcdefghijklmnopqrstuvwxyz"));
+        let name = format!(
+            "helixai_bench_{}",
+            random::letters(8, b"abcdefghijklmnopqrstuvwxyz")
+        );
         let admin = connect(server).await.context("the server does not answer")?;
         admin.batch_execute(&format!("create database {name}")).await?;
         let pid: i32 = admin.query_one("select pg_backend_pid()", &[]).await?.get(0);
@@ -148,6 +151,23 @@ impl Bench {
         Ok(())
     }
 
+    /// Kilobytes of each of the server's processes that serves a lane of the program.
+    pub async fn memory_of_lanes(&self) -> anyhow::Result<Vec<u64>> {
+        let admin = self.connector.administrator().await?;
+        let rows = admin
+            .query(
+                "select pid from pg_stat_activity
+                 where datname = current_database() and usename in (select login from master.lanes)",
+                &[],
+            )
+            .await?;
+        Ok(rows
+            .iter()
+            .filter_map(|row| u32::try_from(row.get::<_, i32>(0)).ok())
+            .filter_map(cpu::private_memory)
+            .collect())
+    }
+
     /// Starts the program's server with pools and caches of its own, all empty.
     pub async fn serve(&self) -> anyhow::Result<Served> {
         let platform = Platform::start(self.settings.clone(), Clock::system()).await?;
@@ -219,4 +239,3 @@ fn with_database(url: &str, database: &str) -> anyhow::Result<String> {
     let (server, _) = address.rsplit_once('/').context("an address with a database")?;
     Ok(format!("{server}/{database}{parameters}"))
 }
-

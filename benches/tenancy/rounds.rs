@@ -47,7 +47,10 @@ impl Contestant {
         let request = self.requests.first().context("no requests")?;
         let body = connection.ask(request).await.with_context(|| self.name.clone())?;
         let page: serde_json::Value = serde_json::from_slice(body)?;
-        let items = page["items"].as_array().map_or(0, Vec::len);
+        let items = page
+            .get("items")
+            .and_then(|items| items.as_array())
+            .map_or(0, Vec::len);
         ensure!(items == 50, "{}: {items} leads instead of 50", self.name);
         Ok(())
     }

@@ -81,6 +81,18 @@ pub fn results(results: &[Result]) {
     );
 }
 
+/// What the server keeps for each connection of a lane, in kilobytes.
+pub fn memory(connections: &[u64]) {
+    let mut sorted = connections.to_vec();
+    sorted.sort_unstable();
+    let middle = sorted.get(sorted.len() / 2).copied().unwrap_or_default();
+    println!(
+        "  Memory of the database for one connection of a lane, not shared: {} MB (median of {})",
+        middle / 1024,
+        sorted.len()
+    );
+}
+
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
