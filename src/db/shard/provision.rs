@@ -181,8 +181,8 @@ async fn is_provisioned(admin: &Client, tenant: TenantId, role: &str) -> Result<
     Ok(known.is_some())
 }
 
-/// Lets the lane's login become the tenant's role, or no longer. After a revoke the transaction has made sure that it
-/// counts: on PostgreSQL 16 and later a revoke of another grantor's grant is only a warning.
+/// Lets the lane's login become the tenant's role, or no longer. From PostgreSQL 16 on each grantor's grant is one of
+/// its own, and a revoke that misses it is only a warning: all of them are revoked by name, and the outcome is checked.
 ///
 /// # Errors
 /// Whatever the server refuses; [`DbError::Other`] when the membership survives its revoke.
@@ -196,8 +196,20 @@ pub async fn set_membership(
     let (quoted_role, quoted_login) = (ident(role), ident(login));
     let command = if member {
         format!("grant {quoted_role} to {quoted_login}{inherit}")
-    } else {
+    } else if inherit.is_empty() {
         format!("revoke {quoted_role} from {quoted_login}")
+    } else {
+        transaction
+            .query_one(
+                "select coalesce(string_agg(format('revoke %s from %s granted by %I', $3::text, $4::text, g.rolname), '; '), '')
+                 from pg_auth_members m
+                 join pg_roles r on r.oid = m.roleid and r.rolname = $1
+                 join pg_roles l on l.oid = m.member and l.rolname = $2
+                 join pg_roles g on g.oid = m.grantor",
+                &[&role, &login, &quoted_role, &quoted_login],
+            )
+            .await?
+            .try_get(0)?
     };
     transaction.batch_execute(&command).await?;
     let now: bool = transaction
