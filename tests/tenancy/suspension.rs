@@ -255,3 +255,41 @@ async fn a_suspension_does_not_wait_for_the_neighbours() {
         .unwrap();
     tx.commit(count_leads()).await.unwrap();
 }
+
+/// From PostgreSQL 16 on a membership may be granted twice, and revoking the one leaves the other.
+#[tokio::test]
+async fn a_membership_that_somebody_else_granted_as_well_is_taken_too() {
+    let test = TestPlatform::start().await;
+    let acme = test.onboard("acme", "general").await;
+    let home = test.resolved(&acme).await.home.clone();
+    let (prefix, _) = home.role.split_once('_').unwrap();
+    test.admin()
+        .await
+        .batch_execute(&format!(
+            "create role {prefix}_colleague nologin;
+             grant {role} to {prefix}_colleague with admin option;
+             set role {prefix}_colleague;
+             grant {role} to {login}",
+            role = home.role,
+            login = home.lane.login
+        ))
+        .await
+        .unwrap();
+    let db = test.tenant_db(&acme).await;
+    db.run(&test.system(), ()).await.unwrap();
+    let lifecycle = &test.platform.lifecycle;
+    for _ in 0..2 {
+        lifecycle
+            .suspend(&key("acme"), "unpaid", cli_origin())
+            .await
+            .unwrap();
+        let refused = db
+            .run(&test.system(), ())
+            .await
+            .err()
+            .and_then(|error| error.refusal());
+        assert_eq!(refused, Some(Refusal::RoleRevoked));
+        lifecycle.activate(&key("acme"), cli_origin()).await.unwrap();
+        db.run(&test.system(), ()).await.unwrap();
+    }
+}
