@@ -25,15 +25,22 @@ need_rust() {
     curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh"
 }
 
-# A PostgreSQL server that is new enough, in the places where the program looks too.
-has_postgres() {
-    local dir major
+# The major versions of the PostgreSQL servers in the places where the program looks too.
+installed_majors() {
+    local dir
     for dir in "${HELIXAI_PG_BIN:-}" "$(pg_config --bindir 2>/dev/null || true)" /usr/lib/postgresql/*/bin \
         /usr/local/lib/postgresql/*/bin /usr/pgsql-*/bin /opt/homebrew/opt/postgresql@*/bin \
         /usr/local/opt/postgresql@*/bin "$(dirname "$(command -v postgres || true)")"; do
         [ -x "$dir/initdb" ] || continue
-        major=$("$dir/postgres" --version | sed -nE 's/.*\(PostgreSQL\) ([0-9]+).*/\1/p')
-        [ "${major:-0}" -ge "$oldest_postgres" ] && return 0
+        "$dir/postgres" --version | sed -nE 's/.*\(PostgreSQL\) ([0-9]+).*/\1/p'
+    done
+}
+
+# A PostgreSQL server that is new enough.
+has_postgres() {
+    local major
+    for major in $(installed_majors); do
+        [ "$major" -ge "$oldest_postgres" ] && return 0
     done
     return 1
 }
@@ -89,6 +96,23 @@ install_with_apt() {
         </dev/null || done=false
     as_root rm -f "$no_cluster"
     $done || fail "apt-get could not install ${packages[*]}"
+}
+
+# Runs a command to its end; a signal to this script reaches it. Ctrl-C reaches all programs of a terminal anyway.
+run() {
+    local child status=0
+    "$@" <&0 &
+    child=$!
+    trap 'kill -TERM "$child" 2>/dev/null || true' TERM HUP
+    trap : INT
+    # A signal ends the first wait, not the command.
+    wait "$child" || status=$?
+    while kill -0 "$child" 2>/dev/null; do
+        status=0
+        wait "$child" || status=$?
+    done
+    trap - INT TERM HUP
+    return "$status"
 }
 
 # Where cargo puts what it builds.
