@@ -2,7 +2,8 @@
 //!
 //! A handler extracts, parses into domain types, runs one use case and responds; no SQL and no transaction here.
 //! To add a route: a handler with `#[utoipa::path]` in the file of its resource, registered in [`router`]; the
-//! OpenAPI document and the isolation suite then cover it by themselves. [`tenant::leads`] is the shape to copy.
+//! OpenAPI document and the isolation suite then cover it by themselves. [`tenant::leads`] is the shape to copy; its two
+//! bodies are made by [`form`]. What all resources do alike is tested by `tests/http/resource.rs`.
 
 pub mod admin;
 pub mod body;

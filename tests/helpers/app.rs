@@ -40,6 +40,11 @@ impl AppBuilder {
         Self(self.0.set(key, value))
     }
 
+    /// Puts a proxy between program and database that counts round trips: `app.test.proxy()`.
+    pub fn proxied(self) -> Self {
+        Self(self.0.proxied())
+    }
+
     /// Another clock than the machine's.
     pub fn clock(self, clock: Clock) -> Self {
         Self(self.0.clock(clock))

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::resource::{Resource, at_noon, behaves_as_a_resource, texts};
-use crate::helpers::{TestApp, TestTenant};
+use crate::helpers::TestApp;
 
 const LEADS: Resource = Resource {
     path: "/api/leads",
@@ -20,18 +20,12 @@ fn least() -> Value {
     json!({"name": "Ana"})
 }
 
-async fn add(app: &TestApp, tenant: &TestTenant, body: &Value) -> Value {
-    let call = app.post("/api/leads").by(tenant).json(body);
-    call.await.expect(201).json()
-}
-
 #[tokio::test]
 async fn every_field_is_kept_and_can_be_changed_and_emptied() {
     let (app, tenant) = at_noon("cars").await;
     let token = app.log_in(&tenant).await;
     let me = app.get("/api/me").of(&tenant).bearer(&token).await.json()["id"].clone();
-    let made = add(
-        &app,
+    let made = LEADS.create(&app,
         &tenant,
         &json!({
             "name": " Ana Lúcia ", "phone": "(11) 98765-4321", "email": "Ana@Example.com", "source": "indicação",
@@ -49,7 +43,7 @@ async fn every_field_is_kept_and_can_be_changed_and_emptied() {
     );
     app.test.clock.advance(chrono::TimeDelta::minutes(5));
     let empty = json!({"phone": null, "email": null, "source": null, "notes": null, "assigned_to": null, "stage": "won"});
-    let path = format!("/api/leads/{}", made["id"].as_str().unwrap());
+    let path = LEADS.path_of(&made);
     let emptied = app.patch(&path).by(&tenant).json(&empty).await.expect(200).json();
     for (field, value) in empty.as_object().unwrap() {
         assert_eq!(&emptied[field], value, "{field}");
@@ -58,7 +52,10 @@ async fn every_field_is_kept_and_can_be_changed_and_emptied() {
         (&emptied["created_at"], &emptied["updated_at"]),
         (&made["created_at"], &json!("2026-03-10T12:05:00Z"))
     );
-    assert_eq!(add(&app, &tenant, &json!({"name": "Bia"})).await["stage"], "new");
+    assert_eq!(
+        LEADS.create(&app, &tenant, &json!({"name": "Bia"})).await["stage"],
+        "new"
+    );
 }
 
 #[tokio::test]
@@ -87,8 +84,8 @@ async fn each_wrong_field_is_named() {
     post(json!({"name": "Ana", "assigned_to": nobody}))
         .await
         .refused_fields(&[("assigned_to", "unknown_value")]);
-    let made = add(&app, &tenant, &json!({"name": "Ana"})).await;
-    let path = format!("/api/leads/{}", made["id"].as_str().unwrap());
+    let made = LEADS.create(&app, &tenant, &json!({"name": "Ana"})).await;
+    let path = LEADS.path_of(&made);
     let change = json!({"stage": "never_heard_of"});
     let patched = app.patch(&path).by(&tenant).json(&change).await;
     patched.refused_fields(&[("stage", "unknown_value")]);
@@ -105,7 +102,7 @@ async fn the_list_is_narrowed() {
         json!({"name": "Bia Conceição", "email": "bia@example.com", "source": "whatsapp", "assigned_to": me}),
         json!({"name": "Caio", "source": "site", "notes": "Amigo do José"}),
     ] {
-        add(&app, &tenant, &body).await;
+        LEADS.create(&app, &tenant, &body).await;
     }
     let (jose, bia, caio) = ("José Antônio", "Bia Conceição", "Caio");
     for (query, expected) in [

@@ -10,6 +10,7 @@ mod oddities;
 mod onboarding;
 mod properties;
 mod resource;
+mod round_trips;
 mod sessions;
 mod storefront;
 mod subscription;

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::resource::{Resource, at_noon, behaves_as_a_resource, texts};
-use crate::helpers::{TestApp, TestTenant};
+use super::resource::{Resource, at_noon, behaves_as_a_resource, made_at_noon, texts};
+use crate::helpers::TestApp;
 
 const PROPERTIES: Resource = Resource {
     path: "/api/properties",
@@ -30,32 +30,11 @@ fn full() -> Value {
     })
 }
 
-async fn add(app: &TestApp, tenant: &TestTenant, body: &Value) -> Value {
-    let call = app.post("/api/properties").by(tenant).json(body);
-    call.await.expect(201).json()
-}
-
-fn path(property: &Value) -> String {
-    format!("/api/properties/{}", property["id"].as_str().unwrap())
-}
-
 #[tokio::test]
 async fn every_field_is_kept_and_can_be_changed_and_emptied() {
     let (app, tenant) = at_noon("real_estate").await;
-    let made = add(&app, &tenant, &full()).await;
-    let mut expected = full();
-    for (field, value) in [
-        ("id", made["id"].clone()),
-        ("version", json!(1)),
-        ("photos", json!([])),
-        ("published_at", Value::Null),
-        ("created_by", Value::Null),
-        ("created_at", json!("2026-03-10T12:00:00Z")),
-        ("updated_at", json!("2026-03-10T12:00:00Z")),
-    ] {
-        expected[field] = value;
-    }
-    assert_eq!(made, expected);
+    let made = PROPERTIES.create(&app, &tenant, &full()).await;
+    assert_eq!(made, made_at_noon(&full(), &made["id"]));
 
     let kept = ["title", "purpose", "kind", "status"];
     let mut change = full();
@@ -66,14 +45,22 @@ async fn every_field_is_kept_and_can_be_changed_and_emptied() {
     }
     change["purpose"] = json!("sale");
     change["kind"] = json!("land");
-    let changed = app.patch(&path(&made)).by(&tenant).json(&change).await;
+    let changed = app
+        .patch(&PROPERTIES.path_of(&made))
+        .by(&tenant)
+        .json(&change)
+        .await;
     for (field, value) in change.as_object().unwrap() {
         assert_eq!(&changed.expect(200).json()[field], value, "{field}");
     }
-    let few = add(&app, &tenant, &least()).await;
+    let few = PROPERTIES.create(&app, &tenant, &least()).await;
     assert_eq!((&few["status"], &few["area_m2"]), (&json!("draft"), &Value::Null));
     let change = json!({"area_m2": 84, "state": "sp", "postal_code": "01310-100", "status": "published"});
-    let changed = app.patch(&path(&few)).by(&tenant).json(&change).await;
+    let changed = app
+        .patch(&PROPERTIES.path_of(&few))
+        .by(&tenant)
+        .json(&change)
+        .await;
     let changed = changed.expect(200).json();
     assert_eq!(changed["area_m2"], 84.0);
     assert_eq!(
@@ -119,8 +106,12 @@ async fn each_wrong_field_is_named() {
     ];
     let post = app.post("/api/properties").by(&tenant).json(&wrong);
     post.await.refused_fields(&refusals);
-    let made = add(&app, &tenant, &least()).await;
-    let patched = app.patch(&path(&made)).by(&tenant).json(&wrong).await;
+    let made = PROPERTIES.create(&app, &tenant, &least()).await;
+    let patched = app
+        .patch(&PROPERTIES.path_of(&made))
+        .by(&tenant)
+        .json(&wrong)
+        .await;
     patched.refused_fields(&refusals);
     for (field, value) in [
         ("area_m2", json!("84")),
@@ -140,14 +131,17 @@ async fn a_reference_is_of_one_property() {
     let tenant = app.onboard("imob-alpha", "real_estate").await;
     let mut body = least();
     body["reference"] = json!("CA-1");
-    let first = add(&app, &tenant, &body).await;
+    let first = PROPERTIES.create(&app, &tenant, &body).await;
     let again = app.post("/api/properties").by(&tenant).json(&body);
     again.await.problem(409, "reference_taken");
-    let second = add(&app, &tenant, &least()).await;
+    let second = PROPERTIES.create(&app, &tenant, &least()).await;
     let change = json!({"reference": "CA-1"});
-    let call = || app.patch(&path(&second)).by(&tenant).json(&change);
+    let call = || app.patch(&PROPERTIES.path_of(&second)).by(&tenant).json(&change);
     call().await.problem(409, "reference_taken");
-    app.delete(&path(&first)).by(&tenant).await.expect(204);
+    app.delete(&PROPERTIES.path_of(&first))
+        .by(&tenant)
+        .await
+        .expect(204);
     call().await.expect(200);
 }
 
@@ -163,7 +157,7 @@ async fn the_list_is_narrowed() {
         json!({"title": "C", "purpose": "rent", "kind": "commercial", "city": "Campinas", "price_cents": 800_000}),
         json!({"title": "D", "purpose": "sale", "kind": "rural", "description": "Chácara com pomar e dois imóveis"}),
     ] {
-        add(&app, &tenant, &body).await;
+        PROPERTIES.create(&app, &tenant, &body).await;
     }
     for (query, expected) in [
         ("", "DCBA"),
@@ -208,8 +202,8 @@ async fn the_storefront_does_not_say_where_the_door_is() {
     let (app, tenant) = at_noon("real_estate").await;
     let mut body = full();
     body["status"] = json!("published");
-    let made = add(&app, &tenant, &body).await;
-    add(&app, &tenant, &least()).await;
+    let made = PROPERTIES.create(&app, &tenant, &body).await;
+    PROPERTIES.create(&app, &tenant, &least()).await;
     let shown = app.get("/imoveis").of(&tenant).await.expect(200).json();
     let mut offer = made;
     for private in [

@@ -35,6 +35,23 @@ pub async fn at_noon(niche: &str) -> (TestApp, TestTenant) {
     (app, tenant)
 }
 
+/// What an item of a catalogue has besides what was said of it when it was made at noon by a program.
+pub fn made_at_noon(body: &Value, id: &Value) -> Value {
+    let mut item = body.clone();
+    for (field, value) in [
+        ("id", id.clone()),
+        ("version", json!(1)),
+        ("photos", json!([])),
+        ("published_at", Value::Null),
+        ("created_by", Value::Null),
+        ("created_at", json!("2026-03-10T12:00:00Z")),
+        ("updated_at", json!("2026-03-10T12:00:00Z")),
+    ] {
+        item[field] = value;
+    }
+    item
+}
+
 /// The ids of the items of a list.
 pub fn ids(list: &Value) -> Vec<String> {
     texts(list, "id")
@@ -56,6 +73,17 @@ impl Resource {
         (app, tenant)
     }
 
+    /// Adds an item.
+    pub async fn create(&self, app: &TestApp, tenant: &TestTenant, body: &Value) -> Value {
+        let call = app.post(self.path).by(tenant).json(body);
+        call.await.expect(201).json()
+    }
+
+    /// Where an item is.
+    pub fn path_of(&self, item: &Value) -> String {
+        self.item(item["id"].as_str().expect("an id"))
+    }
+
     fn named(&self, name: &str) -> Value {
         let mut body = (self.least)();
         body[self.text] = json!(name);
@@ -67,8 +95,7 @@ impl Resource {
     }
 
     async fn add(&self, app: &TestApp, tenant: &TestTenant, name: &str) -> Value {
-        let call = app.post(self.path).by(tenant).json(&self.named(name));
-        call.await.expect(201).json()
+        self.create(app, tenant, &self.named(name)).await
     }
 
     /// Its life.
@@ -76,7 +103,7 @@ impl Resource {
         let (app, tenant) = self.start().await;
         let made = self.add(&app, &tenant, "Primeiro").await;
         assert_eq!(made["version"], 1);
-        let path = self.item(made["id"].as_str().unwrap());
+        let path = self.path_of(&made);
         let read = async || app.get(&path).by(&tenant).await;
         assert_eq!(read().await.expect(200).json(), made);
         let list = app.get(self.path).by(&tenant).await.expect(200).json();
@@ -126,7 +153,7 @@ impl Resource {
     pub async fn a_stale_version_is_a_conflict(&self) {
         let (app, tenant) = self.start().await;
         let made = self.add(&app, &tenant, "Primeiro").await;
-        let path = self.item(made["id"].as_str().unwrap());
+        let path = self.path_of(&made);
         let patch = |name: &str, version: i32| {
             let body = json!({self.text: name, "version": version});
             app.patch(&path).by(&tenant).json(&body)
@@ -179,7 +206,7 @@ impl Resource {
             .problem(413, "body_too_large");
 
         let made = self.add(&app, &tenant, "Primeiro").await;
-        let path = self.item(made["id"].as_str().unwrap());
+        let path = self.path_of(&made);
         let patch = |body: Value| app.patch(&path).by(&tenant).json(&body);
         patch(json!({self.text: null}))
             .await

@@ -3,8 +3,8 @@
 use helixai::db::tenant::Query;
 use serde_json::{Value, json};
 
-use super::resource::{Resource, at_noon, behaves_as_a_resource, texts};
-use crate::helpers::{TestApp, TestTenant, tenant_db_of};
+use super::resource::{Resource, at_noon, behaves_as_a_resource, made_at_noon, texts};
+use crate::helpers::{TestApp, tenant_db_of};
 
 const VEHICLES: Resource = Resource {
     path: "/api/vehicles",
@@ -29,39 +29,18 @@ fn full() -> Value {
     })
 }
 
-async fn add(app: &TestApp, tenant: &TestTenant, body: &Value) -> Value {
-    let call = app.post("/api/vehicles").by(tenant).json(body);
-    call.await.expect(201).json()
-}
-
-fn path(vehicle: &Value) -> String {
-    format!("/api/vehicles/{}", vehicle["id"].as_str().unwrap())
-}
-
 #[tokio::test]
 async fn every_field_is_kept_and_can_be_changed_and_emptied() {
     let (app, tenant) = at_noon("cars").await;
-    let made = add(&app, &tenant, &full()).await;
-    let mut expected = full();
-    for (field, value) in [
-        ("id", made["id"].clone()),
-        ("version", json!(1)),
-        ("photos", json!([])),
-        ("published_at", Value::Null),
-        ("created_by", Value::Null),
-        ("created_at", json!("2026-03-10T12:00:00Z")),
-        ("updated_at", json!("2026-03-10T12:00:00Z")),
-    ] {
-        expected[field] = value;
-    }
-    assert_eq!(made, expected);
+    let made = VEHICLES.create(&app, &tenant, &full()).await;
+    assert_eq!(made, made_at_noon(&full(), &made["id"]));
 
     let other = json!({
         "title": "Fiat Argo", "make": "Fiat", "model": "Argo", "year_manufacture": 2019, "year_model": 2020,
         "price_cents": 0, "mileage_km": 0, "fuel": "flex", "transmission": "manual", "color": "Branca",
         "plate": "ABC1234", "description": "", "status": "draft",
     });
-    let changed = app.patch(&path(&made)).by(&tenant).json(&other).await;
+    let changed = app.patch(&VEHICLES.path_of(&made)).by(&tenant).json(&other).await;
     for (field, value) in other.as_object().unwrap() {
         assert_eq!(&changed.expect(200).json()[field], value, "{field}");
     }
@@ -81,12 +60,12 @@ async fn every_field_is_kept_and_can_be_changed_and_emptied() {
         .iter()
         .map(|field| ((*field).to_owned(), Value::Null))
         .collect();
-    let emptied = app.patch(&path(&made)).by(&tenant).json(&empty).await;
+    let emptied = app.patch(&VEHICLES.path_of(&made)).by(&tenant).json(&empty).await;
     for field in optional {
         assert_eq!(emptied.expect(200).json()[field], Value::Null, "{field}");
     }
     assert_eq!(emptied.json()["title"], "Fiat Argo");
-    let few = add(&app, &tenant, &least()).await;
+    let few = VEHICLES.create(&app, &tenant, &least()).await;
     assert_eq!(
         (&few["status"], &few["price_cents"]),
         (&json!("draft"), &Value::Null)
@@ -98,7 +77,7 @@ async fn photos_come_in_their_order() {
     let (app, tenant) = at_noon("cars").await;
     let mut body = least();
     body["status"] = json!("published");
-    let made = add(&app, &tenant, &body).await;
+    let made = VEHICLES.create(&app, &tenant, &body).await;
     let vehicle: uuid::Uuid = made["id"].as_str().unwrap().parse().unwrap();
     let photo = |position: i16, url: &'static str| {
         Query::execute(
@@ -113,10 +92,15 @@ async fn photos_come_in_their_order() {
     let db = tenant_db_of(&app.test.platform, &tenant.key).await;
     let photos = (photo(2, "/c.webp"), photo(0, "/a.webp"), photo(1, "/b.webp"));
     db.run(&app.test.system(), photos).await.unwrap();
-    let other = add(&app, &tenant, &least()).await;
+    let other = VEHICLES.create(&app, &tenant, &least()).await;
     assert_eq!(other["photos"], json!([]));
 
-    let read = app.get(&path(&made)).by(&tenant).await.expect(200).json();
+    let read = app
+        .get(&VEHICLES.path_of(&made))
+        .by(&tenant)
+        .await
+        .expect(200)
+        .json();
     let urls: Vec<_> = read["photos"]
         .as_array()
         .unwrap()
@@ -131,13 +115,16 @@ async fn photos_come_in_their_order() {
     let shown = app.get("/veiculos").of(&tenant).await.expect(200).json();
     assert_eq!(shown["veiculos"][0]["photos"], read["photos"]);
     let changed = app
-        .patch(&path(&made))
+        .patch(&VEHICLES.path_of(&made))
         .by(&tenant)
         .json(&json!({"color": "Azul"}))
         .await;
     assert_eq!(changed.expect(200).json()["photos"], read["photos"]);
-    app.delete(&path(&made)).by(&tenant).await.expect(204);
-    app.get(&path(&made)).by(&tenant).await.problem(404, "not_found");
+    app.delete(&VEHICLES.path_of(&made)).by(&tenant).await.expect(204);
+    app.get(&VEHICLES.path_of(&made))
+        .by(&tenant)
+        .await
+        .problem(404, "not_found");
 }
 
 #[tokio::test]
@@ -166,8 +153,8 @@ async fn each_wrong_field_is_named() {
     ];
     let post = |body: &Value| app.post("/api/vehicles").by(&tenant).json(body);
     post(&wrong).await.refused_fields(&refusals);
-    let made = add(&app, &tenant, &least()).await;
-    let patched = app.patch(&path(&made)).by(&tenant).json(&wrong).await;
+    let made = VEHICLES.create(&app, &tenant, &least()).await;
+    let patched = app.patch(&VEHICLES.path_of(&made)).by(&tenant).json(&wrong).await;
     patched.refused_fields(&refusals);
     for value in [json!("2020"), json!(2020.5), json!(1e30), json!(true)] {
         let mut body = least();
@@ -197,13 +184,13 @@ async fn a_plate_is_in_stock_once() {
         body["plate"] = json!(plate);
         body
     };
-    let first = add(&app, &tenant, &with("abc-1d23")).await;
+    let first = VEHICLES.create(&app, &tenant, &with("abc-1d23")).await;
     assert_eq!(first["plate"], "ABC1D23");
     let call = || app.post("/api/vehicles").by(&tenant).json(&with("ABC 1D23"));
     call().await.problem(409, "plate_taken");
     call().idempotency_key("plate").await.problem(409, "plate_taken");
-    let second = add(&app, &tenant, &with("XYZ1234")).await;
-    let change = |vehicle: &Value, body: Value| app.patch(&path(vehicle)).by(&tenant).json(&body);
+    let second = VEHICLES.create(&app, &tenant, &with("XYZ1234")).await;
+    let change = |vehicle: &Value, body: Value| app.patch(&VEHICLES.path_of(vehicle)).by(&tenant).json(&body);
     change(&second, json!({"plate": "ABC1D23"}))
         .await
         .problem(409, "plate_taken");
@@ -215,17 +202,17 @@ async fn a_plate_is_in_stock_once() {
         .problem(409, "plate_taken");
     // Another garage's stock is no concern of this one.
     let other = app.onboard("garage-beta", "cars").await;
-    add(&app, &other, &with("ABC1D23")).await;
+    VEHICLES.create(&app, &other, &with("ABC1D23")).await;
 }
 
 #[tokio::test]
 async fn the_first_publication_is_dated() {
     let (app, tenant) = at_noon("cars").await;
-    let draft = add(&app, &tenant, &least()).await;
+    let draft = VEHICLES.create(&app, &tenant, &least()).await;
     assert_eq!(draft["published_at"], Value::Null);
     let step = async |status: &str| {
         app.test.clock.advance(chrono::TimeDelta::hours(1));
-        let call = app.patch(&path(&draft)).by(&tenant);
+        let call = app.patch(&VEHICLES.path_of(&draft)).by(&tenant);
         call.json(&json!({"status": status})).await.expect(200).json()
     };
     let published = step("published").await;
@@ -238,7 +225,7 @@ async fn the_first_publication_is_dated() {
     }
     let mut body = least();
     body["status"] = json!("published");
-    let at_once = add(&app, &tenant, &body).await;
+    let at_once = VEHICLES.create(&app, &tenant, &body).await;
     assert_eq!(at_once["published_at"], at_once["created_at"]);
 }
 
@@ -246,7 +233,10 @@ async fn the_first_publication_is_dated() {
 async fn it_is_known_who_added_it() {
     let app = TestApp::start().await;
     let tenant = app.onboard("garage-alpha", "cars").await;
-    assert_eq!(add(&app, &tenant, &least()).await["created_by"], Value::Null);
+    assert_eq!(
+        VEHICLES.create(&app, &tenant, &least()).await["created_by"],
+        Value::Null
+    );
     let token = app.log_in(&tenant).await;
     let me = app.get("/api/me").of(&tenant).bearer(&token).await;
     let by_user = app
@@ -274,7 +264,7 @@ async fn the_list_is_narrowed() {
                "fuel": "diesel", "transmission": "automatic", "status": "published"}),
         json!({"title": "D", "make": "Chevrolet", "model": "Opala"}),
     ] {
-        add(&app, &tenant, &body).await;
+        VEHICLES.create(&app, &tenant, &body).await;
     }
     for (query, expected) in [
         ("", "DCBA"),
@@ -327,7 +317,7 @@ async fn words_are_found_with_and_without_accents() {
         json!({"title": "Caminhão Volvo", "make": "Volvo", "model": "FH", "fuel": "diesel", "color": "Azul"}),
         json!({"title": "Citroën C3", "make": "Citroën", "model": "C3", "description": "Revisões em dia, câmbio manual"}),
     ] {
-        add(&app, &tenant, &body).await;
+        VEHICLES.create(&app, &tenant, &body).await;
     }
     let (crv, truck, c3) = ("Honda CR-V", "Caminhão Volvo", "Citroën C3");
     for (query, expected) in [

@@ -1,7 +1,8 @@
 //! The tenant plane: every statement runs inside one tenant's schema, as that tenant's role, in one round trip.
 //!
 //! A query is a value ([`Query`]) that nothing but a [`TenantDb`] can run, so a query without a tenant does not
-//! compile. One file per resource holds its SQL; to add a resource, copy [`leads`].
+//! compile. One file per resource holds its SQL; to add a resource, copy [`leads`]; for what a niche sells, copy
+//! [`vehicles`].
 
 pub mod access;
 pub mod accounts;

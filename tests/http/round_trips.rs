@@ -1,0 +1,58 @@
+//! What a request costs: one round trip to the tenant's schema, none to the registry.
+
+use serde_json::{Value, json};
+
+use crate::helpers::{Call, TestApp, resolved_by};
+
+/// The least of several tries, as (schema, registry): the program's own heartbeat may fall into one of them, and the
+/// first connection of a worker is opened in another.
+async fn cost(app: &TestApp, lane: &str, call: &Call, status: u16) -> (usize, usize) {
+    let (prefix, _) = lane.split_once('_').expect("a prefix");
+    let master = format!("{prefix}_master");
+    let (mut schema, mut registry) = (usize::MAX, usize::MAX);
+    for _ in 0..5 {
+        app.test.proxy().take(lane);
+        app.test.proxy().take(&master);
+        call.clone().await.expect(status);
+        schema = schema.min(app.test.proxy().take(lane).round_trips);
+        registry = registry.min(app.test.proxy().take(&master).round_trips);
+    }
+    (schema, registry)
+}
+
+#[tokio::test]
+async fn a_request_is_one_round_trip() {
+    let app = TestApp::builder().proxied().start().await;
+    let garage = app.onboard("garage-alpha", "cars").await;
+    let resolved = resolved_by(&app.test.platform, &garage.key).await;
+    let lane = &resolved.home.lane.login;
+    let body = json!({"title": "Fiat Uno", "make": "Fiat", "model": "Uno"});
+    let post = app.post("/api/vehicles").by(&garage).json(&body);
+    let made: Value = post.clone().await.expect(201).json();
+    let path = format!("/api/vehicles/{}", made["id"].as_str().unwrap());
+    let patch = |body: Value| app.patch(&path).by(&garage).json(&body);
+    for (what, call, status) in [
+        ("list", app.get("/api/vehicles?q=fiat&make=fiat").by(&garage), 200),
+        ("storefront", app.get("/veiculos").of(&garage), 200),
+        ("add", post, 201),
+        ("read", app.get(&path).by(&garage), 200),
+        ("change", patch(json!({"color": "Azul"})), 200),
+        ("refused change", patch(json!({"color": 1})), 422),
+        ("another niche", app.get("/api/properties").by(&garage), 404),
+        (
+            "header",
+            app.get("/api/me").key_header(&garage).bearer(&garage.api_key),
+            200,
+        ),
+    ] {
+        assert_eq!(cost(&app, lane, &call, status).await, (1, 0), "{what}");
+    }
+    // What only the registry knows is asked after the tenant's own schema has proven who asks.
+    let usage = app.get("/api/usage").of(&garage);
+    let known = usage.clone().bearer(&garage.api_key);
+    let (schema, registry) = cost(&app, lane, &known, 200).await;
+    assert_eq!((schema, registry > 0), (1, true), "{registry}");
+    let stranger = usage.clone().bearer(&format!("hxs_{}", "A".repeat(43)));
+    assert_eq!(cost(&app, lane, &stranger, 401).await, (1, 0));
+    assert_eq!(cost(&app, lane, &usage, 401).await, (0, 0));
+}
