@@ -23,6 +23,7 @@ pub struct App {
     platform: Platform,
     server: Server,
     metrics_server: Option<Server>,
+    metrics_address: Option<SocketAddr>,
     address: SocketAddr,
     background: Vec<JoinHandle<()>>,
     stop: CancellationToken,
@@ -42,9 +43,13 @@ impl App {
         Arc::make_mut(&mut platform.settings).server.port = address.port();
         let settings = &platform.settings;
         let server = serve(platform.clone(), metrics.clone(), listener)?;
-        let metrics_server = match settings.metrics.bind {
-            None => None,
-            Some(bind) => Some(serve_metrics(metrics, bind)?),
+        let (metrics_server, metrics_address) = match settings.metrics.bind {
+            None => (None, None),
+            Some(bind) => {
+                let listener = TcpListener::bind(bind)?;
+                let address = listener.local_addr()?;
+                (Some(serve_metrics(metrics, listener)?), Some(address))
+            }
         };
         let stop = CancellationToken::new();
         let background = platform.watch(&stop);
@@ -52,6 +57,7 @@ impl App {
             platform,
             server,
             metrics_server,
+            metrics_address,
             address,
             background,
             stop,
@@ -61,6 +67,11 @@ impl App {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where the metrics are, if they have a port of their own.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics_address
     }
 
     /// Stops the server when used: no new connections, those that are open finish their requests.
@@ -148,7 +159,7 @@ fn serve(platform: Platform, metrics: Metrics, listener: TcpListener) -> std::io
     Ok(server)
 }
 
-fn serve_metrics(metrics: Metrics, bind: SocketAddr) -> std::io::Result<Server> {
+fn serve_metrics(metrics: Metrics, listener: TcpListener) -> std::io::Result<Server> {
     let metrics = web::Data::new(metrics);
     let server = HttpServer::new(move || {
         let show = |metrics: web::Data<Metrics>| async move { public::health::render(&metrics) };
@@ -158,7 +169,7 @@ fn serve_metrics(metrics: Metrics, bind: SocketAddr) -> std::io::Result<Server> 
     })
     .workers(1)
     .disable_signals()
-    .bind(bind)?
+    .listen(listener)?
     .run();
     Ok(server)
 }

@@ -103,7 +103,8 @@ async fn read(request: &HttpRequest, payload: Payload) -> Result<web::BytesMut, 
     if announced.is_some_and(|length| length > limit) {
         return Err(too_large(limit));
     }
-    tokio::time::timeout(server.request_timeout, collect(payload, limit))
+    // The other half is for the work.
+    tokio::time::timeout(server.request_timeout / 2, collect(payload, limit))
         .await
         .unwrap_or_else(|_| {
             Err(Problem::new(

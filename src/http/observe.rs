@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::error::InternalError;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use tracing::Instrument;
@@ -31,8 +32,19 @@ pub async fn observe(
     let span =
         tracing::info_span!("request", request_id = %id, %method, route, tenant = tracing::field::Empty);
     let work = async move {
-        let mut response = next.call(request).await?;
-        let status = response.status().as_u16();
+        // An error is made into an answer here, where it still has its id and gets its headers.
+        let mut answer = next.call(request).await.map_err(|error| {
+            let response = error.error_response();
+            (error, response)
+        });
+        let (status, headers) = match &mut answer {
+            Ok(response) => (response.status().as_u16(), response.headers_mut()),
+            Err((_, response)) => (response.status().as_u16(), response.headers_mut()),
+        };
+        if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
+            headers.insert(REQUEST_ID, value);
+        }
+        headers.insert(NO_SNIFF, HeaderValue::from_static("nosniff"));
         let took = started.elapsed();
         metrics::record_http_request(method.as_str(), &route, status, took);
         drop(in_flight);
@@ -41,12 +53,7 @@ pub async fn observe(
             took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
             "answered"
         );
-        let headers = response.headers_mut();
-        if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
-            headers.insert(REQUEST_ID, value);
-        }
-        headers.insert(NO_SNIFF, HeaderValue::from_static("nosniff"));
-        Ok(response)
+        answer.map_err(|(error, response)| InternalError::from_response(error, response).into())
     };
     request_id::scope(id, work.instrument(span)).await
 }

@@ -24,6 +24,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::call::Call;
+use super::line::Line;
 use super::platform::{Builder, TestPlatform};
 
 /// The domain below which the tests' tenants live.
@@ -52,16 +53,7 @@ impl AppBuilder {
 
     /// Makes a database, the platform on it, the server of both, and an administrator who has logged in.
     pub async fn start(self) -> TestApp {
-        let test = self
-            .0
-            .set("server.port", 0)
-            .set("server.workers", 1)
-            .set("server.base_domain", BASE_DOMAIN)
-            .set("metrics.bind", "")
-            .set("rate_limit.per_tenant_per_second", 0)
-            .set("rate_limit.burst", 0)
-            .start()
-            .await;
+        let test = self.0.start().await;
         let first = Process::start(test.platform.clone());
         let mut app = TestApp {
             client: client(),
@@ -119,8 +111,6 @@ pub struct TestTenant {
     pub id: String,
     /// Of the business.
     pub name: String,
-    /// Which template it has.
-    pub niche: String,
     /// Where its data is.
     pub schema: String,
     /// With all scopes.
@@ -142,6 +132,7 @@ impl TestTenant {
 pub struct Process {
     /// Where it listens.
     pub address: SocketAddr,
+    metrics_address: Option<SocketAddr>,
     stop: CancellationToken,
     running: Option<JoinHandle<std::io::Result<()>>>,
 }
@@ -149,11 +140,12 @@ pub struct Process {
 impl Process {
     fn start(platform: Platform) -> Self {
         let app = App::build(platform).expect("the server starts");
-        let address = app.address();
+        let (address, metrics_address) = (app.address(), app.metrics_address());
         let stop = CancellationToken::new();
         let running = tokio::spawn(app.run(stop.clone().cancelled_owned()));
         Self {
             address,
+            metrics_address,
             stop,
             running: Some(running),
         }
@@ -197,7 +189,12 @@ impl TestApp {
 
     /// To change something first.
     pub fn builder() -> AppBuilder {
-        AppBuilder(TestPlatform::builder())
+        let defaults = TestPlatform::builder()
+            .set("server.port", 0)
+            .set("server.workers", 1)
+            .set("server.base_domain", BASE_DOMAIN)
+            .set("metrics.bind", "");
+        AppBuilder(defaults)
     }
 
     /// A second process on the same database: the same settings, nothing shared. It lives as long as the test.
@@ -208,9 +205,27 @@ impl TestApp {
         address
     }
 
+    /// A process that reaches the database over a line which can be cut.
+    pub async fn process_over(&self, line: &Line) -> SocketAddr {
+        let mut settings = self.test.settings.clone();
+        settings.database.url = Some(line.url(&self.test.db().url()).into());
+        let platform = Platform::start(settings, self.test.clock.clone())
+            .await
+            .expect("the platform starts");
+        let process = Process::start(platform);
+        let address = process.address;
+        self.processes.lock().await.push(process);
+        address
+    }
+
     /// Takes the first process, to stop it.
     pub async fn first_process(&self) -> Process {
         self.processes.lock().await.remove(0)
+    }
+
+    /// Where the first process shows its metrics, if not only to whoever has the token.
+    pub async fn metrics_address(&self) -> Option<SocketAddr> {
+        self.processes.lock().await.first()?.metrics_address
     }
 
     /// Asks until it is so: for what another thread or process does in its own time.
@@ -277,7 +292,6 @@ impl TestApp {
             key: text("/tenant_key"),
             id: text("/id"),
             name: text("/name"),
-            niche: text("/niche"),
             schema: text("/schema_name"),
             api_key: text("/api_key"),
             owner_email: text("/owner/email"),

@@ -86,12 +86,6 @@ impl Call {
         self
     }
 
-    /// Without a header.
-    pub fn without_header(mut self, name: &str) -> Self {
-        self.headers.remove(name);
-        self
-    }
-
     /// With a JSON body.
     pub fn json(self, body: &impl Serialize) -> Self {
         self.text(&serde_json::to_string(body).expect("JSON"))

@@ -7,15 +7,17 @@ mod accounts;
 mod app;
 mod call;
 mod database;
+mod line;
 mod platform;
 mod proxy;
 mod raw;
 
-pub use app::{AppBuilder, BASE_DOMAIN, Process, TestAdmin, TestApp, TestTenant};
+pub use app::{BASE_DOMAIN, TestApp, TestTenant};
 pub use call::{Answer, Call};
 pub use database::TestDb;
+pub use line::{Line, State};
 pub use platform::{
     Builder, OWNER_PASSWORD, TestPlatform, cli_origin, onboarding, random_key, resolved_by, tenant_db_of,
 };
 pub use proxy::{Proxy, Traffic};
-pub use raw::{RawAnswer, send_raw};
+pub use raw::send_raw;

@@ -76,16 +76,7 @@ impl Proxy {
 
     /// The address through the proxy instead of `url`.
     pub fn url(&self, url: &str) -> String {
-        let config = Config::from_str(url).expect("an address");
-        let password = config.get_password().map_or(String::new(), |password| {
-            format!(":{}", std::str::from_utf8(password).expect("UTF-8"))
-        });
-        format!(
-            "postgres://{}{password}@127.0.0.1:{}/{}?sslmode=disable",
-            config.get_user().expect("a user"),
-            self.port,
-            config.get_dbname().expect("a database"),
-        )
+        super::line::through(url, self.port)
     }
 
     /// What a login has done since the last call.

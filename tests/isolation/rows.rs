@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use reqwest::Method;
-use serde_json::Value;
 
 use super::bodies;
 use super::document::{Document, Operation};
@@ -19,8 +18,6 @@ pub struct Rows {
     pub word: String,
     /// By the path of one row, such as `/api/leads/{id}`: what stands for the braces, from left to right.
     named: BTreeMap<String, Vec<String>>,
-    /// The rows as they were answered.
-    made: Vec<Value>,
 }
 
 impl Rows {
@@ -32,7 +29,6 @@ impl Rows {
             owner,
             tenant,
             named: BTreeMap::new(),
-            made: Vec::new(),
         };
         let mut paths: Vec<&str> = document
             .operations
@@ -77,7 +73,6 @@ impl Rows {
         let name = name.unwrap_or_else(|| panic!("{}: neither {param} nor id in {row}", create.id));
         names.push(name.to_owned());
         self.named.insert(path.to_owned(), names);
-        self.made.push(row);
     }
 
     async fn create(&self, app: &TestApp, document: &Document, create: &Operation) -> crate::helpers::Answer {
@@ -118,11 +113,6 @@ impl Rows {
         secrets.sort();
         secrets.dedup();
         secrets
-    }
-
-    /// How many kinds of rows it has.
-    pub fn kinds(&self) -> impl Iterator<Item = &str> {
-        self.named.keys().map(String::as_str)
     }
 }
 
