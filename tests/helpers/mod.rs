@@ -16,8 +16,6 @@ pub use app::{BASE_DOMAIN, TestApp, TestTenant};
 pub use call::{Answer, Call};
 pub use database::TestDb;
 pub use line::{Line, State};
-pub use platform::{
-    Builder, OWNER_PASSWORD, TestPlatform, cli_origin, onboarding, random_key, resolved_by, tenant_db_of,
-};
-pub use proxy::{Proxy, Traffic};
+pub use platform::{Builder, TestPlatform, cli_origin, onboarding, random_key, resolved_by, tenant_db_of};
+pub use proxy::Proxy;
 pub use raw::send_raw;

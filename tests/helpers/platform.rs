@@ -16,7 +16,7 @@ use helixai::tenancy::lifecycle::Origin;
 use helixai::tenancy::provision::{Onboarded, Onboarding};
 use helixai::tenancy::resolve::ResolvedTenant;
 use std::sync::Arc;
-use tokio_postgres::{Client, Config};
+use tokio_postgres::Client;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{Proxy, TestDb};
@@ -214,11 +214,6 @@ impl TestPlatform {
     /// A connection of one of the program's logins, outside of any pool.
     pub async fn as_login(&self, login: &str) -> Client {
         self.connector.single(login).await.expect("the login connects")
-    }
-
-    /// The address as one of the program's logins, to connect by other means.
-    pub fn login_config(&self, login: &str) -> Config {
-        self.connector.login(login)
     }
 }
 
