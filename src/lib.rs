@@ -1,7 +1,7 @@
 //! HelixAI: one program that serves conversational sales robots to many small businesses,
 //! each isolated in a PostgreSQL schema of its own.
 //!
-//! Dependencies point downwards only, checked by `tests/architecture.rs`:
+//! Dependencies point downwards only, checked by `tests/architecture`:
 //! `cli → app → http → {tenancy, billing} → db → domain`; `config` and `telemetry` are used by `cli` and `app`.
 
 pub mod accounts;

@@ -1,7 +1,7 @@
 //! Lanes: one login role of a shard with a small pool of its own, opened when first used.
 //!
 //! A tenant always uses the same lane, so its statements stay prepared on few connections, and no login holds more
-//! memberships than a `set role` can afford (TENANCY figures: docs/ARCHITECTURE.md).
+//! memberships than a `set role` can afford (figures: docs/ARCHITECTURE.md).
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;

@@ -49,6 +49,38 @@ pub struct Answer {
 type Decode<T> = Box<dyn FnOnce(Answer) -> Result<T, DbError> + Send>;
 
 /// One statement and the value it yields. Only a [`super::TenantDb`] can run it.
+///
+/// ```
+/// use helixai::db::DbError;
+/// use helixai::db::tenant::{Access, Query, TenantDb};
+///
+/// async fn count_leads(tenant: &TenantDb, access: &Access) -> Result<i64, DbError> {
+///     let count = Query::one("select count(*) from leads", |mut row| row.next());
+///     Ok(tenant.run(access, count).await?.output)
+/// }
+/// ```
+///
+/// Without a tenant there is nothing to call:
+///
+/// ```compile_fail,E0599
+/// use helixai::db::DbError;
+/// use helixai::db::tenant::Query;
+///
+/// async fn count_leads() -> Result<i64, DbError> {
+///     Query::<i64>::one("select count(*) from leads", |mut row| row.next()).run().await
+/// }
+/// ```
+///
+/// Nor does a text that is made from input become a query:
+///
+/// ```compile_fail,E0597
+/// use helixai::db::tenant::Query;
+///
+/// fn leads_of(stage: &str) -> Query<u64> {
+///     let text = format!("select id from leads where stage = '{stage}'");
+///     Query::execute(&text)
+/// }
+/// ```
 #[must_use = "a query does nothing until a TenantDb runs it"]
 pub struct Query<T> {
     pub(super) statement: Statement,
