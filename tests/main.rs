@@ -13,6 +13,7 @@
     reason = "a test that cannot go on has failed, and says where; its clock and settings are its own"
 )]
 
+mod architecture;
 mod cli;
 mod db;
 mod dev;
