@@ -96,8 +96,11 @@ impl TestApp {
 
     /// A token of a session of the administrator that has just ended.
     pub async fn expired_admin_session(&self) -> String {
+        self.admin_session_until(self.test.clock.now()).await
+    }
+
+    pub(super) async fn admin_session_until(&self, until: DateTime<Utc>) -> String {
         let token = NewToken::generate(TokenKind::AdminSession);
-        let until = self.test.clock.now();
         let master = &self.test.platform.master;
         let email = Email::parse(&self.admin.email).expect("an address");
         let admin = admins::find_login(master, &email)
@@ -105,9 +108,15 @@ impl TestApp {
             .expect("found")
             .expect("an administrator");
         let mut tx = master.begin().await.expect("a transaction");
-        admins::insert_session(&mut tx, admin.id, &token.hash, until, until - TimeDelta::hours(2))
-            .await
-            .expect("a session");
+        admins::insert_session(
+            &mut tx,
+            admin.id,
+            &token.hash,
+            until,
+            until - TimeDelta::hours(24),
+        )
+        .await
+        .expect("a session");
         tx.commit().await.expect("committed");
         token.plain.expose_secret().to_owned()
     }

@@ -10,12 +10,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use helixai::accounts::hashing;
 use helixai::app::App;
 use helixai::db::master::admins;
 use helixai::domain::clock::Clock;
 use helixai::domain::email::Email;
-use helixai::domain::password::Password;
 use helixai::platform::Platform;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -31,6 +29,9 @@ use super::platform::{Builder, TestPlatform};
 pub const BASE_DOMAIN: &str = "helixai.test";
 const ADMIN_EMAIL: &str = "admin@helixai.test";
 const ADMIN_PASSWORD: &str = "a platform administrator";
+/// Of [`ADMIN_PASSWORD`]. Hashing takes its time on purpose; each test would wait for it.
+const ADMIN_PASSWORD_HASH: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$N25Xt/s7GFKKQwJpY+498w$oF04CCUHj2Ue8kaqh+qhkyJatICg2SNQL4m5swRh9GI";
 
 /// What differs from the defaults; [`AppBuilder::start`] makes it so.
 pub struct AppBuilder(Builder);
@@ -67,7 +68,8 @@ impl AppBuilder {
             test,
         };
         add_admin(&app.test.platform, ADMIN_EMAIL).await;
-        app.admin.token = app.log_in_admin().await;
+        let until = app.test.clock.now() + Duration::from_hours(12);
+        app.admin.token = app.admin_session_until(until).await;
         app
     }
 }
@@ -81,14 +83,17 @@ fn client() -> reqwest::Client {
 }
 
 async fn add_admin(platform: &Platform, email: &str) {
-    let hash = hashing::hash(Password::parse(ADMIN_PASSWORD.to_owned()).expect("a password"))
-        .await
-        .expect("a hash");
     let email = Email::parse(email).expect("an address");
     let mut tx = platform.master.begin().await.expect("a transaction");
-    admins::upsert_admin(&mut tx, &email, "Ada Min", &hash, platform.clock.now())
-        .await
-        .expect("an administrator");
+    admins::upsert_admin(
+        &mut tx,
+        &email,
+        "Ada Min",
+        ADMIN_PASSWORD_HASH,
+        platform.clock.now(),
+    )
+    .await
+    .expect("an administrator");
     tx.commit().await.expect("committed");
 }
 
