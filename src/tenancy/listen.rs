@@ -37,7 +37,7 @@ pub fn spawn(master: MasterDb, resolver: Resolver, stop: CancellationToken) -> J
 }
 
 async fn listen(master: &MasterDb, resolver: &Resolver) -> Result<(), DbError> {
-    let mut notices = master.listener(CHANNEL).await?;
+    let mut notices = in_time(master.listener(CHANNEL)).await?;
     // Whatever changed before this moment was not heard.
     resolver.forget_everything();
     let mut beat = tokio::time::interval(BEAT);
@@ -57,8 +57,15 @@ async fn listen(master: &MasterDb, resolver: &Resolver) -> Result<(), DbError> {
                     return Err(DbError::Unavailable("the listening connection is silent".to_owned()));
                 }
                 // Through another connection, so that the whole way of a notice is tried.
-                master.notify(CHANNEL, HEARTBEAT).await?;
+                in_time(master.notify(CHANNEL, HEARTBEAT)).await?;
             }
         }
     }
+}
+
+/// A network that has lost its other side says nothing for a quarter of an hour.
+async fn in_time<T>(work: impl Future<Output = Result<T, DbError>>) -> Result<T, DbError> {
+    tokio::time::timeout(BELIEVED * 2, work)
+        .await
+        .unwrap_or(Err(DbError::Timeout))
 }
