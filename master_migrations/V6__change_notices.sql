@@ -59,9 +59,9 @@ create trigger subscriptions_notice after insert or delete on subscriptions
     for each row execute function notice_subscription();
 create trigger subscriptions_notice_update after update on subscriptions
     for each row when (
-        (old.status, old.plan_version_id, old.trial_ends_at, old.current_period_end)
+        (old.status, old.plan_version_id, old.trial_ends_at, old.past_due_at)
         is distinct from
-        (new.status, new.plan_version_id, new.trial_ends_at, new.current_period_end)
+        (new.status, new.plan_version_id, new.trial_ends_at, new.past_due_at)
     ) execute function notice_subscription();
 
 create function notice_everything() returns trigger

@@ -65,6 +65,31 @@ async fn every_route_asks_for_its_part_of_the_subscription() {
     }
 }
 
+/// What has been due for too long closes the gate by itself, and a date that is put right opens it, in every process.
+#[tokio::test]
+async fn a_gate_follows_the_date_on_which_payment_was_due() {
+    let app = TestApp::start().await;
+    let second = app.second_process().await;
+    let tenant = app.onboard("quartz-motors", "cars").await;
+    let id: uuid::Uuid = tenant.id.parse().expect("an id");
+    let admin = app.test.admin().await;
+    let due = async |days: i32| {
+        let change = "update master.subscriptions
+                      set status = 'past_due', past_due_at = now() - make_interval(days => $2) where tenant_id = $1";
+        assert_eq!(admin.execute(change, &[&id, &days]).await.expect("changed"), 1);
+    };
+    for (days, status) in [(6, 201), (8, 403), (6, 201), (31, 403), (1, 201)] {
+        due(days).await;
+        for address in [app.address, second] {
+            app.until("the gate follows", || async {
+                let lead = app.post("/api/leads").at(address).by(&tenant);
+                lead.json(&serde_json::json!({"name": "Ana"})).await.status == status
+            })
+            .await;
+        }
+    }
+}
+
 /// Gives the tenant a subscription in this state, or none, and sees to it that the server knows.
 async fn subscribe(app: &TestApp, tenant: &TestTenant, state: &str) {
     let id: uuid::Uuid = tenant.id.parse().expect("an id");
