@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn a_long_path_gets_a_short_socket_folder() {
-        let short = Path::new("/work/project/.helixai");
+        let short = Path::new("/srv/project/.helixai");
         assert_eq!(socket_dir(short), short.join("run"));
         let long = Path::new("/home/somebody").join("deep/".repeat(20));
         let socket = socket_dir(&long).join(server::socket_name());
