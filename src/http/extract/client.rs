@@ -30,14 +30,14 @@ impl FromRequest for ClientAddress {
         if !server.trusts(peer) {
             return ready(Ok(Self(peer)));
         }
-        // The last address that no trusted proxy wrote about itself.
-        let forwarded = request
-            .headers()
-            .get("x-forwarded-for")
-            .and_then(|list| list.to_str().ok())
-            .unwrap_or_default();
+        // The last address that no trusted proxy wrote about itself. A proxy may add a line of its own to those that
+        // the client has sent: only all of them together are the list.
+        let lines = request.headers().get_all("x-forwarded-for");
+        let forwarded: Vec<&str> = lines.filter_map(|line| line.to_str().ok()).collect();
         let client = forwarded
-            .rsplit(',')
+            .iter()
+            .flat_map(|line| line.split(','))
+            .rev()
             .map_while(|address| address.trim().parse::<IpAddr>().ok())
             .find(|address| !server.trusts(*address));
         ready(Ok(Self(client.unwrap_or(peer))))

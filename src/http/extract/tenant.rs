@@ -17,7 +17,7 @@ use crate::db::{DbError, Refusal};
 use crate::domain::rights::Need;
 use crate::domain::subscription::{Gate, Section};
 use crate::domain::tenant::TenantStatus;
-use crate::domain::token::{ParsedToken, TokenHash};
+use crate::domain::token::{ParsedToken, TokenHash, TokenKind};
 use crate::http::problem::Problem;
 use crate::platform::Platform;
 use crate::telemetry::metrics::count_rate_limited;
@@ -306,7 +306,11 @@ fn token(request: &HttpRequest) -> Result<Option<ParsedToken>, Problem> {
     let Some(cookie) = request.cookie(SESSION_COOKIE) else {
         return Ok(None);
     };
-    let token = ParsedToken::parse(cookie.value()).map_err(|_| Problem::unauthorized())?;
+    // Only what a login has put there: an API key does not belong into a browser.
+    let token = ParsedToken::parse(cookie.value())
+        .ok()
+        .filter(|token| token.kind == TokenKind::Session)
+        .ok_or_else(Problem::unauthorized)?;
     let safe = matches!(*request.method(), Method::GET | Method::HEAD);
     if !safe && !same_origin(request) {
         return Err(Problem::forbidden(
