@@ -5,7 +5,7 @@ use std::time::Instant;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
-use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use tracing::Instrument;
 
@@ -45,6 +45,10 @@ pub async fn observe(
             headers.insert(REQUEST_ID, value);
         }
         headers.insert(NO_SNIFF, HeaderValue::from_static("nosniff"));
+        // A cache in between knows neither X-Tenant-Key nor cookies: it must not hand one client's answer to another.
+        if !headers.contains_key(CACHE_CONTROL) {
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        }
         let took = started.elapsed();
         metrics::record_http_request(method.as_str(), &route, status, took);
         drop(in_flight);
