@@ -165,6 +165,12 @@ impl Answer {
             "{}",
             self.describe()
         );
+        assert_eq!(
+            self.header("cache-control"),
+            Some("no-store"),
+            "{}",
+            self.describe()
+        );
         if self.status >= 400 {
             self.check_problem();
         }

@@ -107,6 +107,38 @@ async fn other_names_are_nobodys() {
 }
 
 #[tokio::test]
+async fn only_the_host_itself_says_whose_request_it_is() {
+    let app = TestApp::builder()
+        .set("server.trusted_proxies", "127.0.0.1")
+        .start()
+        .await;
+    let garage = app.onboard("garage-alpha", "cars").await;
+    let sales = app.onboard("sales-beta", "cars").await;
+    for name in [
+        "x-forwarded-host",
+        "x-host",
+        "forwarded",
+        "x-original-host",
+        "x-tenant",
+        "x-http-host-override",
+    ] {
+        let value = if name == "forwarded" {
+            format!("host={}", garage.host())
+        } else {
+            garage.host()
+        };
+        let base = app.get("/api/me").header(name, &value).bearer(&garage.api_key);
+        base.await.problem(404, "tenant_not_named");
+        let other = app
+            .get("/api/me")
+            .of(&sales)
+            .header(name, &value)
+            .bearer(&garage.api_key);
+        other.await.problem(401, "unauthorized");
+    }
+}
+
+#[tokio::test]
 async fn a_tenants_own_domain_counts_once_it_is_verified() {
     let app = TestApp::start().await;
     let garage = app.onboard("garage-alpha", "cars").await;

@@ -5,6 +5,7 @@ mod api_keys;
 mod criar_cliente;
 mod documentation;
 mod errors;
+mod fairness;
 mod health;
 mod hosts;
 mod leads;

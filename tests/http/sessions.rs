@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 use helixai::domain::clock::Clock;
 use serde_json::{Value, json};
 
-use crate::helpers::{Answer, Call, TestApp, TestTenant};
+use crate::helpers::{Answer, Call, TestApp, TestTenant, send_raw};
 
 async fn try_password(app: &TestApp, tenant: &TestTenant, email: &str, password: &str) -> Answer {
     let call = app.post("/api/sessions").of(tenant);
@@ -232,6 +232,39 @@ async fn only_a_trusted_proxy_says_where_a_request_comes_from() {
 }
 
 #[tokio::test]
+async fn what_a_proxy_adds_counts_more_than_what_a_client_says() {
+    let app = TestApp::builder()
+        .set("sessions.login_max_failures", 1)
+        .set("server.trusted_proxies", "127.0.0.1,10.0.0.0/8")
+        .start()
+        .await;
+    let garage = app.onboard("garage-alpha", "cars").await;
+    let body = json!({"email": garage.owner_email, "password": "wrong"}).to_string();
+    let login = |forwarded: String| {
+        let request = format!(
+            "POST /api/sessions HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{forwarded}\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            garage.host(),
+            body.len()
+        );
+        async move { send_raw(app.address, request.as_bytes()).await.status }
+    };
+    let lie = |n: u8| format!("X-Forwarded-For: 203.0.113.{n}");
+    // In one line, in two, and by way of two proxies: it is always 192.0.2.1 that asks.
+    assert_eq!(login(format!("{}, 192.0.2.1\r\n", lie(1))).await, 401);
+    assert_eq!(login(format!("{}, 192.0.2.1\r\n", lie(2))).await, 429);
+    assert_eq!(
+        login(format!("{}\r\nX-Forwarded-For: 192.0.2.1\r\n", lie(3))).await,
+        429
+    );
+    assert_eq!(
+        login(format!("{}\r\nX-Forwarded-For: 192.0.2.1, 10.0.0.7\r\n", lie(4))).await,
+        429
+    );
+    assert_eq!(login(format!("{}, nonsense\r\n", lie(5))).await, 401);
+}
+
+#[tokio::test]
 async fn logging_out_ends_the_session_at_once_and_only_it() {
     let app = TestApp::start().await;
     let garage = app.onboard("garage-alpha", "cars").await;
@@ -358,7 +391,9 @@ async fn a_cookie_changes_nothing_from_another_site() {
         .by(&garage)
         .header("origin", "https://evil.example");
     call.json(&json!({"name": "Ana"})).await.expect(201);
-    // A cookie is a session's; an API key in it is worth nothing, and a broken one hides nothing.
+    // A cookie is a session's: an API key in it is worth nothing.
+    let key = app.get("/api/leads").of(&garage).cookie(&garage.api_key);
+    key.await.problem(401, "unauthorized");
     app.get("/api/leads")
         .of(&garage)
         .cookie("nonsense")
