@@ -44,6 +44,10 @@ pub enum Refusal {
     NotFound,
     /// `HX409`: the row has another version than the one named.
     Stale,
+    /// `HX402`: the plan does not include as much as this would need.
+    LimitReached,
+    /// `HX410`: without this user nobody would own the tenant.
+    LastOwner,
     /// `HX423`: the tenant is held exclusively (suspension, restore, move).
     Locked,
     /// `HX503`: the tenant's schema is not on this shard, or not usable by its role.
@@ -56,9 +60,11 @@ impl Refusal {
     fn from_state(state: &str) -> Option<Self> {
         Some(match state {
             "HX401" => Self::Credentials,
+            "HX402" => Self::LimitReached,
             "HX403" => Self::Rights,
             "HX404" => Self::NotFound,
             "HX409" => Self::Stale,
+            "HX410" => Self::LastOwner,
             "HX423" => Self::Locked,
             "HX503" => Self::SchemaUnavailable,
             _ => return None,

@@ -41,4 +41,5 @@ mod text_enum;
 mod text_value;
 pub mod token;
 pub mod usage;
+pub mod user;
 pub mod vehicle;

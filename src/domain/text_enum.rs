@@ -108,14 +108,16 @@ mod tests {
     /// A word that only one side knows is a row that cannot be written, or cannot be read.
     #[test]
     fn the_database_knows_the_same_words() {
-        use crate::domain::{property, role, subscription, tenant, usage, vehicle};
+        use crate::domain::{property, role, subscription, tenant, usage, user, vehicle};
         let accounts = include_str!("../../tenant_template/core/V1__accounts.sql");
         let vehicles = include_str!("../../tenant_template/cars/V1__vehicles.sql");
         let properties = include_str!("../../tenant_template/real_estate/V1__properties.sql");
         let tenants = include_str!("../../master_migrations/V1__shards_and_tenants.sql");
         let subscriptions = include_str!("../../master_migrations/V2__plans_and_subscriptions.sql");
         let usage_tables = include_str!("../../master_migrations/V3__usage.sql");
+        let invited = include_str!("../../tenant_template/core/V5__invited_users.sql");
         for (sql, check, words) in [
+            (invited, "status in (", user::UserStatus::WORDS),
             (usage_tables, "meter in (", usage::Meter::WORDS),
             (accounts, "role in (", role::Role::WORDS),
             (accounts, "scopes <@ array[", role::Scope::WORDS),

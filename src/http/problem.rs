@@ -67,6 +67,18 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, code, detail)
     }
 
+    /// The code of [`Problem::limit_exceeded`].
+    pub const LIMIT_EXCEEDED: &'static str = "limit_exceeded";
+
+    /// 402: the plan includes `limit` of `meter`, and `used` are used.
+    pub fn limit_exceeded(meter: &str, limit: i64, used: i64) -> Self {
+        Self::new(
+            StatusCode::PAYMENT_REQUIRED,
+            Self::LIMIT_EXCEEDED,
+            format!("The plan includes {limit} {meter}, and {used} are in use: see GET /api/subscription."),
+        )
+    }
+
     /// 401.
     pub fn unauthorized() -> Self {
         Self::new(
@@ -159,6 +171,11 @@ impl Problem {
         )
     }
 
+    /// The code.
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
     /// The status.
     pub fn status(&self) -> StatusCode {
         self.status
@@ -210,6 +227,15 @@ impl From<DbError> for Problem {
             DbError::Refused(Refusal::Stale) => Self::conflict(
                 "stale_version",
                 "Somebody has changed this since you read it: read it again and repeat your change.",
+            ),
+            DbError::Refused(Refusal::LimitReached) => Self::new(
+                StatusCode::PAYMENT_REQUIRED,
+                Self::LIMIT_EXCEEDED,
+                "The plan does not include more: see GET /api/subscription.",
+            ),
+            DbError::Refused(Refusal::LastOwner) => Self::conflict(
+                "last_owner",
+                "Nobody else is an active owner: make somebody one first.",
             ),
             DbError::Refused(Refusal::Locked | Refusal::SchemaUnavailable | Refusal::RoleRevoked) => {
                 tracing::warn!(%error, "a tenant's schema cannot be used");

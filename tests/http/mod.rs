@@ -21,4 +21,5 @@ mod shutdown;
 mod storefront;
 mod subscription;
 mod suspension;
+mod users;
 mod vehicles;

@@ -11,7 +11,8 @@ fn need(operation: &Operation) -> Need {
     let resource = operation.path.split('/').nth(2).unwrap_or_default();
     match (operation.id.as_str(), resource) {
         ("delete_session" | "change_my_password", _) => Need::SignedIn,
-        (_, "users" | "api-keys") => Need::Manage,
+        ("reset_user_password", _) => Need::Own,
+        (_, "users" | "api-keys" | "settings") => Need::Manage,
         _ if operation.reads() => Need::Read,
         _ => Need::Write,
     }

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::plans::limits;
 use super::{MasterDb, MasterTx};
 use crate::db::DbError;
 use crate::db::tenant::{LaneAddress, TenantHome};
 use crate::domain::ids::{ShardId, TenantId};
+use crate::domain::plan::PlanLimit;
 use crate::domain::subscription::SubscriptionState;
 use crate::domain::tenant::{Niche, TenantStatus};
 use crate::domain::tenant_key::TenantKey;
@@ -30,6 +32,16 @@ pub struct ResolvedTenant {
     pub status: TenantStatus,
     /// Its living subscription; `None` when canceled or never made.
     pub subscription: Option<SubscriptionState>,
+    /// What the plan of that subscription includes.
+    pub limits: Vec<PlanLimit>,
+}
+
+impl ResolvedTenant {
+    /// How much of `meter` the plan includes; nothing when it does not name it, `None` when it sets no limit.
+    pub fn limit_of(&self, meter: &str) -> Option<i64> {
+        let named = self.limits.iter().find(|limit| limit.meter == meter);
+        named.map_or(Some(0), |limit| limit.limit)
+    }
 }
 
 /// A tenant as administrators see it.
@@ -117,7 +129,11 @@ pub async fn find_by_key(db: &MasterDb, key: &TenantKey) -> Result<Option<Resolv
     let row = sqlx::query!(
         r#"select t.id, t.tenant_key, t.name, t.niche, t.schema_name, t.role_name, t.shard_id, l.login, t.epoch, t.status,
                   s.status as "subscription_status?", s.trial_ends_at as "trial_ends_at?",
-                  s.past_due_at as "past_due_at?"
+                  s.past_due_at as "past_due_at?",
+                  array(select p.meter from plan_limits p where p.plan_version_id = s.plan_version_id order by p.meter)
+                      as "meters!",
+                  array(select coalesce(p.limit_value, -1) from plan_limits p where p.plan_version_id = s.plan_version_id
+                        order by p.meter) as "limits!"
            from tenants t
            join lanes l on l.shard_id = t.shard_id and l.number = t.lane
            left join subscriptions s on s.tenant_id = t.id and s.status <> 'canceled'
@@ -151,6 +167,7 @@ pub async fn find_by_key(db: &MasterDb, key: &TenantKey) -> Result<Option<Resolv
         epoch: row.epoch,
         status: row.status.parse().map_err(|_| unknown("status"))?,
         subscription,
+        limits: limits(row.meters, row.limits),
     }))
 }
 

@@ -21,6 +21,7 @@ mod scope;
 pub mod sessions;
 mod text;
 pub mod throttle;
+pub mod users;
 pub mod vehicles;
 
 pub use access::{Access, Actor, Identity};

@@ -59,6 +59,8 @@ permissions! {
     SeeSettings: Manage, Read;
     /// To manage users, keys and settings.
     ManageTenant: Manage, Write;
+    /// To decide about the tenant's people.
+    OwnTenant: Own, Write;
     /// To log in; for [`PublicTenant`].
     LogIn: Read, Login;
     /// One's own session and password.

@@ -8,4 +8,5 @@ pub mod sessions;
 pub mod storefront;
 pub mod subscription;
 pub mod usage;
+pub mod users;
 pub mod vehicles;
