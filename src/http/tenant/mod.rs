@@ -8,5 +8,6 @@ pub mod sessions;
 pub mod storefront;
 pub mod subscription;
 pub mod usage;
+mod user_forms;
 pub mod users;
 pub mod vehicles;
