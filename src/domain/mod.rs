@@ -33,6 +33,7 @@ pub mod property;
 pub mod random;
 pub mod rights;
 pub mod role;
+pub mod settings;
 pub mod subscription;
 pub mod tenant;
 pub mod tenant_key;

@@ -39,6 +39,8 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(tenant::users::update_user)
         .service(tenant::users::delete_user)
         .service(tenant::users::reset_user_password)
+        .service(tenant::settings::get_settings)
+        .service(tenant::settings::update_settings)
         .service(tenant::subscription::get_subscription)
         .service(tenant::usage::get_usage)
         .service(tenant::leads::list_leads)

@@ -17,6 +17,7 @@ mod properties;
 mod resource;
 mod round_trips;
 mod sessions;
+mod settings;
 mod shutdown;
 mod storefront;
 mod subscription;

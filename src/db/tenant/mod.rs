@@ -19,6 +19,7 @@ pub mod properties;
 mod query;
 mod scope;
 pub mod sessions;
+pub mod settings;
 mod text;
 pub mod throttle;
 pub mod users;

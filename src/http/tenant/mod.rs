@@ -5,6 +5,7 @@ pub mod leads;
 pub mod me;
 pub mod properties;
 pub mod sessions;
+pub mod settings;
 pub mod storefront;
 pub mod subscription;
 pub mod usage;
