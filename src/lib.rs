@@ -13,8 +13,10 @@ pub mod db;
 pub mod domain;
 pub mod http;
 mod kill_point;
-pub mod platform;
 #[cfg(feature = "kill_points")]
 pub use kill_point::kill_if_armed;
+pub mod photos;
+pub mod platform;
+pub mod storage;
 pub mod telemetry;
 pub mod tenancy;

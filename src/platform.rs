@@ -21,6 +21,9 @@ use crate::domain::clock::Clock;
 use crate::domain::host::BaseDomain;
 use crate::domain::platform_key::PlatformKey;
 use crate::domain::random;
+use crate::photos::Photos;
+use crate::photos::sweep::{self, Sweeper};
+use crate::storage::Folder;
 use crate::tenancy::doctor::{Doctor, Finding, Limits, PRIVILEGES};
 use crate::tenancy::fairness::RequestRate;
 use crate::tenancy::lifecycle::Lifecycle;
@@ -79,6 +82,8 @@ pub struct Platform {
     pub resolver: Resolver,
     /// Counts requests per tenant.
     pub request_rate: RequestRate,
+    /// Keeps photos.
+    pub photos: Photos,
     /// Onboards tenants.
     pub provisioner: Provisioner,
     /// Suspends and activates tenants.
@@ -172,7 +177,14 @@ impl Platform {
             clock: clock.clone(),
         };
         let request_rate = RequestRate::new(settings.rate_limit.quota());
+        let photos = Photos::new(
+            Arc::new(Folder::new(&settings.storage.folder)),
+            settings.storage.photo_workers,
+            // The other half is for the work.
+            settings.server.request_timeout / 2,
+        );
         Ok(Self {
+            photos,
             settings: Arc::new(settings),
             master,
             lanes,
@@ -230,7 +242,18 @@ impl Platform {
         vec![
             listen::spawn(self.master.clone(), self.resolver.clone(), stop.clone()),
             reconcile::spawn(self.provisioner.clone(), RECONCILE_EVERY, stop.clone()),
+            sweep::spawn(self.sweeper(), self.settings.storage.sweep_every, stop.clone()),
         ]
+    }
+
+    /// Removes files that no row names.
+    pub fn sweeper(&self) -> Sweeper {
+        Sweeper {
+            photos: self.photos.clone(),
+            master: self.master.clone(),
+            lanes: self.lanes.clone(),
+            clock: self.clock.clone(),
+        }
     }
 
     /// Closes all connections.

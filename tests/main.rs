@@ -20,4 +20,5 @@ mod dev;
 mod helpers;
 mod http;
 mod isolation;
+mod photos;
 mod tenancy;

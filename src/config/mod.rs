@@ -17,6 +17,7 @@ mod platform;
 mod rate_limit;
 mod server;
 mod sessions;
+mod storage;
 mod tenancy;
 #[cfg(test)]
 mod tests;
@@ -35,6 +36,7 @@ pub use platform::PlatformSettings;
 pub use rate_limit::RateLimitSettings;
 pub use server::{PublicScheme, ServerSettings};
 pub use sessions::SessionSettings;
+pub use storage::StorageSettings;
 pub use tenancy::TenancySettings;
 
 use error::Problems;
@@ -55,6 +57,8 @@ pub struct Settings {
     pub sessions: SessionSettings,
     /// The per-tenant request rate.
     pub rate_limit: RateLimitSettings,
+    /// Files of tenants.
+    pub storage: StorageSettings,
     /// Logs of the program and of each tenant.
     pub logging: LoggingSettings,
     /// Where `/metrics` is served.
@@ -79,6 +83,7 @@ impl Settings {
         self.tenancy.check(&mut problems);
         self.sessions.check(&mut problems);
         self.rate_limit.check(&mut problems);
+        self.storage.check(&mut problems);
         self.logging.check(&mut problems);
         self.metrics.check(&mut problems);
         if self.database.statement_timeout > self.server.request_timeout {

@@ -11,6 +11,8 @@ pub struct Photo {
     pub id: PhotoId,
     /// A path of this server, or an address elsewhere.
     pub url: String,
+    /// The same, smaller; none for an address elsewhere.
+    pub thumbnail_url: Option<String>,
     /// As `image/webp`.
     pub content_type: Option<String>,
     /// What it shows, for who cannot see it.

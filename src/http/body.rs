@@ -106,13 +106,16 @@ async fn read(request: &HttpRequest, payload: Payload) -> Result<web::BytesMut, 
     // The other half is for the work.
     tokio::time::timeout(server.request_timeout / 2, collect(payload, limit))
         .await
-        .unwrap_or_else(|_| {
-            Err(Problem::new(
-                StatusCode::REQUEST_TIMEOUT,
-                "body_too_slow",
-                "The body did not arrive in time.",
-            ))
-        })
+        .unwrap_or_else(|_| Err(body_too_slow()))
+}
+
+/// 408.
+pub(super) fn body_too_slow() -> Problem {
+    Problem::new(
+        StatusCode::REQUEST_TIMEOUT,
+        "body_too_slow",
+        "The body did not arrive in time.",
+    )
 }
 
 async fn collect(mut payload: Payload, limit: usize) -> Result<web::BytesMut, Problem> {
@@ -128,7 +131,8 @@ async fn collect(mut payload: Payload, limit: usize) -> Result<web::BytesMut, Pr
     Ok(bytes)
 }
 
-fn too_large(limit: usize) -> Problem {
+/// 413.
+pub(super) fn too_large(limit: usize) -> Problem {
     Problem::new(
         StatusCode::PAYLOAD_TOO_LARGE,
         "body_too_large",

@@ -10,6 +10,7 @@ pub mod body;
 pub mod create;
 pub mod extract;
 pub mod form;
+pub mod multipart;
 pub mod normalise;
 pub mod observe;
 pub mod openapi;

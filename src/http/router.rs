@@ -58,6 +58,14 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(tenant::properties::get_property)
         .service(tenant::properties::update_property)
         .service(tenant::properties::delete_property)
+        .service(tenant::photos::vehicles::upload_vehicle_photos)
+        .service(tenant::photos::vehicles::arrange_vehicle_photos)
+        .service(tenant::photos::vehicles::delete_vehicle_photo)
+        .service(tenant::photos::properties::upload_property_photos)
+        .service(tenant::photos::properties::arrange_property_photos)
+        .service(tenant::photos::properties::delete_property_photo)
+        .service(tenant::photo_files::get_photo)
+        .service(tenant::photo_files::get_photo_thumbnail)
         .service(tenant::storefront::get_vehicle_storefront)
         .service(tenant::storefront::get_property_storefront);
 }

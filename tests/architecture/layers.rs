@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::source::rust;
 
 /// Each module with those that it may use, lowest first. A new module gets a line.
-const LAYERS: [(&str, &[&str]); 11] = [
+const LAYERS: [(&str, &[&str]); 13] = [
     ("domain", &[]),
     ("config", &["domain"]),
     ("telemetry", &["domain", "config"]),
@@ -13,7 +13,14 @@ const LAYERS: [(&str, &[&str]); 11] = [
     ("accounts", &["domain", "config", "db"]),
     ("billing", &["domain", "telemetry", "db"]),
     ("tenancy", &["domain", "telemetry", "db", "accounts", "billing"]),
-    ("platform", &["domain", "config", "db", "tenancy", "billing"]),
+    ("storage", &["domain"]),
+    ("photos", &["domain", "db", "storage"]),
+    (
+        "platform",
+        &[
+            "domain", "config", "db", "tenancy", "billing", "storage", "photos",
+        ],
+    ),
     (
         "http",
         &[
@@ -24,6 +31,8 @@ const LAYERS: [(&str, &[&str]); 11] = [
             "accounts",
             "billing",
             "tenancy",
+            "storage",
+            "photos",
             "platform",
         ],
     ),
@@ -49,7 +58,7 @@ const LAYERS: [(&str, &[&str]); 11] = [
 const EVERYWHERE: [&str; 2] = ["kill_point", "kill_if_armed"];
 
 /// Packages with a home: nobody else names them.
-const HOMES: [(&str, &[&str]); 12] = [
+const HOMES: [(&str, &[&str]); 14] = [
     ("sqlx", &["db"]),
     ("tokio_postgres", &["db"]),
     ("tokio_postgres_rustls", &["db"]),
@@ -61,6 +70,8 @@ const HOMES: [(&str, &[&str]); 12] = [
     ("clap", &["cli", "main"]),
     ("anyhow", &["cli", "main"]),
     ("argon2", &["accounts"]),
+    ("image", &["photos"]),
+    ("actix_multipart", &["http"]),
     ("chacha20poly1305", &["domain"]),
 ];
 

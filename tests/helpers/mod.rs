@@ -8,6 +8,7 @@ mod app;
 mod call;
 mod database;
 mod line;
+pub mod pictures;
 mod platform;
 mod proxy;
 mod raw;

@@ -80,7 +80,9 @@ impl Builder {
         for (key, value) in self.values {
             loader = loader.set(key, value);
         }
+        let storage = tempfile::tempdir().expect("a temporary folder");
         let settings = loader
+            .set("storage.folder", storage.path().display())
             .set("database.url", db.url())
             .load()
             .expect("the settings are right");
@@ -105,6 +107,7 @@ impl Builder {
             clock: self.clock,
             connector,
             watching: Vec::new(),
+            _storage: storage,
             db,
         }
     }
@@ -121,6 +124,7 @@ pub struct TestPlatform {
     connector: Connector,
     proxy: Option<Proxy>,
     watching: Vec<DropGuard>,
+    _storage: tempfile::TempDir,
     /// Last, so that it is dropped after everything that uses it.
     db: TestDb,
 }

@@ -25,6 +25,9 @@ const PUBLIC: &[(&str, Plane)] = &[
     // Shop windows.
     ("get_vehicle_storefront", Plane::Tenant),
     ("get_property_storefront", Plane::Tenant),
+    // Pictures in shop windows; of what is not there only with credentials.
+    ("get_photo", Plane::Tenant),
+    ("get_photo_thumbnail", Plane::Tenant),
 ];
 
 /// One operation.
@@ -52,6 +55,12 @@ impl Operation {
     /// Whether it only reads.
     pub fn reads(&self) -> bool {
         self.method == Method::GET
+    }
+
+    /// Whether its body is a form with files.
+    pub fn takes_files(&self) -> bool {
+        let form = "/requestBody/content/multipart~1form-data";
+        self.entry.pointer(form).is_some()
     }
 
     /// Whether whoever asks is logged out by it.

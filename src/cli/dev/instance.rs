@@ -35,6 +35,10 @@ pub fn environment(database_url: &str, platform_key: &str, settings: &Settings) 
         // No second port, which another instance may have taken: `/metrics` is served beside the API.
         ("HELIXAI__METRICS__BIND", String::new()),
         ("HELIXAI__METRICS__TOKEN", random_token()),
+        (
+            "HELIXAI__STORAGE__FOLDER",
+            settings.data_dir.join("storage").display().to_string(),
+        ),
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into()

@@ -171,6 +171,24 @@ pub async fn find_by_key(db: &MasterDb, key: &TenantKey) -> Result<Option<Resolv
     }))
 }
 
+/// The served tenant of this id.
+///
+/// # Errors
+/// When the database fails.
+pub async fn find_active_by_id(db: &MasterDb, id: TenantId) -> Result<Option<ResolvedTenant>, DbError> {
+    let key = sqlx::query_scalar!(
+        "select tenant_key from tenants where id = $1 and status = 'active'",
+        id.as_uuid(),
+    )
+    .fetch_optional(db.pool())
+    .await?;
+    let key = key.map(|key| TenantKey::parse(&key).map_err(|_| unknown("tenant_key")));
+    match key.transpose()? {
+        Some(key) => Ok(find_by_key(db, &key).await?.filter(|tenant| tenant.home.id == id)),
+        None => Ok(None),
+    }
+}
+
 /// The key of the tenant that has proven to own this host.
 ///
 /// # Errors

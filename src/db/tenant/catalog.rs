@@ -9,6 +9,7 @@ macro_rules! photos {
     ($table:literal, $photos:literal, $item:literal) => {
         concat!(
             "coalesce((select jsonb_agg(jsonb_build_object('id', p.id, 'url', p.url, 'content_type', p.content_type, ",
+            "'thumbnail_url', case when p.url = '/photos/' || p.id then p.url || '/thumbnail' end, ",
             "'alt_text', p.alt_text) order by p.position) from ",
             $photos,
             " p where p.",

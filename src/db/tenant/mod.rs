@@ -14,6 +14,7 @@ mod connection;
 pub mod idempotency;
 mod lanes;
 pub mod leads;
+pub mod photos;
 mod pipeline;
 pub mod properties;
 mod query;

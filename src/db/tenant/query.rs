@@ -26,7 +26,7 @@ macro_rules! sql_value {
 sql_value! {
     bool => BOOL, i16 => INT2, i32 => INT4, i64 => INT8, f64 => FLOAT8,
     String => TEXT, &'static str => TEXT, Vec<String> => TEXT_ARRAY, Vec<&'static str> => TEXT_ARRAY,
-    Uuid => UUID, Vec<Uuid> => UUID_ARRAY, Value => JSONB, Vec<u8> => BYTEA,
+    Uuid => UUID, Vec<Uuid> => UUID_ARRAY, Vec<i64> => INT8_ARRAY, Value => JSONB, Vec<u8> => BYTEA,
     DateTime<Utc> => TIMESTAMPTZ, NaiveDate => DATE,
 }
 

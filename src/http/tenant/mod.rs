@@ -3,6 +3,8 @@
 pub mod api_keys;
 pub mod leads;
 pub mod me;
+pub mod photo_files;
+pub mod photos;
 pub mod properties;
 pub mod sessions;
 pub mod settings;

@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use crate::db::DbError;
 use crate::db::tenant::audit;
+use crate::db::tenant::photos::PhotosOf;
 use crate::db::tenant::properties::{self, PropertyFilter};
 use crate::domain::ids::PropertyId;
 use crate::domain::invalid::{FieldErrors, Invalid};
@@ -259,10 +260,15 @@ pub async fn delete_property(
     id: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
     access.niche(Niche::REAL_ESTATE).await?;
-    let id = access.check(path_id(&id)).await?;
+    let id: PropertyId = access.check(path_id(&id)).await?;
     let audit = audit::insert(&access.access, "property.delete", "properties", id);
+    let photos = PhotosOf::Properties.ids(id.as_uuid());
+    let batch = (properties::lock(id, None), photos, properties::delete(id), audit);
+    let (_, photos, _, _) = access.run(batch).await?.output;
     access
-        .run((properties::lock(id, None), properties::delete(id), audit))
-        .await?;
+        .platform()
+        .photos
+        .remove(access.tenant.home.id, &photos)
+        .await;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use crate::db::DbError;
 use crate::db::tenant::audit;
+use crate::db::tenant::photos::PhotosOf;
 use crate::db::tenant::vehicles::{self, VehicleFilter};
 use crate::domain::ids::VehicleId;
 use crate::domain::invalid::FieldErrors;
@@ -239,10 +240,15 @@ pub async fn delete_vehicle(
     id: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
     access.niche(Niche::CARS).await?;
-    let id = access.check(path_id(&id)).await?;
+    let id: VehicleId = access.check(path_id(&id)).await?;
     let audit = audit::insert(&access.access, "vehicle.delete", "vehicles", id);
+    let photos = PhotosOf::Vehicles.ids(id.as_uuid());
+    let batch = (vehicles::lock(id, None), photos, vehicles::delete(id), audit);
+    let (_, photos, _, _) = access.run(batch).await?.output;
     access
-        .run((vehicles::lock(id, None), vehicles::delete(id), audit))
-        .await?;
+        .platform()
+        .photos
+        .remove(access.tenant.home.id, &photos)
+        .await;
     Ok(HttpResponse::NoContent().finish())
 }
