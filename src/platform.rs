@@ -110,7 +110,17 @@ impl Platform {
         let mut tx = master.begin().await?;
         lanes::ensure_local_shard(&mut tx, &roles.prefix, LOCAL_MAX_TENANTS, clock.now()).await?;
         tx.commit().await?;
+        let shards = Shards::new(
+            connector,
+            Lanes::new(lane_settings(settings)),
+            master.clone(),
+            platform_key(settings)?,
+            settings.database.connect_timeout,
+            login_timeouts(settings),
+        );
+        let remote = shards.migrate_remote().await;
         master.close().await;
+        remote?;
         Ok(roles)
     }
 
@@ -136,21 +146,16 @@ impl Platform {
             database.master_pool,
             database.wait_timeout,
         );
-        let lanes = Lanes::new(LaneSettings {
-            connections: tenancy.lane_pool,
-            statements: NonZeroUsize::new(tenancy.statements_per_connection).unwrap_or(NonZeroUsize::MIN),
-            tenants: tenancy.tenants_per_connection,
-            wait: database.wait_timeout,
-            statement_timeout: database.statement_timeout,
-        });
+        let lanes = Lanes::new(lane_settings(&settings));
         let shards = Shards::new(
             connector,
             lanes.clone(),
+            master.clone(),
             key.clone(),
             database.connect_timeout,
             login_timeouts(&settings),
         );
-        shards.load(&master).await?;
+        shards.load().await?;
         let base = BaseDomain::parse(&settings.server.base_domain)
             .map_err(|invalid| StartError::Setting(format!("server.base_domain {invalid}")))?;
         let capacity = usize::try_from(tenancy.cache_capacity)
@@ -158,6 +163,7 @@ impl Platform {
             .and_then(NonZeroUsize::new);
         let resolver = Resolver::new(
             master.clone(),
+            shards.clone(),
             base,
             capacity.unwrap_or(NonZeroUsize::MIN),
             tenancy.negative_cache,
@@ -240,7 +246,12 @@ impl Platform {
     /// Hears change notices and finishes interrupted onboardings, until `stop`.
     pub fn watch(&self, stop: &CancellationToken) -> Vec<JoinHandle<()>> {
         vec![
-            listen::spawn(self.master.clone(), self.resolver.clone(), stop.clone()),
+            listen::spawn(
+                self.master.clone(),
+                self.shards.clone(),
+                self.resolver.clone(),
+                stop.clone(),
+            ),
             reconcile::spawn(self.provisioner.clone(), RECONCILE_EVERY, stop.clone()),
             sweep::spawn(self.sweeper(), self.settings.storage.sweep_every, stop.clone()),
         ]
@@ -260,6 +271,17 @@ impl Platform {
     pub async fn close(&self) {
         self.lanes.close();
         self.master.close().await;
+    }
+}
+
+fn lane_settings(settings: &Settings) -> LaneSettings {
+    let (tenancy, database) = (&settings.tenancy, &settings.database);
+    LaneSettings {
+        connections: tenancy.lane_pool,
+        statements: NonZeroUsize::new(tenancy.statements_per_connection).unwrap_or(NonZeroUsize::MIN),
+        tenants: tenancy.tenants_per_connection,
+        wait: database.wait_timeout,
+        statement_timeout: database.statement_timeout,
     }
 }
 

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::pki_types::CertificateDer;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::task::JoinHandle;
 use tokio_postgres::{Client, Config, Error};
@@ -37,6 +38,7 @@ impl From<AddressError> for DbError {
 pub struct Connector {
     admin: Config,
     tls: MakeRustlsConnect,
+    roots: Vec<CertificateDer<'static>>,
     key: PlatformKey,
 }
 
@@ -54,7 +56,7 @@ impl Connector {
     pub fn new(
         url: &SecretString,
         connect_timeout: Duration,
-        roots: &[rustls::pki_types::CertificateDer<'static>],
+        roots: &[CertificateDer<'static>],
         key: PlatformKey,
     ) -> Result<Self, AddressError> {
         let invalid = AddressError;
@@ -86,8 +88,14 @@ impl Connector {
         Ok(Self {
             admin,
             tls: MakeRustlsConnect::new(tls),
+            roots: roots.to_vec(),
             key,
         })
+    }
+
+    /// The certificates that are trusted besides the public ones: for the other databases of the same platform.
+    pub fn roots(&self) -> &[CertificateDer<'static>] {
+        &self.roots
     }
 
     /// The configuration of one of the program's logins, with its derived password.

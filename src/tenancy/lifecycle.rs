@@ -124,6 +124,7 @@ impl Lifecycle {
             .await?;
             tenant.status = to;
             tenant.suspended_reason = reason.map(str::to_owned);
+            tenant.version += 1;
         }
         tx.commit().await?;
         Ok(tenant)

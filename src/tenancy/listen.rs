@@ -6,6 +6,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::resolve::Resolver;
+use super::shards::Shards;
 use crate::db::DbError;
 use crate::db::master::MasterDb;
 
@@ -13,18 +14,25 @@ use crate::db::master::MasterDb;
 const CHANNEL: &str = "helixai_tenants";
 /// What the listener says to itself; no key or host can look like it.
 const HEARTBEAT: &str = "~";
+/// What a change of shards or lanes says.
+const EVERYTHING: &str = "*";
 const BEAT: Duration = Duration::from_millis(500);
 /// Silence for so long means that notices may be lost.
 const BELIEVED: Duration = Duration::from_secs(2);
 const RETRY: Duration = Duration::from_millis(500);
 
 /// Listens until `stop`; reconnects by itself.
-pub fn spawn(master: MasterDb, resolver: Resolver, stop: CancellationToken) -> JoinHandle<()> {
+pub fn spawn(
+    master: MasterDb,
+    shards: Shards,
+    resolver: Resolver,
+    stop: CancellationToken,
+) -> JoinHandle<()> {
     tokio::spawn(async move {
         let ended = stop.clone().cancelled_owned();
         let work = async {
             loop {
-                if let Err(error) = listen(&master, &resolver).await {
+                if let Err(error) = listen(&master, &shards, &resolver).await {
                     tracing::warn!(%error, "change notices are not heard; the tenant cache is not used");
                 }
                 resolver.doubt();
@@ -36,9 +44,10 @@ pub fn spawn(master: MasterDb, resolver: Resolver, stop: CancellationToken) -> J
     })
 }
 
-async fn listen(master: &MasterDb, resolver: &Resolver) -> Result<(), DbError> {
+async fn listen(master: &MasterDb, shards: &Shards, resolver: &Resolver) -> Result<(), DbError> {
     let mut notices = in_time(master.listener(CHANNEL)).await?;
     // Whatever changed before this moment was not heard.
+    load(shards).await;
     resolver.forget_everything();
     let mut beat = tokio::time::interval(BEAT);
     let mut heard = tokio::time::Instant::now();
@@ -49,7 +58,12 @@ async fn listen(master: &MasterDb, resolver: &Resolver) -> Result<(), DbError> {
                     heard = tokio::time::Instant::now();
                     resolver.believe(BELIEVED);
                 }
-                Some(name) => resolver.forget(name),
+                Some(name) => {
+                    if name == EVERYTHING {
+                        load(shards).await;
+                    }
+                    resolver.forget(name);
+                }
                 None => return Err(DbError::Unavailable("the listening connection was lost".to_owned())),
             },
             _ = beat.tick() => {
@@ -60,6 +74,13 @@ async fn listen(master: &MasterDb, resolver: &Resolver) -> Result<(), DbError> {
                 in_time(master.notify(CHANNEL, HEARTBEAT)).await?;
             }
         }
+    }
+}
+
+/// A shard may be new, or elsewhere. One that is not usable is only missed by its own tenants.
+async fn load(shards: &Shards) {
+    if let Err(error) = in_time(shards.load()).await {
+        tracing::warn!(%error, "the registry's shards are not all known");
     }
 }
 

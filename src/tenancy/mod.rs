@@ -5,7 +5,9 @@
 //! crash interrupted, [`lifecycle`] suspends and activates. [`doctor`] examines.
 
 pub mod cache;
+pub mod details;
 pub mod doctor;
+pub mod domains;
 pub mod fairness;
 pub mod lifecycle;
 pub mod listen;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cache::{Cache, Outcome};
+use super::shards::Shards;
 use crate::db::DbError;
 use crate::db::master::{MasterDb, tenants};
 use crate::domain::host::{BaseDomain, HostKind, HostName, classify};
@@ -40,6 +41,7 @@ impl From<Arc<DbError>> for ResolveError {
 #[derive(Clone)]
 pub struct Resolver {
     master: MasterDb,
+    shards: Shards,
     base: Arc<BaseDomain>,
     unknown_for: Duration,
     tenants: Arc<Cache<Option<Arc<ResolvedTenant>>, Arc<DbError>>>,
@@ -48,9 +50,16 @@ pub struct Resolver {
 
 impl Resolver {
     /// A resolver that remembers `capacity` tenants, and for `unknown_for` that there is none of a name.
-    pub fn new(master: MasterDb, base: BaseDomain, capacity: NonZeroUsize, unknown_for: Duration) -> Self {
+    pub fn new(
+        master: MasterDb,
+        shards: Shards,
+        base: BaseDomain,
+        capacity: NonZeroUsize,
+        unknown_for: Duration,
+    ) -> Self {
         Self {
             master,
+            shards,
             base: Arc::new(base),
             unknown_for,
             tenants: Arc::new(Cache::new(capacity)),
@@ -76,13 +85,9 @@ impl Resolver {
     /// # Errors
     /// See [`ResolveError`].
     pub async fn find(&self, key: &TenantKey) -> Result<Arc<ResolvedTenant>, ResolveError> {
-        let (master, wanted, unknown_for) = (self.master.clone(), key.clone(), self.unknown_for);
-        let load = move || async move {
-            Ok(tenants::find_by_key(&master, &wanted)
-                .await
-                .map_err(Arc::new)?
-                .map(Arc::new))
-        };
+        let (master, shards, wanted) = (self.master.clone(), self.shards.clone(), key.clone());
+        let unknown_for = self.unknown_for;
+        let load = move || async move { read(&master, &shards, &wanted).await.map_err(Arc::new) };
         let (outcome, found) = self
             .tenants
             .get_or_load(key.as_str(), load, move |tenant| {
@@ -99,8 +104,8 @@ impl Resolver {
     /// See [`ResolveError`].
     pub async fn find_fresh(&self, key: &TenantKey) -> Result<Arc<ResolvedTenant>, ResolveError> {
         self.tenants.drop_name(key.as_str());
-        let found = tenants::find_by_key(&self.master, key).await.map_err(Arc::new)?;
-        found.map(Arc::new).ok_or(ResolveError::Unknown)
+        let found = read(&self.master, &self.shards, key).await.map_err(Arc::new)?;
+        found.ok_or(ResolveError::Unknown)
     }
 
     /// Forgets a tenant that this process has just changed: whoever was told of the change finds it made at once.
@@ -175,4 +180,17 @@ impl Resolver {
         self.tenants.doubt();
         self.hosts.doubt();
     }
+}
+
+/// The tenant of a key. Its shard may be one that this process has not met.
+async fn read(
+    master: &MasterDb,
+    shards: &Shards,
+    key: &TenantKey,
+) -> Result<Option<Arc<ResolvedTenant>>, DbError> {
+    let tenant = tenants::find_by_key(master, key).await?;
+    if let Some(tenant) = &tenant {
+        shards.ensure(tenant.home.lane.shard).await?;
+    }
+    Ok(tenant.map(Arc::new))
 }

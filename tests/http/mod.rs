@@ -1,6 +1,7 @@
 //! The HTTP contract, over real connections to the program as it is served.
 
 mod admin_sessions;
+mod admin_tenants;
 mod api_keys;
 mod criar_cliente;
 mod documentation;

@@ -14,6 +14,7 @@ use helixai::db::tenant::{Access, Query};
 use helixai::domain::clock::Clock;
 use helixai::domain::rights::Need;
 use helixai::domain::token::ParsedToken;
+use helixai::tenancy::provision::ATTEMPTS;
 use helixai::tenancy::reconcile::finish_expired;
 use serde_json::Value;
 
@@ -314,6 +315,82 @@ async fn onboardings_killed_at_any_moment_are_whole_or_nothing() {
         killed.repeated(&format!("garage-{number}")).await;
     }
     assert_eq!(killed.consistent().await.len() as u32, KILLS + 1);
+}
+
+/// The state, the attempts and the error of a tenant.
+async fn attempts(killed: &Killed) -> (String, i32, Option<String>) {
+    let select = "select status, onboarding_attempts, onboarding_error from master.tenants where tenant_key = 'garage'";
+    let row = killed.test.admin().await.query_one(select, &[]).await.unwrap();
+    (row.get(0), row.get(1), row.get(2))
+}
+
+/// What can never be finished is given up after some attempts, is told of, and can be asked for again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_onboarding_that_cannot_be_finished_is_given_up() {
+    let killed = Killed::start(250).await;
+    let test = &killed.test;
+    let admin = test.admin().await;
+    must_die(killed.create("garage"), "onboard.intent").await;
+    // Somebody else's schema stands where the tenant's should be.
+    admin.batch_execute("create schema tenant_garage").await.unwrap();
+    let mut waited = Vec::new();
+    for attempt in 1..=ATTEMPTS {
+        let until = "select lease_expires_at from master.tenants where tenant_key = 'garage'";
+        let until: chrono::DateTime<Utc> = admin.query_one(until, &[]).await.unwrap().get(0);
+        killed.clock.set(until - TimeDelta::seconds(1));
+        finish_expired(&test.platform.provisioner)
+            .await
+            .expect("searched");
+        assert_eq!(attempts(&killed).await.1, attempt - 1, "not before its time");
+        killed.clock.set(until + TimeDelta::seconds(1));
+        waited.push(until);
+        assert_eq!(
+            finish_expired(&test.platform.provisioner)
+                .await
+                .expect("searched"),
+            0
+        );
+        let (status, made, error) = attempts(&killed).await;
+        let expected = if attempt == ATTEMPTS {
+            "failed"
+        } else {
+            "provisioning"
+        };
+        assert_eq!((status.as_str(), made), (expected, attempt));
+        assert!(error.is_some_and(|error| error.contains("42P06")), "why");
+    }
+    let gaps: Vec<i64> = waited
+        .windows(2)
+        .map(|two| (two[1] - two[0]).num_seconds())
+        .collect();
+    assert!(
+        gaps.is_sorted() && gaps.last() > Some(&(20 * gaps[0])),
+        "{gaps:?}"
+    );
+    killed.clock.advance(TimeDelta::days(30));
+    finish_expired(&test.platform.provisioner)
+        .await
+        .expect("searched");
+    assert_eq!(attempts(&killed).await.0, "failed", "for good");
+
+    let doctor = ended(killed.command(&["doctor", "--json"])).await;
+    let findings: Value = serde_json::from_slice(&doctor.stdout).expect("JSON");
+    let told = findings["findings"].as_array().expect("findings").iter();
+    let told: Vec<&Value> = told.filter(|finding| finding["check"] == "onboarding").collect();
+    assert_eq!(told.len(), 1, "{findings}");
+
+    let failed = ended(killed.create("garage")).await;
+    assert!(!failed.status.success(), "the cause is still there");
+    let (status, made, _) = attempts(&killed).await;
+    assert_eq!(
+        (status.as_str(), made),
+        ("provisioning", 1),
+        "asked for again, it is counted anew"
+    );
+    admin.batch_execute("drop schema tenant_garage").await.unwrap();
+    killed.restart().await;
+    assert_eq!(killed.consistent().await, ["garage"]);
+    killed.repeated("garage").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -5,5 +5,6 @@ mod concurrency;
 mod killed;
 mod provisioning;
 mod resolver;
+mod shards;
 mod suspension;
 mod undo;

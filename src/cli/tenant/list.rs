@@ -23,7 +23,7 @@ pub struct Args {
     #[arg(long, value_parser = find_niche)]
     niche: Option<Niche>,
 
-    /// Only those with this text in their key, name or owner's address
+    /// Only those with this text in their key, name or owner's address, or this CPF or CNPJ
     #[arg(long, value_name = "TEXT", value_parser = search_text)]
     q: Option<String>,
 

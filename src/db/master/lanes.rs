@@ -18,6 +18,8 @@ pub struct ShardRecord {
     pub roles: ShardRoles,
     /// Its address, sealed; `None` for the database that holds the registry.
     pub database_url_sealed: Option<Vec<u8>>,
+    /// Raised when the address or the credentials change.
+    pub epoch: i64,
 }
 
 /// A place taken on a lane.
@@ -29,6 +31,8 @@ pub struct Place {
     pub lane: i32,
     /// The lane's login.
     pub login: String,
+    /// The names of the shard's roles.
+    pub roles: ShardRoles,
 }
 
 /// All shards.
@@ -36,10 +40,11 @@ pub struct Place {
 /// # Errors
 /// When the database fails.
 pub async fn list_shards(db: &MasterDb) -> Result<Vec<ShardRecord>, DbError> {
-    let rows =
-        sqlx::query!("select id, name, role_prefix, database_url_sealed from shards order by created_at, id")
-            .fetch_all(db.pool())
-            .await?;
+    let rows = sqlx::query!(
+        "select id, name, role_prefix, database_url_sealed, epoch from shards order by created_at, id"
+    )
+    .fetch_all(db.pool())
+    .await?;
     Ok(rows
         .into_iter()
         .map(|row| ShardRecord {
@@ -49,6 +54,7 @@ pub async fn list_shards(db: &MasterDb) -> Result<Vec<ShardRecord>, DbError> {
                 prefix: row.role_prefix,
             },
             database_url_sealed: row.database_url_sealed,
+            epoch: row.epoch,
         })
         .collect())
 }
@@ -83,13 +89,14 @@ pub async fn ensure_local_shard(
 /// When the database fails.
 pub async fn take_place(tx: &mut MasterTx, now: DateTime<Utc>) -> Result<Option<Place>, DbError> {
     let row = sqlx::query!(
-        "update lanes l
+        r#"update lanes l
          set tenants_count = l.tenants_count + 1, updated_at = $1
          where (l.shard_id, l.number) = (
              select c.shard_id, c.number from lanes c join shards s on s.id = c.shard_id
              where c.status = 'open' and s.status = 'open' and c.tenants_count < c.capacity
              order by c.tenants_count, c.shard_id, c.number limit 1 for update of c)
-         returning l.shard_id, l.number, l.login",
+         returning l.shard_id, l.number, l.login,
+                   (select s.role_prefix from shards s where s.id = l.shard_id) as "role_prefix!""#,
         now,
     )
     .fetch_optional(tx.connection())
@@ -98,6 +105,9 @@ pub async fn take_place(tx: &mut MasterTx, now: DateTime<Utc>) -> Result<Option<
         shard: ShardId::from_uuid(row.shard_id),
         lane: row.number,
         login: row.login,
+        roles: ShardRoles {
+            prefix: row.role_prefix,
+        },
     }))
 }
 
@@ -128,7 +138,7 @@ pub async fn give_place_back(
 /// When the database fails.
 pub async fn lock_roomiest_shard(tx: &mut MasterTx, capacity: i32) -> Result<Option<ShardRecord>, DbError> {
     let row = sqlx::query!(
-        "select s.id, s.name, s.role_prefix, s.database_url_sealed
+        "select s.id, s.name, s.role_prefix, s.database_url_sealed, s.epoch
          from shards s
          where s.status = 'open'
            and s.max_tenants >= $1::bigint + (select coalesce(sum(l.capacity), 0) from lanes l where l.shard_id = s.id)
@@ -145,6 +155,7 @@ pub async fn lock_roomiest_shard(tx: &mut MasterTx, capacity: i32) -> Result<Opt
             prefix: row.role_prefix,
         },
         database_url_sealed: row.database_url_sealed,
+        epoch: row.epoch,
     }))
 }
 
@@ -215,4 +226,97 @@ pub async fn count_lanes(db: &MasterDb) -> Result<i64, DbError> {
     Ok(sqlx::query_scalar!(r#"select count(*) as "count!" from lanes"#)
         .fetch_one(db.pool())
         .await?)
+}
+
+/// A shard as administrators see it.
+#[derive(Debug, Clone)]
+pub struct ShardState {
+    /// Its id.
+    pub id: ShardId,
+    /// Its name.
+    pub name: String,
+    /// `local` or `remote`.
+    pub kind: String,
+    /// `open` or `closed`.
+    pub status: String,
+    /// Bounds the sum of the lanes' capacities.
+    pub max_tenants: i32,
+    /// Its lanes, in order.
+    pub lanes: Vec<LaneState>,
+}
+
+/// A lane as administrators see it.
+#[derive(Debug, Clone)]
+pub struct LaneState {
+    /// Its number.
+    pub number: i32,
+    /// Its login.
+    pub login: String,
+    /// `open` or `closed`.
+    pub status: String,
+    /// How many tenants it may have.
+    pub capacity: i32,
+    /// How many it has.
+    pub tenants: i32,
+}
+
+/// All shards with their lanes, oldest first.
+///
+/// # Errors
+/// When the database fails.
+pub async fn list_shard_states(db: &MasterDb) -> Result<Vec<ShardState>, DbError> {
+    let rows = sqlx::query!(
+        r#"select s.id, s.name, s.kind, s.status, s.max_tenants, l.number as "number?", l.login as "login?",
+                  l.status as "lane_status?", l.capacity as "capacity?", l.tenants_count as "tenants_count?"
+           from shards s left join lanes l on l.shard_id = s.id
+           order by s.created_at, s.id, l.number"#
+    )
+    .fetch_all(db.pool())
+    .await?;
+    let mut shards: Vec<ShardState> = Vec::new();
+    for row in rows {
+        let id = ShardId::from_uuid(row.id);
+        if shards.last().is_none_or(|last| last.id != id) {
+            shards.push(ShardState {
+                id,
+                name: row.name,
+                kind: row.kind,
+                status: row.status,
+                max_tenants: row.max_tenants,
+                lanes: Vec::new(),
+            });
+        }
+        let lane = (
+            row.number,
+            row.login,
+            row.lane_status,
+            row.capacity,
+            row.tenants_count,
+        );
+        if let (Some(shard), (Some(number), Some(login), Some(status), Some(capacity), Some(tenants))) =
+            (shards.last_mut(), lane)
+        {
+            shard.lanes.push(LaneState {
+                number,
+                login,
+                status,
+                capacity,
+                tenants,
+            });
+        }
+    }
+    Ok(shards)
+}
+
+/// The logins of a shard's lanes.
+///
+/// # Errors
+/// When the database fails.
+pub async fn list_logins(db: &MasterDb, shard: ShardId) -> Result<Vec<String>, DbError> {
+    Ok(sqlx::query_scalar!(
+        "select login from lanes where shard_id = $1 order by number",
+        shard.as_uuid()
+    )
+    .fetch_all(db.pool())
+    .await?)
 }

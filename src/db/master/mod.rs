@@ -5,6 +5,7 @@
 
 pub mod admins;
 pub mod audit;
+pub mod domains;
 pub mod idempotency;
 pub mod lanes;
 pub mod ledger;

@@ -111,7 +111,7 @@ pub async fn activate_provisioned(
 ) -> Result<bool, DbError> {
     let done = sqlx::query!(
         "update tenants
-         set status = 'active', activated_at = $3, updated_at = $3, onboarding_sealed = null,
+         set status = 'active', activated_at = $3, updated_at = $3, onboarding_sealed = null, onboarding_error = null,
              lease_owner = null, lease_expires_at = null
          where id = $1 and status = 'provisioning' and lease_owner = $2",
         id.as_uuid(),
@@ -123,7 +123,8 @@ pub async fn activate_provisioned(
     Ok(done.rows_affected() == 1)
 }
 
-/// Takes over one onboarding whose worker is gone.
+/// Takes over one onboarding whose worker is gone, or the one of `only` also when it was given up. Each attempt gets
+/// twice the lease of the one before, up to 64 times: an outage of hours does not use all of them up.
 ///
 /// # Errors
 /// When the database fails.
@@ -136,10 +137,13 @@ pub async fn claim_unfinished(
 ) -> Result<Option<Unfinished>, DbError> {
     let claimed = sqlx::query_scalar!(
         "update tenants t
-         set lease_owner = $1, lease_expires_at = $2, updated_at = $3
+         set lease_owner = $1, updated_at = $3, status = 'provisioning',
+             lease_expires_at = $3::timestamptz + ($2::timestamptz - $3::timestamptz)
+                 * case when t.status = 'failed' then 1 else power(2, least(t.onboarding_attempts, 6)) end,
+             onboarding_attempts = case when t.status = 'failed' then 1 else t.onboarding_attempts + 1 end
          where t.id = (select u.id from tenants u
-                       where u.status = 'provisioning' and u.lease_expires_at < $3
-                         and ($4::uuid is null or u.id = $4)
+                       where (u.status = 'provisioning' and u.lease_expires_at < $3 and ($4::uuid is null or u.id = $4))
+                          or (u.status = 'failed' and u.id = $4)
                        order by u.lease_expires_at limit 1 for update skip locked)
          returning t.id",
         lease_owner,
@@ -153,7 +157,7 @@ pub async fn claim_unfinished(
     let row = sqlx::query_as!(
         TenantRow,
         "select t.id, t.tenant_key, t.name, t.niche, t.schema_name, t.role_name, t.shard_id, l.login, t.status, t.document,
-                t.owner_email, t.created_at, t.suspended_reason
+                t.owner_email, t.created_at, t.suspended_reason, t.version, t.onboarding_attempts, t.onboarding_error
          from tenants t join lanes l on l.shard_id = t.shard_id and l.number = t.lane
          where t.id = $1",
         id,
@@ -170,6 +174,38 @@ pub async fn claim_unfinished(
         tenant: row.try_into()?,
         onboarding_sealed,
     }))
+}
+
+/// Notes why an attempt did not succeed, and gives the onboarding up when it was the last one; `false` when somebody
+/// else has the lease.
+///
+/// # Errors
+/// When the database fails.
+pub async fn note_failed_attempt(
+    tx: &mut MasterTx,
+    id: TenantId,
+    lease_owner: Uuid,
+    error: &str,
+    attempts: i32,
+    now: DateTime<Utc>,
+) -> Result<bool, DbError> {
+    let gave_up = sqlx::query_scalar!(
+        r#"update tenants
+           set onboarding_error = left($3, 1000), updated_at = $5,
+               status = case when onboarding_attempts >= $4 then 'failed' else status end,
+               lease_expires_at = case when onboarding_attempts >= $4 then null else lease_expires_at end,
+               lease_owner = case when onboarding_attempts >= $4 then null else lease_owner end
+           where id = $1 and status = 'provisioning' and lease_owner = $2
+           returning status = 'failed' as "gave_up!""#,
+        id.as_uuid(),
+        lease_owner,
+        error,
+        attempts,
+        now,
+    )
+    .fetch_optional(tx.connection())
+    .await?;
+    Ok(gave_up == Some(true))
 }
 
 /// Whether any tenant is being made.

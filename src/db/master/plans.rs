@@ -22,6 +22,8 @@ pub struct PlanRecord {
     pub trial_days: i32,
     /// How much of everything it includes.
     pub limits: Vec<PlanLimit>,
+    /// Living subscriptions of any of its versions.
+    pub subscriptions: i64,
 }
 
 /// What is for sale: the newest published version of each active plan, cheapest first; or of one plan.
@@ -33,7 +35,9 @@ pub async fn list_plans(db: &MasterDb, code: Option<&str>) -> Result<Vec<PlanRec
         r#"select p.code, p.name, v.id, v.version, v.price_cents, v.trial_days,
                   array(select l.meter from plan_limits l where l.plan_version_id = v.id order by l.meter) as "meters!",
                   array(select coalesce(l.limit_value, -1) from plan_limits l where l.plan_version_id = v.id
-                        order by l.meter) as "limits!"
+                        order by l.meter) as "limits!",
+                  (select count(*) from subscriptions s join plan_versions b on b.id = s.plan_version_id
+                   where b.plan_id = p.id and s.status <> 'canceled') as "subscriptions!"
            from plans p
            join lateral (select w.id, w.version, w.price_cents, w.trial_days from plan_versions w
                          where w.plan_id = p.id and w.published_at is not null order by w.version desc limit 1) v on true
@@ -53,6 +57,7 @@ pub async fn list_plans(db: &MasterDb, code: Option<&str>) -> Result<Vec<PlanRec
             price_cents: row.price_cents,
             trial_days: row.trial_days,
             limits: limits(row.meters, row.limits),
+            subscriptions: row.subscriptions,
         })
         .collect())
 }

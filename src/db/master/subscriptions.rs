@@ -88,6 +88,7 @@ pub async fn insert_subscription(tx: &mut MasterTx, new: &NewSubscription) -> Re
 pub async fn list_subscriptions(
     db: &MasterDb,
     tenant: Option<&TenantKey>,
+    plan: Option<&str>,
     after: Option<Cursor>,
     limit: Limit,
 ) -> Result<Vec<SubscriptionRecord>, DbError> {
@@ -103,6 +104,7 @@ pub async fn list_subscriptions(
            join plan_versions v on v.id = s.plan_version_id
            join plans p on p.id = v.plan_id
            where ($1::text is null or t.tenant_key = $1)
+             and ($5::text is null or p.code = $5)
              and ($2::timestamptz is null or (s.created_at, s.id) < ($2, $3))
            order by s.created_at desc, s.id desc
            limit $4"#,
@@ -110,6 +112,7 @@ pub async fn list_subscriptions(
         after_at,
         after_id,
         limit.rows(),
+        plan,
     )
     .fetch_all(db.pool())
     .await?;
@@ -145,7 +148,7 @@ pub async fn list_subscriptions(
 /// # Errors
 /// When the database fails.
 pub async fn find_newest(db: &MasterDb, tenant: &TenantKey) -> Result<Option<SubscriptionRecord>, DbError> {
-    let newest = list_subscriptions(db, Some(tenant), None, Limit::ONE).await?;
+    let newest = list_subscriptions(db, Some(tenant), None, None, Limit::ONE).await?;
     Ok(newest.into_iter().next())
 }
 

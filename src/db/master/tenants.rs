@@ -73,6 +73,12 @@ pub struct TenantRecord {
     pub created_at: DateTime<Utc>,
     /// Why it is suspended.
     pub suspended_reason: Option<String>,
+    /// Raised by each change that an administrator makes.
+    pub version: i32,
+    /// How often its onboarding was taken up again.
+    pub onboarding_attempts: i32,
+    /// Why the last of these attempts did not succeed.
+    pub onboarding_error: Option<String>,
 }
 
 /// As selected everywhere: the columns of [`TenantRecord`].
@@ -90,6 +96,9 @@ pub(super) struct TenantRow {
     pub(super) owner_email: String,
     pub(super) created_at: DateTime<Utc>,
     pub(super) suspended_reason: Option<String>,
+    pub(super) version: i32,
+    pub(super) onboarding_attempts: i32,
+    pub(super) onboarding_error: Option<String>,
 }
 
 impl TryFrom<TenantRow> for TenantRecord {
@@ -110,6 +119,9 @@ impl TryFrom<TenantRow> for TenantRecord {
             owner_email: row.owner_email,
             created_at: row.created_at,
             suspended_reason: row.suspended_reason,
+            version: row.version,
+            onboarding_attempts: row.onboarding_attempts,
+            onboarding_error: row.onboarding_error,
         })
     }
 }
@@ -213,7 +225,7 @@ pub async fn find_record(db: &MasterDb, key: &TenantKey) -> Result<Option<Tenant
     let row = sqlx::query_as!(
         TenantRow,
         "select t.id, t.tenant_key, t.name, t.niche, t.schema_name, t.role_name, t.shard_id, l.login, t.status, t.document,
-                t.owner_email, t.created_at, t.suspended_reason
+                t.owner_email, t.created_at, t.suspended_reason, t.version, t.onboarding_attempts, t.onboarding_error
          from tenants t join lanes l on l.shard_id = t.shard_id and l.number = t.lane
          where t.tenant_key = $1",
         key.as_str(),
@@ -231,7 +243,7 @@ pub async fn lock_by_key(tx: &mut MasterTx, key: &TenantKey) -> Result<Option<Te
     let row = sqlx::query_as!(
         TenantRow,
         "select t.id, t.tenant_key, t.name, t.niche, t.schema_name, t.role_name, t.shard_id, l.login, t.status, t.document,
-                t.owner_email, t.created_at, t.suspended_reason
+                t.owner_email, t.created_at, t.suspended_reason, t.version, t.onboarding_attempts, t.onboarding_error
          from tenants t join lanes l on l.shard_id = t.shard_id and l.number = t.lane
          where t.tenant_key = $1 for update of t",
         key.as_str(),
@@ -248,7 +260,7 @@ pub struct TenantFilter {
     pub status: Option<TenantStatus>,
     /// Of this niche.
     pub niche: Option<String>,
-    /// With this text in key, name or owner's address.
+    /// With this text in key, name or owner's address, accents ignored, or with this CPF or CNPJ.
     pub text: Option<String>,
 }
 
@@ -263,28 +275,27 @@ pub async fn list(
     limit: i64,
 ) -> Result<Vec<TenantRecord>, DbError> {
     let (after_at, after_id) = after.unzip();
-    let pattern = filter.text.as_ref().map(|text| {
-        let escaped = text
-            .to_lowercase()
-            .replace('\\', "\\\\")
-            .replace('%', "\\%")
-            .replace('_', "\\_");
-        format!("%{escaped}%")
-    });
     let rows = sqlx::query_as!(
         TenantRow,
-        "select t.id, t.tenant_key, t.name, t.niche, t.schema_name, t.role_name, t.shard_id, l.login, t.status, t.document,
-                t.owner_email, t.created_at, t.suspended_reason
+        r"select t.id, t.tenant_key, t.name, t.niche, t.schema_name, t.role_name, t.shard_id, l.login, t.status, t.document,
+                t.owner_email, t.created_at, t.suspended_reason, t.version, t.onboarding_attempts, t.onboarding_error
          from tenants t join lanes l on l.shard_id = t.shard_id and l.number = t.lane
          where ($1::text is null or t.status = $1)
            and ($2::text is null or t.niche = $2)
-           and ($3::text is null or t.tenant_key like $3 or lower(t.name) like $3 or t.owner_email like $3)
+           and ($3::text is null
+                or position(
+                    lower(translate($3, E'ÁÀÂÃÄáàâãäÉÈÊËéèêëÍÌÎÏíìîïÓÒÔÕÖóòôõöÚÙÛÜúùûüÇçÑñªº-/_@\u0300\u0301\u0302\u0303\u0308\u0327',
+                                    'aaaaaaaaaaeeeeeeeeiiiiiiiioooooooooouuuuuuuuccnnao    '))
+                    in lower(translate(t.tenant_key || ' ' || t.name || ' ' || t.owner_email,
+                        E'ÁÀÂÃÄáàâãäÉÈÊËéèêëÍÌÎÏíìîïÓÒÔÕÖóòôõöÚÙÛÜúùûüÇçÑñªº-/_@\u0300\u0301\u0302\u0303\u0308\u0327',
+                        'aaaaaaaaaaeeeeeeeeiiiiiiiioooooooooouuuuuuuuccnnao    '))) > 0
+                or t.document = upper(translate($3, './- ', '')))
            and ($4::timestamptz is null or (t.created_at, t.id) < ($4, $5))
          order by t.created_at desc, t.id desc
          limit $6",
         filter.status.map(TenantStatus::as_str),
         filter.niche,
-        pattern,
+        filter.text,
         after_at,
         after_id,
         limit,
@@ -307,12 +318,39 @@ pub async fn set_status(
 ) -> Result<(), DbError> {
     sqlx::query!(
         "update tenants
-         set status = $2, suspended_reason = $3, updated_at = $4,
+         set status = $2, suspended_reason = $3, updated_at = $4, version = version + 1,
              suspended_at = case when $2 = 'suspended' then $4::timestamptz end
          where id = $1",
         id.as_uuid(),
         status.as_str(),
         reason,
+        now,
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// Corrects what is known of a tenant; `document` is `Some(None)` to empty it.
+///
+/// # Errors
+/// When the database fails.
+pub async fn update_details(
+    tx: &mut MasterTx,
+    id: TenantId,
+    name: Option<&str>,
+    document: Option<Option<&str>>,
+    now: DateTime<Utc>,
+) -> Result<(), DbError> {
+    sqlx::query!(
+        "update tenants
+         set name = coalesce($2, name), document = case when $3 then $4 else document end,
+             version = version + 1, updated_at = $5
+         where id = $1",
+        id.as_uuid(),
+        name,
+        document.is_some(),
+        document.flatten(),
         now,
     )
     .execute(tx.connection())

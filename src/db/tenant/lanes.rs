@@ -67,13 +67,30 @@ impl Lanes {
         }
     }
 
-    /// Tells where a shard's database is. Its lanes can be used from now on.
-    pub fn add_shard(&self, shard: ShardId, connector: Connector) {
-        self.inner
+    /// Tells where a shard's database is. Its lanes can be used from now on; connections to where it was before are given
+    /// up when their scopes end.
+    pub fn set_shard(&self, shard: ShardId, connector: Connector) {
+        let before = self
+            .inner
             .shards
             .write()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
             .insert(shard, connector);
+        if before.is_none() {
+            return;
+        }
+        let mut pools = self
+            .inner
+            .pools
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        pools.retain(|lane, pool| {
+            let stays = lane.shard != shard;
+            if !stays {
+                pool.close();
+            }
+            stays
+        });
     }
 
     pub(super) fn statement_timeout(&self) -> &str {

@@ -2,9 +2,11 @@
 
 pub mod audit;
 pub mod clients;
+pub mod domains;
 pub mod onboarding;
 pub mod plans;
 pub mod sessions;
+pub mod shards;
 pub mod subscriptions;
 pub mod tenants;
 pub mod usage;

@@ -1,8 +1,9 @@
 //! `POST /api/admin/tenants`: a client comes to be.
 
-use actix_web::{HttpResponse, post};
+use actix_web::{HttpResponse, post, web};
 use serde::Serialize;
 
+use super::tenants::{path_key, wrong_state};
 use crate::domain::ids::TenantId;
 use crate::domain::invalid::Invalid;
 use crate::domain::tenant::TenantStatus;
@@ -12,7 +13,7 @@ use crate::http::extract::{AdminAccess, IdempotencyHeader};
 use crate::http::problem::{Problem, ProblemBody};
 use crate::platform::Platform;
 use crate::tenancy::onboarding_form::OnboardingForm;
-use crate::tenancy::provision::{IdempotencyKey, OnboardError, Onboarded};
+use crate::tenancy::provision::{IdempotencyKey, OnboardError, Onboarded, RetryError};
 
 /// A tenant that has just come to be. Its secrets are shown this once.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -106,6 +107,30 @@ pub(super) async fn onboard(
     let tenant = done.map_err(|error| refused(error, name))?;
     access.platform.resolver.changed(&tenant.tenant_key);
     Ok(NewTenantAnswer::new(tenant, &access.platform))
+}
+
+/// Take an onboarding up again that was given up (`failed`), or whose worker is gone. The answer is that of the onboarding,
+/// secrets included.
+#[utoipa::path(
+    tag = "admin tenants", operation_id = "retry_tenant", params(("tenant_key" = String, Path)), security(("admin" = [])),
+    responses(
+        (status = 201, body = NewTenantAnswer), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)
+    )
+)]
+#[post("/api/admin/tenants/{tenant_key}/retry")]
+pub async fn retry_tenant(access: AdminAccess, key: web::Path<String>) -> Result<HttpResponse, Problem> {
+    let key = path_key(&key)?;
+    let (provisioner, origin) = (access.platform.provisioner.clone(), access.origin());
+    // Spawned: a client that hangs up does not leave an onboarding half-way.
+    let work = tokio::spawn(async move { provisioner.retry(&key, origin.actor, origin.request_id).await });
+    let done = work.await.map_err(|_| Problem::internal())?;
+    let tenant = done.map_err(|error| match error {
+        RetryError::Unknown => Problem::not_found(),
+        RetryError::WrongState(status) => wrong_state(status),
+        RetryError::Onboard(error) => refused(error, |field| field),
+    })?;
+    access.platform.resolver.changed(&tenant.tenant_key);
+    Ok(HttpResponse::Created().json(NewTenantAnswer::new(tenant, &access.platform)))
 }
 
 fn refused(error: OnboardError, name: fn(&str) -> &str) -> Problem {

@@ -22,6 +22,8 @@ pub struct Plan {
     trial_days: i32,
     /// How much of everything it includes.
     limits: Vec<PlanLimit>,
+    /// Living subscriptions of this plan, of any version.
+    subscriptions: i64,
 }
 
 impl From<PlanRecord> for Plan {
@@ -33,6 +35,7 @@ impl From<PlanRecord> for Plan {
             price_cents: record.price_cents,
             trial_days: record.trial_days,
             limits: record.limits,
+            subscriptions: record.subscriptions,
         }
     }
 }

@@ -1,20 +1,24 @@
 //! `/api/admin/tenants`: the tenants as the platform's owner sees them.
 
-use actix_web::{get, post, web};
+use actix_web::{get, patch, post, web};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::db::master::tenants::{self, TenantFilter, TenantRecord};
+use crate::db::{DbError, Refusal};
+use crate::domain::document::Document;
 use crate::domain::ids::TenantId;
 use crate::domain::invalid::FieldErrors;
 use crate::domain::page::{Cursor, Limit, Page};
+use crate::domain::patch::Patch;
 use crate::domain::tenant::TenantStatus;
 use crate::domain::tenant_key::TenantKey;
-use crate::domain::text::line;
-use crate::http::body::{OptionalBody, Params, paging, search_text};
+use crate::domain::text::{Name, line};
+use crate::http::body::{Body, OptionalBody, Params, paging, search_text};
 use crate::http::extract::AdminAccess;
 use crate::http::problem::{Problem, ProblemBody};
 use crate::platform::Platform;
+use crate::tenancy::details::{Details, DetailsError};
 use crate::tenancy::lifecycle::LifecycleError;
 
 /// A tenant as administrators see it.
@@ -30,6 +34,10 @@ pub struct Tenant {
     document: Option<String>,
     owner_email: String,
     suspended_reason: Option<String>,
+    /// Why its onboarding has not succeeded so far; once it is `failed`, `POST …/retry` takes it up again.
+    onboarding_error: Option<String>,
+    /// Send it with a PATCH to be told when somebody else was faster.
+    version: i32,
     created_at: DateTime<Utc>,
 }
 
@@ -47,6 +55,8 @@ impl Tenant {
             document: tenant.document,
             owner_email: tenant.owner_email,
             suspended_reason: tenant.suspended_reason,
+            onboarding_error: tenant.onboarding_error,
+            version: tenant.version,
             created_at: tenant.created_at,
         }
     }
@@ -62,7 +72,7 @@ pub struct ListTenants {
     status: Option<String>,
     /// Of this niche.
     niche: Option<String>,
-    /// With this text in key, name or owner's address.
+    /// With this text in key, name or owner's address, accents ignored, or with this CPF or CNPJ.
     q: Option<String>,
     /// 1 to 200; 50 when left out.
     #[param(value_type = Option<u16>, minimum = 1, maximum = 200)]
@@ -136,6 +146,64 @@ pub async fn get_tenant(access: AdminAccess, key: web::Path<String>) -> Result<w
     Ok(web::Json(Tenant::new(tenant, &access.platform)))
 }
 
+/// Corrections to a tenant: what is left out stays.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UpdateTenant {
+    /// Name of the business.
+    #[serde(default)]
+    #[schema(value_type = Option<Name>)]
+    name: Patch<String>,
+    /// CPF or CNPJ; `null` empties it.
+    #[serde(default)]
+    #[schema(value_type = Option<Document>)]
+    document: Patch<String>,
+    /// The version that was read; what has another one since is not changed.
+    version: Option<i32>,
+}
+
+impl UpdateTenant {
+    fn check(self) -> Result<Details, FieldErrors> {
+        let mut errors = FieldErrors::new();
+        let name = errors.check("name", self.name.parse_required(|name| Name::parse(&name)));
+        let document = self.document.parse(|document| Document::parse(&document));
+        let document = errors.check("document", document);
+        errors.finish(|| {
+            Some(Details {
+                name: name?,
+                document: document?,
+                version: self.version,
+            })
+        })
+    }
+}
+
+/// Correct a tenant.
+#[utoipa::path(
+    tag = "admin tenants", operation_id = "update_tenant", params(("tenant_key" = String, Path)),
+    request_body = UpdateTenant, security(("admin" = [])),
+    responses((status = 200, body = Tenant), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody))
+)]
+#[patch("/api/admin/tenants/{tenant_key}")]
+pub async fn update_tenant(
+    access: AdminAccess,
+    key: web::Path<String>,
+    body: Body<UpdateTenant>,
+) -> Result<web::Json<Tenant>, Problem> {
+    let key = path_key(&key)?;
+    let details = body.value?.check()?;
+    let lifecycle = &access.platform.lifecycle;
+    let tenant = lifecycle.correct(&key, details, access.origin()).await;
+    let tenant = tenant.map_err(|error| match error {
+        DetailsError::Unknown => Problem::not_found(),
+        DetailsError::Stale => DbError::Refused(Refusal::Stale).into(),
+        DetailsError::WrongState(status) => wrong_state(status),
+        DetailsError::Db(error) => error.into(),
+    })?;
+    access.platform.resolver.changed(&tenant.key);
+    Ok(web::Json(Tenant::new(tenant, &access.platform)))
+}
+
 /// Why a tenant is suspended.
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -191,12 +259,16 @@ pub async fn activate_tenant(
 fn unchanged(error: LifecycleError) -> Problem {
     match error {
         LifecycleError::Unknown => Problem::not_found(),
-        LifecycleError::WrongState(status) => Problem::conflict(
-            "wrong_state",
-            format!("The tenant is {status}: this step does not apply to it."),
-        ),
+        LifecycleError::WrongState(status) => wrong_state(status),
         LifecycleError::Db(error) => error.into(),
     }
+}
+
+pub(super) fn wrong_state(status: TenantStatus) -> Problem {
+    Problem::conflict(
+        "wrong_state",
+        format!("The tenant is {status}: this step does not apply to it."),
+    )
 }
 
 pub(super) fn path_key(raw: &str) -> Result<TenantKey, Problem> {

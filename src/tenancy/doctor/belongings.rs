@@ -61,6 +61,18 @@ pub(super) fn judge(
             );
         }
     }
+    let failed = |tenant: &&&Tenant| tenant.status == TenantStatus::Failed;
+    for tenant in view.steady.iter().filter(failed) {
+        let why = tenant.onboarding_error.as_deref().unwrap_or("unknown");
+        report.error(
+            "onboarding",
+            format!("the onboarding of {} was given up: {why}", tenant.key),
+            format!(
+                "mend the cause, then POST /api/admin/tenants/{}/retry, or repeat the request with its Idempotency-Key",
+                tenant.key
+            ),
+        );
+    }
     for (role, _) in tenant_roles {
         if view.tenant_of_role(role).is_none() {
             report.warning(

@@ -6,16 +6,35 @@ use uuid::Uuid;
 use super::intent::{Intent, damaged, open_answer, seal_answer};
 use super::{IdempotencyKey, OnboardError, Onboarded, Provisioner};
 use crate::db::DbError;
+use crate::db::master::audit::{MasterActor, MasterAudit, Subject, insert_audit};
 use crate::db::master::idempotency::{self, IdempotencyRecord};
 use crate::db::master::onboarding::{self, Unfinished};
 use crate::db::master::subscriptions::{NewSubscription, insert_subscription};
-use crate::db::master::tenants::TenantRecord;
+use crate::db::master::tenants::{self, TenantRecord};
 use crate::db::master::{lanes, ledger};
 use crate::db::shard::provision::{self, NewApiKey, NewOwner, NewSchema, Versions};
 use crate::domain::ids::{SubscriptionId, TenantId};
 use crate::domain::month::local_day;
-use crate::domain::tenant::Niche;
+use crate::domain::tenant::{Niche, TenantStatus};
+use crate::domain::tenant_key::TenantKey;
 use crate::domain::token::ParsedToken;
+
+/// How often an onboarding is taken up before it is given up. Each waits twice as long as the one before.
+pub const ATTEMPTS: i32 = 10;
+
+/// Why an onboarding is not taken up again.
+#[derive(Debug, thiserror::Error)]
+pub enum RetryError {
+    /// There is no such tenant.
+    #[error("unknown tenant")]
+    Unknown,
+    /// It is not unfinished, or somebody is at work on it.
+    #[error("a tenant that is {0} has no onboarding to be finished")]
+    WrongState(TenantStatus),
+    /// The attempt did not succeed either.
+    #[error(transparent)]
+    Onboard(#[from] OnboardError),
+}
 
 impl Provisioner {
     /// Whether an onboarding is under way or was left, here or in another process.
@@ -26,15 +45,87 @@ impl Provisioner {
         onboarding::has_provisioning(&self.master).await
     }
 
-    /// Goes on with what another process left.
+    /// Goes on with what another process left. A failure is noted at the tenant, and after [`ATTEMPTS`] of them the
+    /// onboarding is given up: the tenant is `failed` until somebody asks for it again.
     pub(in crate::tenancy) async fn resume(
         &self,
         unfinished: Unfinished,
         worker: Uuid,
     ) -> Result<Onboarded, OnboardError> {
         let tenant = unfinished.tenant;
-        let intent = Intent::open(&self.platform_key, tenant.id, &unfinished.onboarding_sealed)?;
-        self.finish(&tenant, &intent, worker).await
+        let outcome = match Intent::open(&self.platform_key, tenant.id, &unfinished.onboarding_sealed) {
+            Ok(intent) => self.finish(&tenant, &intent, worker).await,
+            Err(error) => Err(error.into()),
+        };
+        if let Err(OnboardError::Db(error)) = &outcome {
+            self.note_failure(&tenant, worker, error).await?;
+        }
+        outcome
+    }
+
+    async fn note_failure(
+        &self,
+        tenant: &TenantRecord,
+        worker: Uuid,
+        error: &DbError,
+    ) -> Result<(), OnboardError> {
+        let now = self.clock.now();
+        let mut tx = self.master.begin().await?;
+        let text = error.to_string();
+        let gave_up =
+            onboarding::note_failed_attempt(&mut tx, tenant.id, worker, &text, ATTEMPTS, now).await?;
+        if gave_up {
+            insert_audit(
+                &mut tx,
+                &MasterAudit {
+                    actor: MasterActor::System,
+                    action: "tenant.onboarding_failed",
+                    subject: Subject::Tenant(tenant.id),
+                    request_id: None,
+                    details: serde_json::json!({ "attempts": ATTEMPTS }),
+                    at: now,
+                },
+            )
+            .await?;
+            tracing::error!(tenant_id = %tenant.id, "an onboarding was given up: {}", tenant.id);
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Takes up an onboarding that was given up, or whose worker is gone: its answer has the secrets that nobody was
+    /// shown.
+    ///
+    /// # Errors
+    /// [`RetryError::WrongState`] when there is nothing to be finished, or somebody is at it.
+    pub async fn retry(
+        &self,
+        key: &TenantKey,
+        actor: MasterActor,
+        request_id: Option<String>,
+    ) -> Result<Onboarded, RetryError> {
+        let tenant = tenants::find_record(&self.master, key)
+            .await
+            .map_err(OnboardError::from)?
+            .ok_or(RetryError::Unknown)?;
+        let worker = Uuid::now_v7();
+        let unfinished = self
+            .claim(worker, Some(tenant.id))
+            .await
+            .map_err(OnboardError::from)?
+            .ok_or(RetryError::WrongState(tenant.status))?;
+        let mut tx = self.master.begin().await.map_err(OnboardError::from)?;
+        let line = MasterAudit {
+            actor,
+            action: "tenant.retry_onboarding",
+            subject: Subject::Tenant(tenant.id),
+            request_id,
+            details: serde_json::json!({}),
+            at: self.clock.now(),
+        };
+        insert_audit(&mut tx, &line).await.map_err(OnboardError::from)?;
+        tx.commit().await.map_err(OnboardError::from)?;
+        Ok(self.resume(unfinished, worker).await?)
     }
 
     /// Claims the oldest onboarding whose lease has run out.
@@ -56,7 +147,7 @@ impl Provisioner {
         intent: &Intent,
         worker: Uuid,
     ) -> Result<Onboarded, OnboardError> {
-        let roles = self.shards.roles(tenant.shard)?;
+        let roles = self.shards.roles(tenant.shard).await?;
         let key = ParsedToken::parse(&intent.api_key).map_err(|_| damaged())?;
         let schema = NewSchema {
             tenant: tenant.id,

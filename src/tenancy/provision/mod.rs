@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+pub use self::finish::{ATTEMPTS, RetryError};
 use self::intent::Intent;
 use self::place::Begun;
 use super::shards::Shards;
@@ -156,14 +157,13 @@ impl Provisioner {
             Begun::Placed(tx, place) => (tx, place),
             Begun::Known(known, repeat) => return self.replay(known, repeat, worker).await,
         };
-        let roles = self.shards.roles(place.shard)?;
         let schema = request.key.schema_name();
         let new = NewTenant {
             id,
             key: request.key.clone(),
             name: request.name.clone(),
             niche: request.niche.clone(),
-            role: roles.tenant(&schema),
+            role: place.roles.tenant(&schema),
             schema,
             shard: place.shard,
             lane: place.lane,
@@ -210,6 +210,9 @@ impl Provisioner {
             owner_email: new.owner_email,
             created_at: now,
             suspended_reason: None,
+            version: 1,
+            onboarding_attempts: 0,
+            onboarding_error: None,
         };
         match self.finish(&tenant, &intent, worker).await {
             Ok(onboarded) => {

@@ -63,7 +63,7 @@ impl Provisioner {
             return Ok(());
         };
         let login = shard.roles.lane(number);
-        self.shards.open_lane(shard.id, &login).await?;
+        self.shards.open_lane(&shard, &login).await?;
         crate::kill_point!("lane.login_made");
         let now = self.clock.now();
         lanes::insert_lane(&mut tx, shard.id, number, &login, self.lane_capacity, now).await?;

@@ -52,6 +52,8 @@ pub struct Tenant {
     pub login: String,
     /// Its state.
     pub status: TenantStatus,
+    /// Why its onboarding was given up.
+    pub onboarding_error: Option<String>,
 }
 
 /// Reads all of it.
@@ -61,7 +63,7 @@ pub struct Tenant {
 pub async fn registry(admin: &Client) -> Result<Registry, DbError> {
     let shards = admin
         .query(
-            "select id, name, role_prefix, database_url_sealed from master.shards order by created_at, id",
+            "select id, name, role_prefix, database_url_sealed, epoch from master.shards order by created_at, id",
             &[],
         )
         .await?;
@@ -75,7 +77,7 @@ pub async fn registry(admin: &Client) -> Result<Registry, DbError> {
         .await?;
     let tenants = admin
         .query(
-            "select t.id, t.tenant_key, t.schema_name, t.role_name, t.shard_id, l.login, t.status
+            "select t.id, t.tenant_key, t.schema_name, t.role_name, t.shard_id, l.login, t.status, t.onboarding_error
              from master.tenants t
              join master.lanes l on l.shard_id = t.shard_id and l.number = t.lane
              order by t.tenant_key",
@@ -94,6 +96,7 @@ pub async fn registry(admin: &Client) -> Result<Registry, DbError> {
                 name: row.get(1),
                 roles: ShardRoles { prefix: row.get(2) },
                 database_url_sealed: row.get(3),
+                epoch: row.get(4),
             })
             .collect(),
         lanes: lanes
@@ -117,6 +120,7 @@ pub async fn registry(admin: &Client) -> Result<Registry, DbError> {
                     shard: ShardId::from_uuid(row.get(4)),
                     login: row.get(5),
                     status: row.get::<_, &str>(6).parse().map_err(unknown)?,
+                    onboarding_error: row.get(7),
                 })
             })
             .collect::<Result<_, DbError>>()?,
