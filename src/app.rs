@@ -119,11 +119,12 @@ impl App {
 
 /// The API's description: the same that `/api/openapi.json` answers.
 pub fn document() -> utoipa::openapi::OpenApi {
-    let (_, document) = ActixApp::new()
+    let (_, mut document) = ActixApp::new()
         .into_utoipa_app()
         .openapi(openapi::Document::openapi())
         .configure(router::routes)
         .split_for_parts();
+    openapi::name_problems(&mut document);
     document
 }
 

@@ -147,6 +147,11 @@ fn parse<'de, T: DeserializeOwned, R: serde_json::de::Read<'de>>(
     let malformed =
         |what: &str| Problem::bad_request("malformed_json", format!("The body is not JSON: {what}."));
     match serde_path_to_error::deserialize(&mut *json) {
+        // A list of values in the order of the fields would do for serde; nobody means that.
+        Ok(_) if bytes.trim_ascii_start().first() != Some(&b'{') => Err(Problem::invalid_field(
+            ".",
+            Invalid::new("invalid_type", "must be an object"),
+        )),
         Ok(value) => match json.end() {
             Ok(()) => Ok(value),
             Err(_) => Err(malformed("something follows the value")),

@@ -124,9 +124,9 @@ macro_rules! form {
         #[derive(serde::Deserialize, utoipa::ToSchema)]
         #[serde(deny_unknown_fields)]
         pub struct $update {
-            $( $(#[$required_doc])* #[serde(default)] #[schema(value_type = Option<$required_shown>)]
+            $( $(#[$required_doc])* #[serde(default)] #[schema(value_type = $required_shown, required = false)]
             $required: crate::domain::patch::Patch<$required_type>, )+
-            $( $(#[$default_doc])* #[serde(default)] #[schema(value_type = Option<$default_shown>)]
+            $( $(#[$default_doc])* #[serde(default)] #[schema(value_type = $default_shown, required = false)]
             $default: crate::domain::patch::Patch<$default_type>, )*
             $( $(#[$optional_doc])* #[serde(default)] #[schema(value_type = Option<$optional_shown>)]
             $optional: crate::domain::patch::Patch<$optional_type>, )*

@@ -1,7 +1,10 @@
 //! The API's own description, made from the handlers.
 
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::{OpenApi as OpenApiDocument, RefOr};
 use utoipa::{Modify, OpenApi};
+
+use super::problem::PROBLEM_JSON;
 
 /// What the document holds besides the routes.
 #[derive(OpenApi)]
@@ -19,7 +22,7 @@ pub struct Document;
 struct Schemes;
 
 impl Modify for Schemes {
-    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+    fn modify(&self, document: &mut OpenApiDocument) {
         let bearer = |description: &str| {
             let mut http = Http::new(HttpAuthScheme::Bearer);
             http.description = Some(description.to_owned());
@@ -35,6 +38,33 @@ impl Modify for Schemes {
             ("metrics_token", "The configured metrics.token"),
         ] {
             components.add_security_scheme(name, bearer(description));
+        }
+    }
+}
+
+/// Refusals are problem documents: says so of every answer that begins with 4 or 5.
+pub fn name_problems(document: &mut OpenApiDocument) {
+    for item in document.paths.paths.values_mut() {
+        let operations = [
+            &mut item.get,
+            &mut item.post,
+            &mut item.put,
+            &mut item.patch,
+            &mut item.delete,
+        ];
+        let responses = operations
+            .into_iter()
+            .flatten()
+            .flat_map(|operation| &mut operation.responses.responses);
+        for (status, response) in responses {
+            if !status.starts_with(['4', '5']) {
+                continue;
+            }
+            if let RefOr::T(response) = response
+                && let Some(body) = response.content.shift_remove("application/json")
+            {
+                response.content.insert(PROBLEM_JSON.to_owned(), body);
+            }
         }
     }
 }

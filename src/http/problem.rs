@@ -18,6 +18,9 @@ use crate::tenancy::resolve::ResolveError;
 /// Seconds after which a client may try again when the database is away.
 const RETRY_SECONDS: u32 = 2;
 
+/// The media type of refusals.
+pub const PROBLEM_JSON: &str = "application/problem+json";
+
 /// A refused or failed request.
 #[derive(Debug)]
 pub struct Problem {
@@ -213,7 +216,7 @@ impl ResponseError for Problem {
         if self.status == StatusCode::UNAUTHORIZED {
             response.insert_header((WWW_AUTHENTICATE, "Bearer"));
         }
-        response.insert_header((CONTENT_TYPE, "application/problem+json"));
+        response.insert_header((CONTENT_TYPE, PROBLEM_JSON));
         response.body(serde_json::to_string(&body).unwrap_or_default())
     }
 }

@@ -148,6 +148,11 @@ async fn a_body_must_be_json() {
     for text in ["null", "1", "[]", r#""Ana""#, "true"] {
         post().text(text).await.problem(422, "invalid_fields");
     }
+    // The values alone, in the order of the fields.
+    let values = post()
+        .text(r#"["Ana", null, null, null, null, null, null]"#)
+        .await;
+    values.refused_fields(&[(".", "invalid_type")]);
 }
 
 #[tokio::test]
