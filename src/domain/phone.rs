@@ -20,19 +20,25 @@ const AREA_CODES: &[u8] = &[
 ];
 
 impl Phone {
-    /// Reads a number; spaces, parentheses, hyphens, dots and slashes are ignored.
+    /// Reads a number; spaces, parentheses, hyphens, dots, slashes and the marks of writing direction that phones copy
+    /// along are ignored.
     pub fn parse(value: &str) -> Result<Self, Invalid> {
-        let value = value.trim();
+        let value = value.trim_matches(|c: char| c.is_whitespace() || is_invisible(c));
         if value.is_empty() {
             return Err(Invalid::required());
         }
-        if value.len() > 40 {
+        if value.chars().nth(40).is_some() {
             return Err(Invalid::too_long(40));
         }
         let international = value.strip_prefix('+').or_else(|| value.strip_prefix("00"));
         let digits = digits_of(international.unwrap_or(value)).ok_or_else(refused)?;
         if international.is_none() {
-            return brazilian(digits.strip_prefix('0').unwrap_or(&digits));
+            let digits = digits.strip_prefix('0').unwrap_or(&digits);
+            // The country code without its plus is only told from an area code by the length.
+            return match digits.len() {
+                12..=14 => brazilian(digits.strip_prefix("55").ok_or_else(refused)?),
+                _ => brazilian(digits),
+            };
         }
         match digits.strip_prefix("55") {
             Some(national) => brazilian(national),
@@ -53,18 +59,39 @@ fn refused() -> Invalid {
     Invalid::format("must be a telephone number with area code, or with + and country code")
 }
 
+/// The words to search for when somebody types a number or a part of one: its digits, those of the one form in which
+/// numbers are kept when it is a whole number. `None` for any other text.
+pub fn searched_digits(text: &str) -> Option<String> {
+    if let Ok(Phone(number)) = Phone::parse(text) {
+        return number.strip_prefix('+').map(str::to_owned);
+    }
+    // A date or a fraction is none.
+    let part = (!text.contains('/')).then(|| text.trim().trim_start_matches('+'))?;
+    digits_of(part).filter(|digits| digits.len() >= 5)
+}
+
+/// What writes a number's direction and is not seen.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
 fn digits_of(text: &str) -> Option<String> {
-    let is_mark = |c: char| matches!(c, ' ' | '\u{a0}' | '(' | ')' | '-' | '.' | '/');
+    // Hyphens and spaces of all kinds: what is copied from a page has them.
+    let is_mark = |c: char| {
+        matches!(
+            c,
+            ' ' | '\u{a0}' | '\u{2007}' | '\u{2009}' | '\u{202f}' | '(' | ')' | '-' | '.' | '/'
+        ) || matches!(c, '\u{2010}'..='\u{2015}' | '\u{2212}')
+            || is_invisible(c)
+    };
     let digits: String = text.chars().filter(|&c| !is_mark(c)).collect();
     digits.bytes().all(|byte| byte.is_ascii_digit()).then_some(digits)
 }
 
-/// `digits`: area code and number, perhaps with 55 before them.
-fn brazilian(digits: &str) -> Result<Phone, Invalid> {
-    let national = match digits.len() {
-        12 | 13 => digits.strip_prefix("55").ok_or_else(refused)?,
-        _ => digits,
-    };
+/// `national`: area code and number, perhaps with the 0 before it that is dialled in Brazil.
+fn brazilian(national: &str) -> Result<Phone, Invalid> {
+    // No area code begins with 0.
+    let national = national.strip_prefix('0').unwrap_or(national);
     let (area, number) = national.split_at_checked(2).ok_or_else(refused)?;
     if !area.parse().is_ok_and(|area: u8| AREA_CODES.contains(&area)) {
         return Err(Invalid::format("has an unknown Brazilian area code"));
@@ -99,6 +126,10 @@ mod tests {
             "005511912345678",
             "+5511912345678",
             " 11 91234.5678 ",
+            "+55 (011) 91234-5678",
+            "55 011 91234-5678",
+            "\u{202a}+55 11 91234\u{2011}5678\u{202c}",
+            "11\u{a0}91234–5678",
         ] {
             assert_eq!(parse(value), Ok("+5511912345678".to_owned()), "{value}");
         }
@@ -136,8 +167,11 @@ mod tests {
 
     #[test]
     fn what_is_no_number_is_refused() {
+        assert_eq!(parse(&"1".repeat(41)), Err("too_long"));
         for value in [
             "123",
+            "+55 0011 91234-5678",
+            "11 91234-5678 ramal 2",
             "912345678",
             "20912345678",
             "11 1234-5678",
@@ -158,10 +192,28 @@ mod tests {
         assert_eq!(parse(" "), Err("required"));
     }
 
+    #[test]
+    fn what_is_typed_to_find_a_number_is_reduced_to_digits() {
+        for (typed, searched) in [
+            ("(11) 8123-4567", Some("5511981234567")),
+            ("+55 11 98123-4567", Some("5511981234567")),
+            ("98123-45", Some("9812345")),
+            ("(11) 98", None),
+            ("(11) 981", Some("11981")),
+            ("10/2026", None),
+            ("Ana 98123", None),
+            ("", None),
+            ("+", None),
+        ] {
+            assert_eq!(searched_digits(typed).as_deref(), searched, "{typed}");
+        }
+    }
+
     proptest! {
         #[test]
         fn parse_never_panics(text in any::<String>(), near in "[+0-9() -]{0,20}") {
             let _ = Phone::parse(&text);
+            let _ = (searched_digits(&text), searched_digits(&near));
             if let Ok(phone) = Phone::parse(&near) {
                 prop_assert_eq!(Phone::parse(phone.as_str()), Ok(phone.clone()));
             }
@@ -175,6 +227,33 @@ mod tests {
             prop_assert!(old.is_ok());
             prop_assert_eq!(&old, &Phone::parse(&format!("+55{area}9{first}{rest:07}")));
             prop_assert_eq!(&old, &Phone::parse(&format!("55{area}{first}{rest:07}")));
+        }
+
+        #[test]
+        fn no_spelling_makes_another_number(
+            area in proptest::sample::select(AREA_CODES), rest in 0..100_000_000u32, old in any::<bool>(),
+            prefix in proptest::sample::select(vec!["", "0", "55", "+55", "0055", "+55 0", "55 0", "\u{202a}+55 "]),
+            open in "[ (]{0,2}", close in "[ )]{0,2}", mark in "[ .\u{a0}\u{2011}\u{2013}-]{0,2}",
+        ) {
+            let number = format!("9{rest:08}");
+            let plain = Phone::parse(&format!("+55{area}{number}"));
+            prop_assert!(plain.is_ok());
+            // Only numbers that began with 6 to 9 ever had eight digits of a mobile.
+            let cut = usize::from(old && rest >= 60_000_000);
+            let (head, tail) = number[cut..].split_at(number.len() - cut - 4);
+            let spelling = format!("{prefix}{open}{area}{close}{head}{mark}{tail}");
+            prop_assert_eq!(plain, Phone::parse(&spelling), "{}", spelling);
+        }
+
+        #[test]
+        fn two_numbers_stay_two(
+            area in proptest::sample::select(AREA_CODES), other in proptest::sample::select(AREA_CODES),
+            one in 900_000_000..1_000_000_000u32, two in 900_000_000..1_000_000_000u32, landline in 20_000_000..60_000_000u32,
+        ) {
+            let parse = |area: u8, number: u32| Phone::parse(&format!("{area}{number}")).ok();
+            prop_assert_eq!(parse(area, one) == parse(other, two), (area, one) == (other, two));
+            // A landline of the last eight digits is somebody else.
+            prop_assert_ne!(parse(area, 900_000_000 + landline), parse(area, landline));
         }
     }
 }

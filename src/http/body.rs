@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 use super::problem::Problem;
 use crate::domain::invalid::{FieldErrors, Invalid};
 use crate::domain::page::{Cursor, Limit};
+use crate::domain::phone::searched_digits;
 use crate::domain::text::line;
 use crate::platform::Platform;
 
@@ -219,6 +220,14 @@ pub fn path_id<T: std::str::FromStr>(raw: &str) -> Result<T, Problem> {
 /// `too_long` and the like.
 pub fn search_text(raw: &str) -> Result<String, Invalid> {
     line(raw, 200)
+}
+
+/// Words to search people for: a telephone number, or a part of one, is found however it is typed.
+///
+/// # Errors
+/// As [`search_text`].
+pub fn search_people(raw: &str) -> Result<String, Invalid> {
+    search_text(raw).map(|text| searched_digits(&text).unwrap_or(text))
 }
 
 /// A whole number in a query string.

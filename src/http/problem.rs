@@ -9,6 +9,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
+use uuid::Uuid;
 
 use crate::db::{DbError, Refusal};
 use crate::domain::invalid::{FieldError, FieldErrors, Invalid};
@@ -30,6 +31,7 @@ pub struct Problem {
     errors: Vec<FieldError>,
     retry_after: Option<u32>,
     allow: Option<String>,
+    existing_id: Option<Uuid>,
 }
 
 /// The body of a refused or failed request.
@@ -50,6 +52,10 @@ pub struct ProblemBody<'a> {
     request_id: Option<String>,
     /// The refused fields.
     errors: &'a [FieldError],
+    /// What is there already and stands in the way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = Uuid)]
+    existing_id: Option<Uuid>,
 }
 
 impl Problem {
@@ -62,6 +68,7 @@ impl Problem {
             errors: Vec::new(),
             retry_after: None,
             allow: None,
+            existing_id: None,
         }
     }
 
@@ -174,6 +181,14 @@ impl Problem {
         )
     }
 
+    /// Names what is there already, in the member `existing_id`.
+    pub fn naming(self, id: impl Into<Uuid>) -> Self {
+        Self {
+            existing_id: Some(id.into()),
+            ..self
+        }
+    }
+
     /// The code.
     pub fn code(&self) -> &'static str {
         self.code
@@ -205,6 +220,7 @@ impl ResponseError for Problem {
             detail: &self.detail,
             request_id: request_id::current().map(|id| id.to_string()),
             errors: &self.errors,
+            existing_id: self.existing_id,
         };
         let mut response = HttpResponse::build(self.status);
         if let Some(seconds) = self.retry_after {

@@ -50,6 +50,11 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(tenant::settings::update_settings)
         .service(tenant::subscription::get_subscription)
         .service(tenant::usage::get_usage)
+        .service(tenant::contacts::list_contacts)
+        .service(tenant::contacts::create_contact)
+        .service(tenant::contacts::get_contact)
+        .service(tenant::contacts::update_contact)
+        .service(tenant::contacts::delete_contact)
         .service(tenant::leads::list_leads)
         .service(tenant::leads::create_lead)
         .service(tenant::leads::get_lead)
@@ -73,6 +78,11 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(tenant::photos::properties::delete_property_photo)
         .service(tenant::photo_files::get_photo)
         .service(tenant::photo_files::get_photo_thumbnail)
+        .service(tenant::products::list_products)
+        .service(tenant::products::create_product)
+        .service(tenant::products::get_product)
+        .service(tenant::products::update_product)
+        .service(tenant::products::delete_product)
         .service(tenant::storefront::get_vehicle_storefront)
         .service(tenant::storefront::get_property_storefront);
 }

@@ -3,6 +3,7 @@
 mod admin_sessions;
 mod admin_tenants;
 mod api_keys;
+mod contacts;
 mod criar_cliente;
 mod documentation;
 mod errors;
@@ -14,6 +15,7 @@ mod logs;
 mod oddities;
 mod onboarding;
 mod outage;
+mod products;
 mod properties;
 mod resource;
 mod round_trips;

@@ -442,6 +442,7 @@ async fn another_tenants_rows_cannot_be_referred_to() {
 fn referred(field: &str) -> Option<&'static str> {
     match field {
         "assigned_to" | "user_id" => Some("/api/users"),
+        "contact_id" => Some("/api/contacts"),
         "lead_id" => Some("/api/leads"),
         "conversation_id" => Some("/api/conversations"),
         "vehicle_id" => Some("/api/vehicles"),

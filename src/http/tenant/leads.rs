@@ -13,7 +13,7 @@ use crate::domain::lead::{Lead, Source, Stage};
 use crate::domain::page::{Cursor, Limit, Page};
 use crate::domain::phone::Phone;
 use crate::domain::text::{Name, text};
-use crate::http::body::{Body, Params, paging, path_id, search_text};
+use crate::http::body::{Body, Params, paging, path_id, search_people};
 use crate::http::create::Creation;
 use crate::http::extract::{IdempotencyHeader, ReadData, TenantAccess, WriteData};
 use crate::http::form::form;
@@ -74,7 +74,7 @@ impl ListLeads {
         let stage = errors.check_opt("stage", self.stage, |stage| Stage::parse(&stage));
         let source = errors.check_opt("source", self.source, |source| Source::parse(&source));
         let assigned_to = errors.check_opt("assigned_to", self.assigned_to, |id| id.parse());
-        let q = errors.check_opt("q", self.q, |q| search_text(&q));
+        let q = errors.check_opt("q", self.q, |q| search_people(&q));
         let (limit, cursor) = paging(&mut errors, self.limit, self.cursor);
         errors.into_result()?;
         let filter = LeadFilter {

@@ -1,10 +1,12 @@
 //! Routes of a tenant, at its own address or with `X-Tenant-Key`. One file per resource.
 
 pub mod api_keys;
+pub mod contacts;
 pub mod leads;
 pub mod me;
 pub mod photo_files;
 pub mod photos;
+pub mod products;
 pub mod properties;
 pub mod sessions;
 pub mod settings;
