@@ -108,10 +108,11 @@ mod tests {
     /// A word that only one side knows is a row that cannot be written, or cannot be read.
     #[test]
     fn the_database_knows_the_same_words() {
-        use crate::domain::{product, property, role, subscription, tenant, usage, user, vehicle};
+        use crate::domain::{conversation, message, product, property, role, subscription, tenant, usage, user, vehicle};
         let accounts = include_str!("../../tenant_template/core/V1__accounts.sql");
         let vehicles = include_str!("../../tenant_template/cars/V1__vehicles.sql");
         let properties = include_str!("../../tenant_template/real_estate/V1__properties.sql");
+        let conversations = include_str!("../../tenant_template/core/V3__conversations.sql");
         let items = include_str!("../../tenant_template/general/V1__items.sql");
         let tenants = include_str!("../../master_migrations/V1__shards_and_tenants.sql");
         let subscriptions = include_str!("../../master_migrations/V2__plans_and_subscriptions.sql");
@@ -128,6 +129,12 @@ mod tests {
             (properties, "status in (", property::PropertyStatus::WORDS),
             (properties, "purpose in (", property::Purpose::WORDS),
             (properties, "kind in (", property::PropertyKind::WORDS),
+            (conversations, "channel in (", conversation::Channel::WORDS),
+            (conversations, "status in (", conversation::ConversationStatus::WORDS),
+            (conversations, "direction in (", message::Direction::WORDS),
+            (conversations, "author in (", message::Author::WORDS),
+            (conversations, "kind in (", message::MessageKind::WORDS),
+            (conversations, "status in (", message::MessageStatus::WORDS),
             (items, "status in (", product::ProductStatus::WORDS),
             (items, "kind in (", product::ProductKind::WORDS),
             (tenants, "status in (", tenant::TenantStatus::WORDS),

@@ -8,6 +8,7 @@ use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use actix_web::{FromRequest, HttpRequest, web};
+use chrono::{DateTime, Utc};
 use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -236,6 +237,24 @@ pub fn search_people(raw: &str) -> Result<String, Invalid> {
 /// `invalid_format`.
 pub fn number(raw: &str) -> Result<i64, Invalid> {
     raw.parse().map_err(|_| Invalid::format("must be a whole number"))
+}
+
+/// Yes or no in a query string.
+///
+/// # Errors
+/// `invalid_format`.
+pub fn flag(raw: &str) -> Result<bool, Invalid> {
+    raw.parse().map_err(|_| Invalid::format("must be true or false"))
+}
+
+/// A moment.
+///
+/// # Errors
+/// `invalid_format`.
+pub fn instant(raw: &str) -> Result<DateTime<Utc>, Invalid> {
+    DateTime::parse_from_rfc3339(raw)
+        .map(|at| at.with_timezone(&Utc))
+        .map_err(|_| Invalid::format("must be a moment of RFC 3339, as 2026-11-21T09:30:00-03:00"))
 }
 
 /// The parameters of a list that cannot be narrowed.

@@ -4,6 +4,8 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::CONTENT_TYPE;
 use serde::Serialize;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 use super::extract::{IdempotencyHeader, Permission, TenantAccess};
 use super::problem::Problem;
@@ -16,8 +18,16 @@ pub struct Creation {
     pub operation: &'static str,
     /// The header.
     pub key: IdempotencyHeader,
-    /// SHA-256 of the body.
+    /// SHA-256 of the body, and [of the address](hash_at) when it names a row.
     pub hash: [u8; 32],
+}
+
+/// What tells a request for this row from one of the same body for another.
+pub fn hash_at(row: impl Into<Uuid>, body: [u8; 32]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(row.into());
+    hash.update(body);
+    hash.finalize().into()
 }
 
 impl<P: Permission> TenantAccess<P> {

@@ -2,8 +2,10 @@
 
 pub mod api_keys;
 pub mod contacts;
+pub mod conversations;
 pub mod leads;
 pub mod me;
+pub mod messages;
 pub mod photo_files;
 pub mod photos;
 pub mod products;

@@ -1,0 +1,89 @@
+//! Messages: what was said. They are read along `messages_conversation_id_created_at_idx`, newest first, so that a page
+//! costs the same whatever was said before it.
+
+use uuid::Uuid;
+
+use super::access::{Access, Proof};
+use super::query::{Columns, Query};
+use crate::db::DbError;
+use crate::domain::ids::{ConversationId, MessageId, UserId};
+use crate::domain::message::{Message, MessageText};
+use crate::domain::page::{Cursor, Limit};
+
+macro_rules! columns {
+    () => {
+        "id, conversation_id, direction, author, user_id, kind, body, payload, status, error, created_at"
+    };
+}
+
+fn read(mut row: Columns<'_>) -> Result<Message, DbError> {
+    Ok(Message {
+        id: MessageId::from_uuid(row.next()?),
+        conversation_id: ConversationId::from_uuid(row.next()?),
+        direction: row.next()?,
+        author: row.next()?,
+        user_id: row.next::<Option<Uuid>>()?.map(UserId::from_uuid),
+        kind: row.next()?,
+        body: row.next()?,
+        payload: row.next()?,
+        status: row.next()?,
+        error: row.next()?,
+        created_at: row.next()?,
+    })
+}
+
+const INSERT: &str = concat!(
+    "insert into messages (id, conversation_id, instance_id, direction, author, user_id, kind, body, status, created_at) ",
+    "select $1, c.id, c.instance_id, 'outbound', case when $4::bytea is null then 'bot' else 'user' end, ",
+    "(select s.user_id from sessions s where s.token_hash = $4), 'text', $3, 'queued', $5 ",
+    "from conversations c where c.id = $2 returning ",
+    columns!()
+);
+
+/// Adds words to be sent, in the name of the user who asks, or of the bot when a program does. Runs after
+/// [`super::conversations::lock`].
+pub fn insert_outbound(
+    id: MessageId,
+    conversation: ConversationId,
+    body: MessageText,
+    access: &Access,
+) -> Query<Message> {
+    let session = match access.proof() {
+        Proof::Session(hash) => Some(hash.as_bytes().to_vec()),
+        Proof::ApiKey(_) | Proof::Public | Proof::System => None,
+    };
+    Query::one(INSERT, read)
+        .bind(id.as_uuid())
+        .bind(conversation.as_uuid())
+        .bind(String::from(body))
+        .bind(session)
+        .bind(access.now())
+}
+
+// Two texts, so that the first page is not served with a plan for any page.
+macro_rules! list {
+    ($place:literal) => {
+        concat!(
+            "select ",
+            columns!(),
+            " from messages where conversation_id = $1",
+            $place,
+            " order by created_at desc, id desc limit $2"
+        )
+    };
+}
+
+/// The messages of a conversation, newest first; one more than the page holds, to know whether there is another.
+pub fn list(conversation: ConversationId, after: Option<Cursor>, limit: Limit) -> Query<Vec<Message>> {
+    let text = match after {
+        Some(_) => list!(" and (created_at, id) < ($3, $4)"),
+        None => list!(""),
+    };
+    let query = Query::all(text, read)
+        .bind(conversation.as_uuid())
+        .bind(limit.rows());
+    match after {
+        Some(cursor) => query.bind(cursor.at).bind(cursor.id),
+        None => query,
+    }
+}

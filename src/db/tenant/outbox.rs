@@ -1,0 +1,35 @@
+//! The outbox: messages to the outside.
+//!
+//! A line is written in the transaction of what it is about, and the shard is told that this tenant has work; a worker
+//! sends it after that.
+
+use chrono::{DateTime, Utc};
+use serde_json::json;
+
+use super::query::Query;
+use crate::domain::ids::{ConversationId, MessageId};
+
+/// How often sending is tried.
+const MOST_ATTEMPTS: i32 = 10;
+
+/// Has a message sent, not before `due_at`. The line has the message's id, which is also the key of its metering.
+pub fn insert_message(message: MessageId, conversation: ConversationId, due_at: DateTime<Utc>) -> Query<u64> {
+    Query::execute(
+        "insert into outbox (id, kind, payload, state, due_at, max_attempts, created_at, updated_at) \
+         select $1, 'send_message', $2, 'pending', $3, $4, $3, $3 from helixai.note_due($3)",
+    )
+    .bind(message.as_uuid())
+    .bind(json!({"message_id": message, "conversation_id": conversation}))
+    .bind(due_at)
+    .bind(MOST_ATTEMPTS)
+}
+
+/// Gives up what waits to be sent in a conversation.
+pub fn cancel_messages(conversation: ConversationId, now: DateTime<Utc>) -> Query<u64> {
+    Query::execute(
+        "update outbox o set state = 'canceled', leased_until = null, leased_by = null, updated_at = $2 \
+         from messages m where m.conversation_id = $1 and m.status = 'queued' and o.id = m.id and o.state = 'pending'",
+    )
+    .bind(conversation.as_uuid())
+    .bind(now)
+}
