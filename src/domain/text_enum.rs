@@ -108,7 +108,9 @@ mod tests {
     /// A word that only one side knows is a row that cannot be written, or cannot be read.
     #[test]
     fn the_database_knows_the_same_words() {
-        use crate::domain::{conversation, message, product, property, role, subscription, tenant, usage, user, vehicle};
+        use crate::domain::{
+            conversation, message, product, property, role, subscription, tenant, usage, user, vehicle,
+        };
         let accounts = include_str!("../../tenant_template/core/V1__accounts.sql");
         let vehicles = include_str!("../../tenant_template/cars/V1__vehicles.sql");
         let properties = include_str!("../../tenant_template/real_estate/V1__properties.sql");
@@ -130,7 +132,11 @@ mod tests {
             (properties, "purpose in (", property::Purpose::WORDS),
             (properties, "kind in (", property::PropertyKind::WORDS),
             (conversations, "channel in (", conversation::Channel::WORDS),
-            (conversations, "status in (", conversation::ConversationStatus::WORDS),
+            (
+                conversations,
+                "status in (",
+                conversation::ConversationStatus::WORDS,
+            ),
             (conversations, "direction in (", message::Direction::WORDS),
             (conversations, "author in (", message::Author::WORDS),
             (conversations, "kind in (", message::MessageKind::WORDS),

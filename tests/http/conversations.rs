@@ -15,12 +15,18 @@ pub async fn contact(app: &TestApp, tenant: &TestTenant, body: Value) -> Value {
 pub async fn begun(app: &TestApp, tenant: &TestTenant, name: &str) -> Value {
     let contact = contact(app, tenant, json!({"name": name})).await;
     let call = app.post("/api/conversations").by(tenant);
-    call.json(&json!({"contact_id": contact})).await.expect(201).json()
+    call.json(&json!({"contact_id": contact}))
+        .await
+        .expect(201)
+        .json()
 }
 
 /// Where a conversation is.
 pub fn path_of(conversation: &Value) -> String {
-    format!("/api/conversations/{}", conversation["id"].as_str().expect("an id"))
+    format!(
+        "/api/conversations/{}",
+        conversation["id"].as_str().expect("an id")
+    )
 }
 
 /// The names of the contacts of a list.
@@ -32,7 +38,11 @@ fn names(list: &Value) -> Vec<String> {
 
 /// As the channel will: a message from the contact.
 async fn hears(app: &TestApp, tenant: &TestTenant, conversation: &Value, body: &str) {
-    let id: uuid::Uuid = conversation["id"].as_str().expect("an id").parse().expect("an id");
+    let id: uuid::Uuid = conversation["id"]
+        .as_str()
+        .expect("an id")
+        .parse()
+        .expect("an id");
     let admin = app.test.admin().await;
     let insert = format!(
         "with m as (insert into {0}.messages (id, conversation_id, direction, author, kind, body, status, created_at)
@@ -41,7 +51,9 @@ async fn hears(app: &TestApp, tenant: &TestTenant, conversation: &Value, body: &
         tenant.schema
     );
     let now = app.test.clock.now();
-    let changed = admin.execute(&insert, &[&uuid::Uuid::now_v7(), &id, &body, &now]).await;
+    let changed = admin
+        .execute(&insert, &[&uuid::Uuid::now_v7(), &id, &body, &now])
+        .await;
     assert_eq!(changed.expect("heard"), 1);
 }
 
@@ -86,20 +98,33 @@ async fn a_conversation_is_begun_read_changed_and_removed() {
     let emptied = patch(&json!({"snoozed_until": null, "bot_paused_until": null, "labels": []})).await;
     let emptied = emptied.expect(200).json();
     assert_eq!(
-        (&emptied["snoozed_until"], &emptied["bot_paused_until"], &emptied["labels"]),
+        (
+            &emptied["snoozed_until"],
+            &emptied["bot_paused_until"],
+            &emptied["labels"]
+        ),
         (&Value::Null, &Value::Null, &json!([]))
     );
     assert_eq!(patch(&json!({})).await.expect(200).json()["status"], "closed");
 
     // Whoever is spoken to is not removed.
     let person = format!("/api/contacts/{}", ana.as_str().unwrap());
-    app.delete(&person).by(&tenant).await.problem(409, "contact_in_use");
+    app.delete(&person)
+        .by(&tenant)
+        .await
+        .problem(409, "contact_in_use");
     assert_eq!(app.delete(&path).by(&tenant).await.expect(204).text(), "");
     read().await.problem(404, "not_found");
     patch(&change).await.problem(404, "not_found");
     app.delete(&path).by(&tenant).await.problem(404, "not_found");
-    app.post(&format!("{path}/read")).by(&tenant).await.problem(404, "not_found");
-    app.get("/api/conversations/nobody").by(&tenant).await.problem(404, "not_found");
+    app.post(&format!("{path}/read"))
+        .by(&tenant)
+        .await
+        .problem(404, "not_found");
+    app.get("/api/conversations/nobody")
+        .by(&tenant)
+        .await
+        .problem(404, "not_found");
     app.delete(&person).by(&tenant).await.expect(204);
 }
 
@@ -109,11 +134,19 @@ async fn what_was_done_is_in_the_audit() {
     let tenant = app.onboard("garage-alpha", "cars").await;
     let made = begun(&app, &tenant, "Ana").await;
     let path = path_of(&made);
-    app.patch(&path).by(&tenant).json(&json!({"status": "pending"})).await.expect(200);
+    app.patch(&path)
+        .by(&tenant)
+        .json(&json!({"status": "pending"}))
+        .await
+        .expect(200);
     app.post(&format!("{path}/read")).by(&tenant).await.expect(200);
     let said = app.post(&format!("{path}/messages")).by(&tenant);
     said.json(&json!({"body": "Oi"})).await.expect(201);
-    app.patch(&path).by(&tenant).json(&json!({"status": "x"})).await.problem(422, "invalid_fields");
+    app.patch(&path)
+        .by(&tenant)
+        .json(&json!({"status": "x"}))
+        .await
+        .problem(422, "invalid_fields");
     app.delete(&path).by(&tenant).await.expect(204);
     let select = format!(
         "select action, actor_kind from {}.audit_log where entity in ('conversations', 'messages') order by id",
@@ -121,8 +154,17 @@ async fn what_was_done_is_in_the_audit() {
     );
     let rows = app.test.admin().await.query(&select, &[]).await.expect("rows");
     let done: Vec<(String, String)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
-    let actions = ["conversation.create", "conversation.update", "conversation.read", "message.create", "conversation.delete"];
-    assert_eq!(done, actions.map(|action| (action.to_owned(), "api_key".to_owned())));
+    let actions = [
+        "conversation.create",
+        "conversation.update",
+        "conversation.read",
+        "message.create",
+        "conversation.delete",
+    ];
+    assert_eq!(
+        done,
+        actions.map(|action| (action.to_owned(), "api_key".to_owned()))
+    );
 }
 
 /// Whoever begins it, and however often: there is one, and it is named.
@@ -135,9 +177,12 @@ async fn one_contact_has_one_conversation_on_a_channel() {
         let call = app.post("/api/conversations").by(&tenant);
         call.json(&json!({"contact_id": ana, "channel": channel}))
     };
-    let calls = (0..16).map(|_| post("whatsapp_cloud")).map(|call| async move { call.await });
+    let calls = (0..16)
+        .map(|_| post("whatsapp_cloud"))
+        .map(|call| async move { call.await });
     let answers = futures_util::future::join_all(calls).await;
-    let (made, refused): (Vec<&Answer>, Vec<&Answer>) = answers.iter().partition(|answer| answer.status == 201);
+    let (made, refused): (Vec<&Answer>, Vec<&Answer>) =
+        answers.iter().partition(|answer| answer.status == 201);
     assert_eq!(made.len(), 1);
     let id = &made[0].json()["id"];
     for answer in refused {
@@ -145,9 +190,18 @@ async fn one_contact_has_one_conversation_on_a_channel() {
     }
     post("telegram").await.expect(201);
     // A bot has taken it over: it is still the one.
-    let taken = format!("update {}.conversations set instance_id = gen_random_uuid(), external_id = id::text", tenant.schema);
-    assert_eq!(app.test.admin().await.execute(&taken, &[]).await.expect("taken"), 2);
-    assert_eq!(post("whatsapp_cloud").await.problem(409, "conversation_exists")["existing_id"], *id);
+    let taken = format!(
+        "update {}.conversations set instance_id = gen_random_uuid(), external_id = id::text",
+        tenant.schema
+    );
+    assert_eq!(
+        app.test.admin().await.execute(&taken, &[]).await.expect("taken"),
+        2
+    );
+    assert_eq!(
+        post("whatsapp_cloud").await.problem(409, "conversation_exists")["existing_id"],
+        *id
+    );
     // Repeated with its key, it is the same request.
     let keyed = || post("whatsapp_web").idempotency_key("one");
     let first = keyed().await.expect(201).json();
@@ -159,7 +213,9 @@ async fn each_wrong_field_is_named() {
     let app = TestApp::start().await;
     let tenant = app.onboard("garage-alpha", "cars").await;
     let post = async |body: Value| app.post("/api/conversations").by(&tenant).json(&body).await;
-    post(json!({})).await.refused_fields(&[("contact_id", "required")]);
+    post(json!({}))
+        .await
+        .refused_fields(&[("contact_id", "required")]);
     post(json!({"contact_id": "ana", "channel": "fax", "assigned_to": "me", "labels": ["a", ""]}))
         .await
         .refused_fields(&[
@@ -168,10 +224,16 @@ async fn each_wrong_field_is_named() {
             ("assigned_to", "invalid_format"),
             ("labels", "required"),
         ]);
-    post(json!({"contact_id": "x", "status": "open"})).await.refused_fields(&[("status", "unknown_field")]);
-    post(json!({"contact_id": "x", "labels": "vip"})).await.refused_fields(&[("labels", "invalid_type")]);
+    post(json!({"contact_id": "x", "status": "open"}))
+        .await
+        .refused_fields(&[("status", "unknown_field")]);
+    post(json!({"contact_id": "x", "labels": "vip"}))
+        .await
+        .refused_fields(&[("labels", "invalid_type")]);
     let nobody = "0190163d-8694-739b-aea5-966c26f8ad91";
-    post(json!({"contact_id": nobody})).await.refused_fields(&[("contact_id", "unknown_value")]);
+    post(json!({"contact_id": nobody}))
+        .await
+        .refused_fields(&[("contact_id", "unknown_value")]);
     let ana = contact(&app, &tenant, json!({"name": "Ana"})).await;
     post(json!({"contact_id": ana, "assigned_to": nobody}))
         .await
@@ -193,8 +255,12 @@ async fn each_wrong_field_is_named() {
     patch(json!({"status": null, "labels": null}))
         .await
         .refused_fields(&[("status", "required"), ("labels", "required")]);
-    patch(json!({"assigned_to": nobody})).await.refused_fields(&[("assigned_to", "unknown_value")]);
-    patch(json!({"contact_id": nobody})).await.refused_fields(&[("contact_id", "unknown_field")]);
+    patch(json!({"assigned_to": nobody}))
+        .await
+        .refused_fields(&[("assigned_to", "unknown_value")]);
+    patch(json!({"contact_id": nobody}))
+        .await
+        .refused_fields(&[("contact_id", "unknown_field")]);
     let query = "status=done&channel=fax&assigned_to=me&unread=1&snoozed=yes&label=&contact_id=ana&q=&limit=0&cursor=x";
     let list = app.get(&format!("/api/conversations?{query}")).by(&tenant).await;
     list.refused_fields(&[
@@ -220,7 +286,11 @@ async fn the_list_is_narrowed() {
     let mut made = Vec::new();
     for (name, phone, body) in [
         ("José Antônio", "11 98765-4321", json!({"assigned_to": me})),
-        ("Bia Conceição", "21 98765-0000", json!({"channel": "telegram", "labels": ["vip"]})),
+        (
+            "Bia Conceição",
+            "21 98765-0000",
+            json!({"channel": "telegram", "labels": ["vip"]}),
+        ),
         ("Caio", "31 98765-0000", json!({"labels": ["vip", "troca"]})),
     ] {
         app.test.clock.advance(chrono::TimeDelta::minutes(1));
@@ -231,7 +301,12 @@ async fn the_list_is_narrowed() {
     }
     let (jose, bia, caio) = ("José Antônio", "Bia Conceição", "Caio");
     let change = json!({"status": "closed", "snoozed_until": "2026-03-10T18:00:00Z"});
-    app.patch(&path_of(&made[2])).by(&tenant).json(&change).await.expect(200);
+    app.patch(&path_of(&made[2]))
+        .by(&tenant)
+        .json(&change)
+        .await
+        .expect(200);
+    app.test.clock.advance(chrono::TimeDelta::minutes(1));
     hears(&app, &tenant, &made[0], "Oi").await;
     let contact_of_bia = made[1]["contact"]["id"].as_str().unwrap();
     for (query, expected) in [
@@ -307,9 +382,17 @@ async fn what_was_seen_is_not_unread() {
     hears(&app, &tenant, &made, "Tudo bem?").await;
     let path = path_of(&made);
     let before = app.get(&path).by(&tenant).await.expect(200).json();
-    assert_eq!((&before["unread_count"], &before["version"]), (&json!(2), &json!(1)));
+    assert_eq!(
+        (&before["unread_count"], &before["version"]),
+        (&json!(2), &json!(1))
+    );
     for _ in 0..2 {
-        let read = app.post(&format!("{path}/read")).by(&tenant).await.expect(200).json();
+        let read = app
+            .post(&format!("{path}/read"))
+            .by(&tenant)
+            .await
+            .expect(200)
+            .json();
         // Nobody who edits the conversation is in the way of its messages.
         assert_eq!((&read["unread_count"], &read["version"]), (&json!(0), &json!(1)));
     }

@@ -39,7 +39,12 @@ async fn what_is_said_is_stored_with_what_sends_it() {
         "created_at": "2026-03-10T12:05:00Z",
     });
     assert_eq!(made, expected);
-    let list = app.get(&messages(&conversation)).by(&tenant).await.expect(200).json();
+    let list = app
+        .get(&messages(&conversation))
+        .by(&tenant)
+        .await
+        .expect(200)
+        .json();
     assert_eq!(list, json!({"items": [made], "next_cursor": null}));
     let line = json!({
         "id": made["id"], "kind": "send_message", "state": "pending", "attempts": 0,
@@ -49,9 +54,20 @@ async fn what_is_said_is_stored_with_what_sends_it() {
     // The shard knows that there is work.
     let id: uuid::Uuid = tenant.id.parse().expect("an id");
     let due = "select due_at = '2026-03-10T12:05:00Z' from helixai.due_work where tenant_id = $1";
-    let row = app.test.admin().await.query_one(due, &[&id]).await.expect("it is noted");
+    let row = app
+        .test
+        .admin()
+        .await
+        .query_one(due, &[&id])
+        .await
+        .expect("it is noted");
     assert!(row.get::<_, bool>(0));
-    let read = app.get(&path_of(&conversation)).by(&tenant).await.expect(200).json();
+    let read = app
+        .get(&path_of(&conversation))
+        .by(&tenant)
+        .await
+        .expect(200)
+        .json();
     assert_eq!(read["last_message"]["body"], words);
     assert_eq!(read["last_message_at"], "2026-03-10T12:05:00Z");
     assert_eq!(
@@ -85,12 +101,20 @@ async fn a_person_who_answers_silences_the_bot() {
 async fn a_repeated_request_says_it_once() {
     let app = TestApp::start().await;
     let tenant = app.onboard("garage-alpha", "cars").await;
-    let (ana, bia) = (begun(&app, &tenant, "Ana").await, begun(&app, &tenant, "Bia").await);
+    let (ana, bia) = (
+        begun(&app, &tenant, "Ana").await,
+        begun(&app, &tenant, "Bia").await,
+    );
     let post = |conversation: &Value, words: &str| {
-        let call = app.post(&messages(conversation)).by(&tenant).idempotency_key("one");
+        let call = app
+            .post(&messages(conversation))
+            .by(&tenant)
+            .idempotency_key("one");
         call.json(&json!({"body": words}))
     };
-    let calls = (0..10).map(|_| post(&ana, "Oi")).map(|call| async move { call.await });
+    let calls = (0..10)
+        .map(|_| post(&ana, "Oi"))
+        .map(|call| async move { call.await });
     let answers = futures_util::future::join_all(calls).await;
     let first = answers[0].expect(201).json();
     for answer in &answers {
@@ -164,7 +188,10 @@ async fn pages_go_back_in_time() {
     let second = page(&format!("&cursor={}", first["next_cursor"].as_str().unwrap())).await;
     assert_eq!(texts(&second, "body"), ["3", "2", "1"]);
     let third = page(&format!("&cursor={}", second["next_cursor"].as_str().unwrap())).await;
-    assert_eq!((texts(&third, "body"), &third["next_cursor"]), (vec!["0".to_owned()], &Value::Null));
+    assert_eq!(
+        (texts(&third, "body"), &third["next_cursor"]),
+        (vec!["0".to_owned()], &Value::Null)
+    );
 }
 
 /// What is removed before it was sent is not sent.
@@ -172,13 +199,22 @@ async fn pages_go_back_in_time() {
 async fn a_conversation_that_goes_takes_its_messages_along() {
     let app = TestApp::start().await;
     let tenant = app.onboard("garage-alpha", "cars").await;
-    let (ana, bia) = (begun(&app, &tenant, "Ana").await, begun(&app, &tenant, "Bia").await);
+    let (ana, bia) = (
+        begun(&app, &tenant, "Ana").await,
+        begun(&app, &tenant, "Bia").await,
+    );
     let gone = say(&app, &tenant, &ana, "Oi").await;
     let stays = say(&app, &tenant, &bia, "Oi").await;
     app.delete(&path_of(&ana)).by(&tenant).await.expect(204);
     let left = outbox(&app, &tenant).await;
     let states: Vec<_> = left.iter().map(|line| (&line["id"], &line["state"])).collect();
-    assert_eq!(states, [(&gone["id"], &json!("canceled")), (&stays["id"], &json!("pending"))]);
+    assert_eq!(
+        states,
+        [
+            (&gone["id"], &json!("canceled")),
+            (&stays["id"], &json!("pending"))
+        ]
+    );
     let list = app.get(&messages(&bia)).by(&tenant).await.expect(200).json();
     assert_eq!(ids(&list), [stays["id"].as_str().unwrap()]);
 }

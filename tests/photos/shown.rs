@@ -266,3 +266,30 @@ async fn properties_have_photos_too() {
         .await
         .problem(404, "not_found");
 }
+
+#[tokio::test]
+async fn products_have_photos_too() {
+    let app = TestApp::start().await;
+    let shop = app.onboard("padaria", "general").await;
+    let body = json!({"title": "Café", "status": "published"});
+    let made = app
+        .post("/api/products")
+        .by(&shop)
+        .json(&body)
+        .await
+        .expect(201)
+        .json();
+    let path = format!("/api/products/{}", made["id"].as_str().unwrap());
+    let photos = add(&app, &shop, &path, 2).await;
+    for url in texts(&photos, "url") {
+        app.get(&url).of(&shop).await.expect(200);
+    }
+    let shown = app.get(&path).by(&shop).await.expect(200).json();
+    assert_eq!(shown["photos"], json!(photos));
+    let ids = texts(&photos, "id");
+    let removed = app.delete(&format!("{path}/photos/{}", ids[0])).by(&shop);
+    removed.await.expect(204);
+    assert_eq!(super::files::stored(&app, &shop).await, ids[1..]);
+    app.delete(&path).by(&shop).await.expect(204);
+    assert_eq!(super::files::stored(&app, &shop).await, [""; 0]);
+}

@@ -1,7 +1,6 @@
 //! `/api/conversations`: the inbox. What is said in a conversation is in [`super::messages`].
 
 use actix_web::{HttpResponse, delete, get, patch, post, web};
-use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -91,9 +90,7 @@ pub struct UpdateConversation {
 impl UpdateConversation {
     fn check(self) -> Result<(Option<i32>, Map<String, Value>), FieldErrors> {
         let mut form = Changes::default();
-        form.required("status", self.status, |status| {
-            ConversationStatus::parse(&status)
-        });
+        form.required("status", self.status, |status| ConversationStatus::parse(&status));
         form.optional("assigned_to", self.assigned_to, |id| id.parse::<UserId>());
         form.required("labels", self.labels, |labels| Label::parse_all(&labels));
         form.optional("snoozed_until", self.snoozed_until, |at| instant(&at));
@@ -141,9 +138,7 @@ impl ListConversations {
         let assigned_to = self.assigned_to.filter(|_| !unassigned);
         let filter = ConversationFilter {
             status: errors
-                .check_opt("status", self.status, |status| {
-                    ConversationStatus::parse(&status)
-                })
+                .check_opt("status", self.status, |status| ConversationStatus::parse(&status))
                 .map(ConversationStatus::as_str),
             channel: errors
                 .check_opt("channel", self.channel, |channel| Channel::parse(&channel))

@@ -90,6 +90,6 @@ pub async fn create_message(
         key,
         hash: hash_at(conversation, body.hash),
     };
-    let show = |(_, message, ..)| message;
+    let show = |(_, message, _, _, _)| message;
     access.create(creation, batch, show, |_| None).await
 }

@@ -354,3 +354,11 @@ routes! {
     upload_property_photos "upload_property_photos", arrange_property_photos "arrange_property_photos",
     delete_property_photo "delete_property_photo"
 }
+
+routes! {
+    /// Photos of products and services.
+    products: GENERAL, Products, "items", ProductId, "products",
+    "/api/products/{id}/photos", "/api/products/{id}/photos/{photo_id}",
+    upload_product_photos "upload_product_photos", arrange_product_photos "arrange_product_photos",
+    delete_product_photo "delete_product_photo"
+}

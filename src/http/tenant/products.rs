@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use crate::db::DbError;
 use crate::db::tenant::audit;
+use crate::db::tenant::photos::PhotosOf;
 use crate::db::tenant::products::{self, ProductFilter};
 use crate::domain::ids::ProductId;
 use crate::domain::invalid::{FieldErrors, Invalid};
@@ -231,10 +232,15 @@ pub async fn delete_product(
     id: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
     access.niche(Niche::GENERAL).await?;
-    let id = access.check(path_id(&id)).await?;
+    let id: ProductId = access.check(path_id(&id)).await?;
     let audit = audit::insert(&access.access, "product.delete", "items", id);
+    let photos = PhotosOf::Products.ids(id.as_uuid());
+    let batch = (products::lock(id, None), photos, products::delete(id), audit);
+    let (_, photos, _, _) = access.run(batch).await?.output;
     access
-        .run((products::lock(id, None), products::delete(id), audit))
-        .await?;
+        .platform()
+        .photos
+        .remove(access.tenant.home.id, &photos)
+        .await;
     Ok(HttpResponse::NoContent().finish())
 }
