@@ -24,6 +24,10 @@ use load::{Order, Request};
 use platform::{Bench, Served, TenantUnderTest};
 use rounds::Contestant;
 
+/// As in the program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The comparison that docs/BENCHMARKS.md explains.
 #[derive(Parser)]
 struct Options {

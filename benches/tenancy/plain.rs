@@ -88,7 +88,9 @@ impl Plain {
 
 fn pool(url: &str, path: &str) -> anyhow::Result<Pool> {
     let mut config: Config = url.parse()?;
-    config.options(format!("-c search_path={path}"));
+    config.options(format!(
+        "-c search_path={path} -c plan_cache_mode=force_generic_plan"
+    ));
     let manager = Manager::from_config(
         config,
         NoTls,

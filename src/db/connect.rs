@@ -1,19 +1,17 @@
 //! Opening connections: address, TLS, and logins whose passwords are derived and stored nowhere.
 
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
 use secrecy::{ExposeSecret, SecretString};
-use tokio::task::JoinHandle;
 use tokio_postgres::{Client, Config, Error};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::DbError;
+use super::stream::Stream;
 use crate::domain::platform_key::PlatformKey;
 
 /// A connection of an administrator, outside of any pool. Opened for one operation.
@@ -150,7 +148,7 @@ impl Connector {
     pub async fn administrator(&self) -> Result<AdminClient, DbError> {
         let mut config = self.admin.clone();
         config.application_name("helixai administrator");
-        Ok(self.open(&config).await?.0)
+        Ok(self.open(&config).await?)
     }
 
     /// Opens a connection of the login `role`, outside of any pool.
@@ -158,29 +156,24 @@ impl Connector {
     /// # Errors
     /// When the server cannot be reached or refuses.
     pub async fn single(&self, role: &str) -> Result<Client, DbError> {
-        Ok(self.open(&self.login(role)).await?.0)
+        Ok(self.open(&self.login(role)).await?)
     }
 
-    async fn open(&self, config: &Config) -> Result<(Client, JoinHandle<()>), Error> {
+    /// Opens a connection of the login `role` for a pool that speaks on it itself.
+    ///
+    /// # Errors
+    /// When the server cannot be reached or refuses.
+    pub async fn stream(&self, role: &str) -> Result<Stream, DbError> {
+        Stream::open(&self.login(role), &self.tls).await
+    }
+
+    async fn open(&self, config: &Config) -> Result<Client, Error> {
         let (client, connection) = config.connect(self.tls.clone()).await?;
-        // On the runtime of whoever opens it, most often the thread that serves the request: from another one each
-        // answer would have to wake this thread, which costs a fifth of a small request. A connection whose runtime
-        // ends is closed, which its pool notices.
-        let task = tokio::spawn(async move {
+        tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a database connection ended");
             }
         });
-        Ok((client, task))
-    }
-}
-
-impl deadpool_postgres::Connect for Connector {
-    fn connect(
-        &self,
-        config: &Config,
-    ) -> Pin<Box<dyn Future<Output = Result<(Client, JoinHandle<()>), Error>> + Send + '_>> {
-        let config = config.clone();
-        Box::pin(async move { self.open(&config).await })
+        Ok(client)
     }
 }

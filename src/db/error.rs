@@ -3,8 +3,6 @@
 
 use std::error::Error as StdError;
 
-use tokio_postgres::error::SqlState;
-
 /// A failed database operation.
 #[derive(Debug, thiserror::Error)]
 pub enum DbError {
@@ -57,7 +55,7 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    fn from_state(state: &str) -> Option<Self> {
+    pub(super) fn from_state(state: &str) -> Option<Self> {
         Some(match state {
             "HX401" => Self::Credentials,
             "HX402" => Self::LimitReached,
@@ -96,7 +94,7 @@ impl DbError {
         matches!(self, Self::Unavailable(_) | Self::Timeout | Self::Conflict(_))
     }
 
-    fn from_state(state: &str, constraint: Option<&str>, message: &str) -> Self {
+    pub(super) fn from_state(state: &str, constraint: Option<&str>, message: &str) -> Self {
         if let Some(refusal) = Refusal::from_state(state) {
             return Self::Refused(refusal);
         }
@@ -183,9 +181,4 @@ fn has_io_cause(error: &tokio_postgres::Error) -> bool {
         cause = current.source();
     }
     false
-}
-
-/// Whether a server error has this SQLSTATE.
-pub(crate) fn has_state(error: &tokio_postgres::Error, state: &SqlState) -> bool {
-    error.code() == Some(state)
 }

@@ -58,6 +58,11 @@ pub async fn ensure_lane_login(
             ident(connector.database()),
             ident(login)
         ),
+        // A tenant's statement runs a few times on each connection: planning it each time would cost more than running it.
+        format!(
+            "alter role {} set plan_cache_mode = 'force_generic_plan'",
+            ident(login)
+        ),
         privileges::grants_for_login(login),
         // No path: a statement that forgot its scope finds nothing.
         timeouts.commands(login, ""),

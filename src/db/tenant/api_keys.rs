@@ -61,7 +61,7 @@ pub fn list(after: Option<Cursor>, limit: Limit) -> Query<Vec<ApiKey>> {
         " order by created_at desc, id desc limit $3"
     );
     let (at, id) = after.map(|cursor| (cursor.at, cursor.id)).unzip();
-    Query::all(LIST, read).bind(at).bind(id).bind(limit.rows())
+    Query::narrowed(LIST, read).bind(at).bind(id).bind(limit.rows())
 }
 
 /// One key.

@@ -1,6 +1,7 @@
 //! Several queries that run in one transaction and one round trip: a query, a tuple or a vector of them.
 
-use super::query::{Answer, Query, Statement};
+use super::answer::Answer;
+use super::query::{Query, Statement};
 use crate::db::DbError;
 
 /// Queries that are sent together and succeed or fail together.
@@ -39,11 +40,16 @@ impl<T: Send + 'static> Batch for Query<T> {
     fn decode(decode: Self::Decode, answers: &mut Answers) -> Result<T, DbError> {
         match answers.0.next() {
             Some(answer) => decode(answer),
-            None => Err(DbError::Other {
-                code: "driver".to_owned(),
-                message: "an answer is missing".to_owned(),
-            }),
+            None => Err(missing_answer()),
         }
+    }
+}
+
+/// A defect: there are as many answers as statements.
+pub(super) fn missing_answer() -> DbError {
+    DbError::Other {
+        code: "driver".to_owned(),
+        message: "an answer is missing".to_owned(),
     }
 }
 

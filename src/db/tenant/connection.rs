@@ -7,41 +7,57 @@ use std::collections::HashSet;
 use std::num::NonZeroUsize;
 
 use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
-use deadpool_postgres::ClientWrapper;
 use lru::LruCache;
-use tokio_postgres::Statement;
 use uuid::Uuid;
 
+use super::query::Statement;
+use super::wire::{How, Prepared, Wire};
 use crate::db::DbError;
+use crate::db::connect::Connector;
 
 /// Which statement of which tenant. The text is `'static`, so its address is its identity.
-pub(super) type StatementKey = (Uuid, usize, usize);
+type StatementKey = (Uuid, usize, usize);
 
 /// What a connection knows of a statement.
 #[derive(Clone)]
-pub(super) enum Known {
-    /// Sent once, unprepared; it is prepared along with its second use, inside the same round trip.
+enum Known {
+    /// Sent once, unprepared; it is kept from its second use on.
     Seen,
-    /// Prepared.
-    Prepared(Statement),
+    /// Kept by the server.
+    Prepared(Prepared),
 }
 
 pub(super) struct Connection {
-    pub(super) client: ClientWrapper,
-    pub(super) statements: LruCache<StatementKey, Known>,
+    pub(super) wire: Wire,
+    statements: LruCache<StatementKey, Known>,
     /// Tenants that this connection has served; the server's catalogue caches grow with them.
     tenants: HashSet<Uuid>,
-    /// False while a transaction may be open: such a connection never goes back to its pool.
-    pub(super) clean: bool,
 }
 
-impl Connection {
-    pub(super) fn key(tenant: Uuid, text: &'static str) -> StatementKey {
-        (tenant, text.as_ptr() as usize, text.len())
-    }
+/// Statements that belong to the login, not to a tenant, are kept under the nil id.
+const NO_TENANT: Uuid = Uuid::nil();
 
+impl Connection {
     pub(super) fn serve(&mut self, tenant: Uuid) {
         self.tenants.insert(tenant);
+    }
+
+    /// How a statement is sent now; without a tenant it is one of the login's own, wanted by each request.
+    pub(super) fn how(&mut self, tenant: Option<Uuid>, statement: &Statement) -> How {
+        let key = key(tenant, statement);
+        match self.statements.get(&key) {
+            Some(Known::Prepared(prepared)) => How::Prepared(prepared.clone()),
+            None if tenant.is_some() => {
+                self.keep(key, Known::Seen);
+                How::Once
+            }
+            Some(Known::Seen) | None => How::Prepare(self.wire.name()),
+        }
+    }
+
+    /// The server keeps a statement from now on.
+    pub(super) fn prepared(&mut self, tenant: Option<Uuid>, statement: &Statement, prepared: Prepared) {
+        self.keep(key(tenant, statement), Known::Prepared(prepared));
     }
 
     /// Forgets what was prepared for a tenant whose tables have changed.
@@ -53,14 +69,29 @@ impl Connection {
             .filter(|key| key.0 == tenant)
             .collect();
         for key in stale {
-            self.statements.pop(&key);
+            if let Some(Known::Prepared(prepared)) = self.statements.pop(&key) {
+                self.wire.close(&prepared);
+            }
+        }
+    }
+
+    fn keep(&mut self, key: StatementKey, known: Known) {
+        // What is replaced or thrown out for it; `Seen` gives way to `Prepared`.
+        if let Some((_, Known::Prepared(prepared))) = self.statements.push(key, known) {
+            self.wire.close(&prepared);
         }
     }
 }
 
+fn key(tenant: Option<Uuid>, statement: &Statement) -> StatementKey {
+    let text = statement.text;
+    (tenant.unwrap_or(NO_TENANT), text.as_ptr() as usize, text.len())
+}
+
 /// Makes and recycles the connections of one lane.
 pub(super) struct ConnectionManager {
-    pub(super) postgres: deadpool_postgres::Manager,
+    pub(super) connector: Connector,
+    pub(super) login: String,
     pub(super) max_statements: NonZeroUsize,
     pub(super) max_tenants: usize,
 }
@@ -71,18 +102,17 @@ impl Manager for ConnectionManager {
 
     async fn create(&self) -> Result<Connection, DbError> {
         Ok(Connection {
-            client: self.postgres.create().await?,
+            wire: Wire::new(self.connector.stream(&self.login).await?),
             statements: LruCache::new(self.max_statements),
             tenants: HashSet::new(),
-            clean: true,
         })
     }
 
     async fn recycle(&self, connection: &mut Connection, _: &Metrics) -> RecycleResult<DbError> {
-        if connection.client.is_closed() {
-            Err(RecycleError::message("closed"))
-        } else if !connection.clean {
+        if !connection.wire.is_idle() {
             Err(RecycleError::message("left inside a transaction"))
+        } else if connection.wire.is_closed() {
+            Err(RecycleError::message("closed"))
         } else if connection.tenants.len() > self.max_tenants {
             Err(RecycleError::message("served its share of tenants"))
         } else {

@@ -9,7 +9,6 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use deadpool::managed::{Object, Pool, Timeouts};
-use deadpool_postgres::{ManagerConfig, RecyclingMethod};
 
 use super::connection::ConnectionManager;
 use crate::db::DbError;
@@ -133,13 +132,8 @@ impl Lanes {
         }
         let settings = &self.inner.settings;
         let manager = ConnectionManager {
-            postgres: deadpool_postgres::Manager::from_connect(
-                connector.login(&lane.login),
-                connector,
-                ManagerConfig {
-                    recycling_method: RecyclingMethod::Fast,
-                },
-            ),
+            connector,
+            login: lane.login.clone(),
             max_statements: settings.statements,
             max_tenants: settings.tenants,
         };

@@ -106,7 +106,7 @@ pub fn list(filter: LeadFilter, after: Option<Cursor>, limit: Limit) -> Query<Ve
         list!("")
     };
     let (at, id) = after.map(|cursor| (cursor.at, cursor.id)).unzip();
-    let query = Query::all(text, read)
+    let query = Query::narrowed(text, read)
         .bind(filter.stage)
         .bind(filter.source)
         .bind(filter.assigned_to.map(UserId::as_uuid))
@@ -114,7 +114,7 @@ pub fn list(filter: LeadFilter, after: Option<Cursor>, limit: Limit) -> Query<Ve
         .bind(id)
         .bind(limit.rows());
     match filter.text {
-        Some(text) => query.bind(text),
+        Some(text) => query.bind(Some(text)),
         None => query,
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod accounts;
+mod answer;
 pub mod api_keys;
 pub mod audit;
 mod batch;
@@ -19,7 +20,6 @@ pub mod leads;
 pub mod messages;
 pub mod outbox;
 pub mod photos;
-mod pipeline;
 pub mod products;
 pub mod properties;
 mod query;
@@ -30,6 +30,7 @@ mod text;
 pub mod throttle;
 pub mod users;
 pub mod vehicles;
+mod wire;
 
 pub use access::{Access, Actor, Identity};
 pub use batch::Batch;

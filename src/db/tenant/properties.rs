@@ -162,7 +162,7 @@ pub fn list(filter: PropertyFilter, after: Option<Cursor>, limit: Limit) -> Quer
         list!("")
     };
     let (at, id) = after.map(|cursor| (cursor.at, cursor.id)).unzip();
-    let query = Query::all(text, read)
+    let query = Query::narrowed(text, read)
         .bind(at)
         .bind(id)
         .bind(limit.rows())
@@ -176,7 +176,7 @@ pub fn list(filter: PropertyFilter, after: Option<Cursor>, limit: Limit) -> Quer
         .bind(filter.min_bedrooms)
         .bind(filter.min_area_m2);
     match filter.text {
-        Some(text) => query.bind(text),
+        Some(text) => query.bind(Some(text)),
         None => query,
     }
 }

@@ -4,9 +4,11 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::Value;
-use tokio_postgres::Row;
-use tokio_postgres::types::{FromSql, ToSql, Type};
+use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
+
+use super::answer::Answer;
+pub use super::answer::Columns;
 
 use crate::db::DbError;
 
@@ -17,6 +19,11 @@ pub(super) type Param = (Box<dyn ToSql + Sync + Send>, Type);
 pub trait SqlValue: ToSql + Sync + Send + 'static {
     /// The type named to the server.
     const TYPE: Type;
+
+    /// Whether it is an optional value that is there.
+    fn is_given(&self) -> bool {
+        false
+    }
 }
 
 macro_rules! sql_value {
@@ -32,18 +39,45 @@ sql_value! {
 
 impl<T: SqlValue> SqlValue for Option<T> {
     const TYPE: Type = T::TYPE;
+
+    fn is_given(&self) -> bool {
+        self.is_some()
+    }
 }
 
 /// One statement as it goes to the server.
 pub(super) struct Statement {
     pub(super) text: &'static str,
     pub(super) params: Vec<Param>,
+    /// Which plan is good depends on which of its optional parameters are given.
+    narrowed: bool,
+    /// An optional parameter is given.
+    given: bool,
 }
 
-/// What the server answered to one statement.
-pub struct Answer {
-    pub(super) rows: Vec<Row>,
-    pub(super) affected: u64,
+impl Statement {
+    /// Without parameters.
+    pub(super) const fn bare(text: &'static str) -> Self {
+        Self {
+            text,
+            params: Vec::new(),
+            narrowed: false,
+            given: false,
+        }
+    }
+
+    /// With parameters.
+    pub(super) fn new(text: &'static str, params: Vec<Param>) -> Self {
+        Self {
+            params,
+            ..Self::bare(text)
+        }
+    }
+
+    /// Whether it is planned for the values that are bound to it, instead of once for all values.
+    pub(super) fn wants_own_plan(&self) -> bool {
+        self.narrowed && self.given
+    }
 }
 
 type Decode<T> = Box<dyn FnOnce(Answer) -> Result<T, DbError> + Send>;
@@ -90,16 +124,14 @@ pub struct Query<T> {
 impl<T: 'static> Query<T> {
     fn new(text: &'static str, decode: Decode<T>) -> Self {
         Self {
-            statement: Statement {
-                text,
-                params: Vec::new(),
-            },
+            statement: Statement::bare(text),
             decode,
         }
     }
 
     /// Binds the next parameter (`$1`, `$2`, … in order of the calls).
     pub fn bind(mut self, value: impl SqlValue) -> Self {
+        self.statement.given |= value.is_given();
         self.statement.params.push(typed(value));
         self
     }
@@ -122,12 +154,19 @@ pub(super) fn typed<V: SqlValue>(value: V) -> Param {
 pub type ReadRow<T> = fn(Columns<'_>) -> Result<T, DbError>;
 
 impl<T: Send + 'static> Query<Vec<T>> {
+    /// All rows that fit the optional parameters that are given: `($1::text is null or stage = $1)`.
+    ///
+    /// As long as none is given it runs by one plan for all; otherwise it is planned for their values, so that they can
+    /// decide which index is used.
+    pub fn narrowed(text: &'static str, read: ReadRow<T>) -> Self {
+        let mut query = Self::all(text, read);
+        query.statement.narrowed = true;
+        query
+    }
+
     /// All rows.
     pub fn all(text: &'static str, read: ReadRow<T>) -> Self {
-        Self::new(
-            text,
-            Box::new(move |answer| answer.rows.iter().map(|row| read(Columns::of(row))).collect()),
-        )
+        Self::new(text, Box::new(move |answer| answer.rows().map(read).collect()))
     }
 }
 
@@ -136,7 +175,7 @@ impl<T: Send + 'static> Query<Option<T>> {
     pub fn optional(text: &'static str, read: ReadRow<T>) -> Self {
         Self::new(
             text,
-            Box::new(move |answer| answer.rows.first().map(|row| read(Columns::of(row))).transpose()),
+            Box::new(move |answer| answer.rows().next().map(read).transpose()),
         )
     }
 }
@@ -146,8 +185,8 @@ impl<T: Send + 'static> Query<T> {
     pub fn one(text: &'static str, read: ReadRow<T>) -> Self {
         Self::new(
             text,
-            Box::new(move |answer| match answer.rows.first() {
-                Some(row) => read(Columns::of(row)),
+            Box::new(move |answer| match answer.rows().next() {
+                Some(row) => read(row),
                 None => Err(DbError::Other {
                     code: "driver".to_owned(),
                     message: "a statement that always returns a row returned none".to_owned(),
@@ -161,40 +200,5 @@ impl Query<u64> {
     /// A statement without rows; yields how many it changed.
     pub fn execute(text: &'static str) -> Self {
         Self::new(text, Box::new(|answer| Ok(answer.affected)))
-    }
-}
-
-/// The columns of a row, read from left to right: the order of the `select` list and of the reads must agree.
-pub struct Columns<'a> {
-    row: &'a Row,
-    next: usize,
-}
-
-impl<'a> Columns<'a> {
-    fn of(row: &'a Row) -> Self {
-        Self { row, next: 0 }
-    }
-
-    /// The next column.
-    ///
-    /// # Errors
-    /// When the column is missing or has another type.
-    #[expect(clippy::should_implement_trait, reason = "each call reads another type")]
-    pub fn next<T: FromSql<'a>>(&mut self) -> Result<T, DbError> {
-        let index = self.next;
-        self.next += 1;
-        Ok(self.row.try_get(index)?)
-    }
-
-    /// The next column, parsed into a domain value.
-    ///
-    /// # Errors
-    /// When the stored text is not one the domain knows: a defect, since constraints keep it out.
-    pub fn parse<T: std::str::FromStr>(&mut self) -> Result<T, DbError> {
-        let text: &str = self.next()?;
-        text.parse().map_err(|_| DbError::Other {
-            code: "driver".to_owned(),
-            message: format!("column {} holds an unknown value", self.next),
-        })
     }
 }

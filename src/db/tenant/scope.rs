@@ -1,21 +1,21 @@
 //! A tenant's scope: the only way to run a [`super::Query`].
 //!
-//! `begin` · tenant lock · guard · credentials · statements · `commit`, all sent before the first answer is read.
-//! Each of the first ones raises when it fails, so the server refuses everything after it and the commit rolls back.
-//! A scope that is dropped half-way takes its connection with it: what the server made of it is unknown.
+//! Guard · credentials · statements, sent together as one transaction that ends with them. The first two raise when
+//! they fail, so the server skips everything after them and rolls back. A scope that is dropped half-way takes its
+//! connection with it: what the server made of it is unknown.
 
 use std::sync::Arc;
 
 use deadpool::managed::Object;
 use tokio_postgres::error::SqlState;
+use uuid::Uuid;
 
 use super::access::{Access, Identity};
-use super::batch::{Answers, Batch, Statements};
-use super::connection::{Connection, ConnectionManager, Known};
+use super::answer::Answer;
+use super::batch::{Answers, Batch, Statements, missing_answer};
+use super::connection::ConnectionManager;
 use super::lanes::{LaneAddress, Lanes};
-use super::pipeline::{self, Done, Step, param};
-use super::query::{Answer, Statement};
-use crate::db::error::has_state;
+use super::query::{Statement, typed as param};
 use crate::db::{DbError, Refusal};
 use crate::domain::ids::TenantId;
 use crate::telemetry::metrics::{Plane, record_db_round_trip};
@@ -49,20 +49,28 @@ pub struct Reply<T> {
     pub output: T,
 }
 
-const LOCK: &str = "\
-select case when pg_catalog.pg_try_advisory_xact_lock_shared($1) then 0 else helixai.refuse('HX423') end";
+// Left to right: the tenant's lock, which suspension and moving take exclusively; the path, the role and the time limit
+// of this transaction; and whether the schema is there. EXECUTE is checked when the statement starts, as the login; what
+// follows it runs as the tenant's role. The schema is asked for by name: with it gone, `current_schema()` would try to
+// make a temporary one.
+macro_rules! guard {
+    ($($more:literal)?) => {
+        concat!(
+            "select case when pg_catalog.pg_try_advisory_xact_lock_shared($1) then 0 else helixai.refuse('HX423') end, ",
+            "pg_catalog.set_config('search_path', $2, true), ",
+            "pg_catalog.set_config('role', $3, true), ",
+            "pg_catalog.set_config('statement_timeout', $4, true), ",
+            $($more,)?
+            "case when pg_catalog.has_schema_privilege(pg_catalog.to_regnamespace($5)::oid, 'USAGE') then 0 ",
+            "else helixai.refuse('HX503') end"
+        )
+    };
+}
 
-// EXECUTE is checked when the statement starts, as the login; what follows it runs as the tenant's role. The schema is
-// asked for by name: with it gone, `current_schema()` would try to make a temporary one.
-const GUARD: &str = "\
-select pg_catalog.set_config('search_path', $1, true),
-       pg_catalog.set_config('role', $2, true),
-       pg_catalog.set_config('statement_timeout', $3, true),
-       case when pg_catalog.has_schema_privilege(pg_catalog.to_regnamespace($4)::oid, 'USAGE') then 0
-            else helixai.refuse('HX503') end";
-
-/// Statements that belong to the login, not to a tenant, are cached under the nil id.
-const NO_TENANT: uuid::Uuid = uuid::Uuid::nil();
+const GUARD: &str = guard!();
+/// Connections of lanes plan a statement once for all values; this transaction plans each for its own.
+const GUARD_WITH_OWN_PLANS: &str =
+    guard!("pg_catalog.set_config('plan_cache_mode', 'force_custom_plan', true), ");
 
 impl TenantDb {
     /// The database of the tenant that lives at `home`.
@@ -79,7 +87,7 @@ impl TenantDb {
         let mut statements = Statements::default();
         let decode = batch.split(&mut statements);
         let mut tx = TenantTx::open(self).await?;
-        let (identity, answers) = tx.first(access, &statements.0, Some("commit")).await?;
+        let (identity, answers) = tx.first(access, &statements.0, None).await?;
         let output = B::decode(decode, &mut Answers(answers.into_iter()))?;
         Ok(Reply { identity, output })
     }
@@ -96,7 +104,7 @@ impl TenantDb {
         let mut statements = Statements::default();
         let decode = batch.split(&mut statements);
         let mut tx = TenantTx::open(self).await?;
-        let (identity, answers) = tx.first(access, &statements.0, None).await?;
+        let (identity, answers) = tx.first(access, &statements.0, Some(&BEGIN)).await?;
         let output = B::decode(decode, &mut Answers(answers.into_iter()))?;
         Ok((tx, Reply { identity, output }))
     }
@@ -112,10 +120,14 @@ pub struct TenantTx {
     failed: bool,
 }
 
+static BEGIN: Statement = Statement::bare("begin");
+static COMMIT: Statement = Statement::bare("commit");
+static ROLLBACK: Statement = Statement::bare("rollback");
+
 impl Drop for TenantTx {
     fn drop(&mut self) {
         // Back in its pool it would hold its locks until somebody wants it; closed, the server rolls back now.
-        if let Some(connection) = self.connection.take_if(|connection| !connection.clean) {
+        if let Some(connection) = self.connection.take_if(|connection| !connection.wire.is_idle()) {
             drop(Object::take(connection));
         }
     }
@@ -133,23 +145,57 @@ impl TenantTx {
         })
     }
 
-    /// The first round trip. When a table has changed under a prepared statement, which the pipeline forgets then, it
-    /// is made once more: no result has been seen yet.
+    /// The first round trip. When a table has changed under a prepared statement, which is forgotten then, it is made
+    /// once more: no result has been seen yet.
     async fn first(
         &mut self,
         access: &Access,
         statements: &[Statement],
-        end: Option<&'static str>,
+        begin: Option<&'static Statement>,
     ) -> Result<(Identity, Vec<Answer>), DbError> {
-        match self.pipeline(Some(access), statements, end).await {
-            Err(DbError::Other { code, .. }) if code == SqlState::FEATURE_NOT_SUPPORTED.code() => {
-                if end.is_none() {
-                    self.pipeline(None, &[], Some("rollback")).await?;
-                }
+        match self.opening(access, statements, begin).await {
+            Err(DbError::Other { code, .. }) if code == TABLE_HAS_CHANGED => {
                 self.failed = false;
-                self.pipeline(Some(access), statements, end).await
+                self.opening(access, statements, begin).await
             }
             other => other,
+        }
+    }
+
+    /// Guard, credentials and the first statements.
+    async fn opening(
+        &mut self,
+        access: &Access,
+        statements: &[Statement],
+        begin: Option<&'static Statement>,
+    ) -> Result<(Identity, Vec<Answer>), DbError> {
+        let own_plans = statements.iter().any(Statement::wants_own_plan);
+        let guard = guard(&self.home, &self.statement_timeout, own_plans);
+        let (proof, known) = match access.query() {
+            Ok(query) => (Some(query), None),
+            Err(identity) => (None, Some(identity)),
+        };
+        let tenant = Some(self.home.id.as_uuid());
+        let mut flight = Vec::with_capacity(statements.len() + 3);
+        flight.extend(begin.map(|begin| (None, begin)));
+        let guard_at = flight.len();
+        flight.push((None, &guard));
+        flight.extend(proof.iter().map(|query| (tenant, &query.statement)));
+        let own = flight.len();
+        flight.extend(statements.iter().map(|statement| (tenant, statement)));
+
+        let mut answers = self.fly(&flight).await.map_err(|(position, error)| match error {
+            DbError::Other { code, .. } if position == guard_at && ROLE_REVOKED.contains(&code.as_str()) => {
+                DbError::Refused(Refusal::RoleRevoked)
+            }
+            other => other,
+        })?;
+        drop(flight);
+        let rest = answers.split_off(own.min(answers.len()));
+        match (known, proof, answers.pop()) {
+            (Some(identity), ..) => Ok((identity, rest)),
+            (None, Some(query), Some(answer)) => Ok(((query.decode)(answer)?, rest)),
+            _ => Err(missing_answer()),
         }
     }
 
@@ -158,23 +204,15 @@ impl TenantTx {
     /// # Errors
     /// Whatever a statement fails with; the transaction is then over.
     pub async fn run<B: Batch>(&mut self, batch: B) -> Result<B::Output, DbError> {
-        self.finish_with(batch, None).await
+        self.go_on(batch, None).await
     }
 
     /// Runs a last batch and commits, in one round trip.
     ///
     /// # Errors
-    /// Whatever a statement or the commit fails with, and always after a statement has failed: the server answers the
-    /// commit of a failed transaction as if it were one. Nothing is written then.
+    /// Whatever a statement or the commit fails with, and always after a statement has failed. Nothing is written then.
     pub async fn commit<B: Batch>(mut self, batch: B) -> Result<B::Output, DbError> {
-        if self.failed {
-            self.pipeline(None, &[], Some("rollback")).await?;
-            return Err(DbError::Other {
-                code: SqlState::IN_FAILED_SQL_TRANSACTION.code().to_owned(),
-                message: "a statement of this transaction has failed".to_owned(),
-            });
-        }
-        self.finish_with(batch, Some("commit")).await
+        self.go_on(batch, Some(&COMMIT)).await
     }
 
     /// Gives everything up; the connection goes back to its pool.
@@ -182,147 +220,89 @@ impl TenantTx {
     /// # Errors
     /// When the connection is lost; the server has rolled back then, too.
     pub async fn rollback(mut self) -> Result<(), DbError> {
-        self.finish_with((), Some("rollback")).await
+        if !self.failed {
+            self.fly(&[(None, &ROLLBACK)]).await.map_err(|(_, error)| error)?;
+        }
+        Ok(())
     }
 
-    async fn finish_with<B: Batch>(
+    async fn go_on<B: Batch>(
         &mut self,
         batch: B,
-        end: Option<&'static str>,
+        end: Option<&'static Statement>,
     ) -> Result<B::Output, DbError> {
         let mut statements = Statements::default();
         let decode = batch.split(&mut statements);
-        let (_, answers) = self.pipeline(None, &statements.0, end).await?;
+        let tenant = Some(self.home.id.as_uuid());
+        let mut flight: Vec<_> = statements.0.iter().map(|statement| (tenant, statement)).collect();
+        flight.extend(end.map(|end| (None, end)));
+        let answers = self.fly(&flight).await.map_err(|(_, error)| error)?;
         B::decode(decode, &mut Answers(answers.into_iter()))
     }
 
-    /// Sends the opening (when `access` is given), the statements and the end as one pipeline, and reads all answers.
-    async fn pipeline(
-        &mut self,
-        access: Option<&Access>,
-        statements: &[Statement],
-        end: Option<&'static str>,
-    ) -> Result<(Identity, Vec<Answer>), DbError> {
-        let Some(connection) = self.connection.as_mut() else {
-            return Err(DbError::Unavailable("the connection is gone".to_owned()));
+    /// Sends statements, each with the tenant that it is prepared for, and reads all answers. An error comes with the
+    /// position of the statement that failed; the transaction is over then, and nothing more can be sent: it would run
+    /// outside of it.
+    async fn fly(&mut self, flight: &[(Option<Uuid>, &Statement)]) -> Result<Vec<Answer>, (usize, DbError)> {
+        let connection = match self.connection.as_mut() {
+            Some(connection) if !self.failed => connection,
+            _ => return Err((0, over())),
         };
-        let mut own: Vec<Statement> = Vec::with_capacity(3);
-        let mut identify = None;
-        let mut identity = Identity {
-            actor: super::Actor::System,
-        };
-        if let Some(access) = access {
-            own.push(lock(&self.home));
-            own.push(guard(&self.home, &self.statement_timeout));
-            match access.query() {
-                Ok(query) => {
-                    identify = Some(query.decode);
-                    own.push(query.statement);
-                }
-                Err(known) => identity = known,
-            }
-        }
-
-        let tenant = self.home.id.as_uuid();
-        let opening = usize::from(access.is_some());
-        let guards = 2 * opening;
-        let mut steps = Vec::with_capacity(opening + own.len() + statements.len() + 2);
-        if access.is_some() {
-            steps.push(Step::Control("begin"));
-        }
-        let mut to_prepare = Vec::new();
-        for (index, statement) in own.iter().chain(statements).enumerate() {
-            let scope = if index < guards { NO_TENANT } else { tenant };
-            let key = Connection::key(scope, statement.text);
-            match connection.statements.get(&key).cloned() {
-                Some(Known::Prepared(prepared)) => steps.push(Step::Prepared(prepared, statement)),
-                Some(Known::Seen) => {
-                    steps.push(Step::Typed(statement));
-                    if !to_prepare.iter().any(|(known, _)| *known == key) {
-                        to_prepare.push((key, statement));
-                    }
-                }
-                None => {
-                    steps.push(Step::Typed(statement));
-                    connection.statements.put(key, Known::Seen);
-                }
-            }
-        }
-        let ran = own.len() + statements.len();
-        steps.extend(to_prepare.iter().map(|(_, statement)| Step::Prepare(statement)));
-        steps.extend(end.map(Step::Control));
-
-        connection.clean = false;
+        let sent: Vec<_> = flight
+            .iter()
+            .map(|(tenant, statement)| (*statement, connection.how(*tenant, statement)))
+            .collect();
         let started = std::time::Instant::now();
-        let done = pipeline::send(&connection.client, steps).await;
+        // Until it has landed well: it may be dropped while it flies.
+        self.failed = true;
+        let landed = connection.wire.send(&sent).await;
         record_db_round_trip(Plane::Tenant, started.elapsed());
-        // Once the server has answered the end, no transaction is open, whatever failed before it; not even when it
-        // refused to commit (a deferred constraint).
-        connection.clean = end.is_some()
-            && match done.last() {
-                Some(Ok(_)) => true,
-                Some(Err(error)) => error.as_db_error().is_some() && !connection.client.is_closed(),
-                None => false,
-            };
+        let landed = landed.map_err(|error| (0, error))?;
 
-        let mut answers = Vec::with_capacity(ran);
-        let mut prepared = to_prepare.into_iter();
-        for (index, result) in done.into_iter().enumerate() {
-            match result {
-                Ok(Done::Nothing) => {}
-                Ok(Done::Answer(answer)) => answers.push(answer),
-                Ok(Done::Prepared(statement)) => {
-                    if let Some((key, _)) = prepared.next() {
-                        connection.statements.put(key, Known::Prepared(statement));
-                    }
-                }
-                Err(error) => {
-                    self.failed = true;
-                    if has_state(&error, &SqlState::FEATURE_NOT_SUPPORTED) {
-                        connection.forget(tenant);
-                    }
-                    let in_guard = index.checked_sub(opening).is_some_and(|step| step < guards);
-                    return Err(cause(error, in_guard));
-                }
+        for (position, prepared) in landed.prepared {
+            if let Some((tenant, statement)) = flight.get(position) {
+                connection.prepared(*tenant, statement, prepared);
             }
         }
-
-        let rest = answers.split_off(own.len());
-        if let (Some(decode), Some(answer)) = (identify, answers.pop()) {
-            identity = decode(answer)?;
+        let Some((position, error)) = landed.failed else {
+            self.failed = false;
+            return Ok(landed.answers);
+        };
+        if error.state == TABLE_HAS_CHANGED {
+            connection.forget(self.home.id.as_uuid());
         }
-        Ok((identity, rest))
+        if !connection.wire.is_idle() {
+            let rollback = [(&ROLLBACK, connection.how(None, &ROLLBACK))];
+            connection
+                .wire
+                .send(&rollback)
+                .await
+                .map_err(|error| (0, error))?;
+        }
+        Err((position, error.into()))
     }
 }
 
-fn lock(home: &TenantHome) -> Statement {
-    Statement {
-        text: LOCK,
-        params: vec![param(home.id.lock_key())],
+fn over() -> DbError {
+    DbError::Other {
+        code: SqlState::IN_FAILED_SQL_TRANSACTION.code().to_owned(),
+        message: "this transaction is over".to_owned(),
     }
 }
 
-fn guard(home: &TenantHome, statement_timeout: &str) -> Statement {
+/// A prepared statement no longer fits its table: `cached plan must not change result type`.
+const TABLE_HAS_CHANGED: &str = "0A000";
+/// `set role` is not permitted, or there is no such role.
+const ROLE_REVOKED: [&str; 2] = ["42501", "22023"];
+
+fn guard(home: &TenantHome, statement_timeout: &str, own_plans: bool) -> Statement {
     let schema = format!("\"{}\"", home.schema);
-    Statement {
-        text: GUARD,
-        params: vec![
-            param(format!("{schema}, pg_temp")),
-            param(home.role.clone()),
-            param(statement_timeout.to_owned()),
-            param(schema),
-        ],
-    }
-}
-
-/// The first failed step is the cause: the server answers the rest with `25P02` and a queued commit rolls back.
-fn cause(error: tokio_postgres::Error, in_guard: bool) -> DbError {
-    let revoked = in_guard
-        && (has_state(&error, &SqlState::INSUFFICIENT_PRIVILEGE)
-            || has_state(&error, &SqlState::INVALID_PARAMETER_VALUE));
-    if revoked {
-        DbError::Refused(Refusal::RoleRevoked)
-    } else {
-        error.into()
-    }
+    let params = vec![
+        param(home.id.lock_key()),
+        param(format!("{schema}, pg_temp")),
+        param(home.role.clone()),
+        param(statement_timeout.to_owned()),
+        param(schema),
+    ];
+    Statement::new(if own_plans { GUARD_WITH_OWN_PLANS } else { GUARD }, params)
 }

@@ -147,7 +147,7 @@ pub fn list(filter: VehicleFilter, after: Option<Cursor>, limit: Limit) -> Query
         list!("")
     };
     let (at, id) = after.map(|cursor| (cursor.at, cursor.id)).unzip();
-    let query = Query::all(text, read)
+    let query = Query::narrowed(text, read)
         .bind(at)
         .bind(id)
         .bind(limit.rows())
@@ -161,7 +161,7 @@ pub fn list(filter: VehicleFilter, after: Option<Cursor>, limit: Limit) -> Query
         .bind(filter.fuel)
         .bind(filter.transmission);
     match filter.text {
-        Some(text) => query.bind(text),
+        Some(text) => query.bind(Some(text)),
         None => query,
     }
 }

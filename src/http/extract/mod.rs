@@ -1,5 +1,5 @@
 //! What a handler receives: who asks and whose data it is about. A handler that takes [`TenantAccess`] cannot run
-//! for a caller without rights, because its statements run in the pipeline that proves them.
+//! for a caller without rights, because its statements are sent along with the proof.
 
 mod admin;
 mod client;
