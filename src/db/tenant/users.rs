@@ -166,7 +166,7 @@ pub fn list(
         " order by created_at desc, id desc limit $6"
     );
     let (at, id): (_, Option<Uuid>) = after.map(|cursor| (cursor.at, cursor.id)).unzip();
-    Query::all(LIST, read)
+    Query::narrowed(LIST, read)
         .bind(filter.role.map(Role::as_str))
         .bind(filter.status.map(UserStatus::as_str))
         .bind(text)
