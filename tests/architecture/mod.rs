@@ -4,6 +4,7 @@
 
 mod files;
 mod layers;
+mod packages;
 mod source;
 mod statements;
 mod template;

@@ -1,6 +1,6 @@
 //! One tenant's haste is not its neighbour's wait.
 
-use crate::helpers::TestApp;
+use crate::helpers::{Call, TestApp};
 
 #[tokio::test]
 async fn a_tenant_in_haste_is_slowed_down_and_nobody_else() {
@@ -29,4 +29,35 @@ async fn a_tenant_in_haste_is_slowed_down_and_nobody_else() {
         .await
         .expect(200);
     app.get("/healthz").of(&garage).await.expect(200);
+}
+
+#[tokio::test]
+async fn strangers_do_not_use_up_a_tenants_share() {
+    let app = TestApp::builder()
+        .set("rate_limit.per_tenant_per_second", 1)
+        .set("rate_limit.burst", 5)
+        .set("server.trusted_proxies", "127.0.0.1")
+        .start()
+        .await;
+    let garage = app.onboard("garage-alpha", "cars").await;
+    let from = |call: Call, host: u8| call.header("x-forwarded-for", &format!("198.51.100.{host}"));
+    let owner = || from(app.get("/api/leads").by(&garage), 1);
+    owner().await.expect(200);
+    let nonsense = format!("hxs_{}", "A".repeat(43));
+    let strange = [
+        from(app.get("/api/leads").of(&garage), 2),
+        from(app.get("/api/leads").of(&garage).bearer(&nonsense), 3),
+        from(app.get("/veiculos").of(&garage), 4),
+        // Also from where the owner is.
+        from(app.get("/api/leads").of(&garage).bearer(&nonsense), 1),
+    ];
+    for call in strange {
+        let mut answers = 0;
+        while call.clone().await.status != 429 {
+            answers += 1;
+            assert!(answers < 1000, "nobody is slowed down");
+        }
+    }
+    owner().await.expect(200);
+    from(app.get("/veiculos").of(&garage), 5).await.expect(200);
 }

@@ -1,6 +1,6 @@
 //! Logging in, being recognised, and logging out.
 
-use chrono::TimeDelta;
+use chrono::{TimeDelta, Utc};
 use futures_util::future::join_all;
 use helixai::domain::clock::Clock;
 use serde_json::{Value, json};
@@ -372,6 +372,7 @@ async fn a_cookie_changes_nothing_from_another_site() {
         "http://sales-beta.helixai.test",
         "http://helixai.test",
         "garage-alpha.helixai.test",
+        "https://garage-alpha.helixai.test",
         "",
     ] {
         create()
@@ -422,4 +423,57 @@ async fn a_missing_or_malformed_field_of_a_login_is_told() {
     login(nul).await.problem(401, "wrong_credentials");
     let extra = json!({"email": "a@example.com", "password": "x", "role": "owner"});
     login(extra).await.refused_fields(&[("role", "unknown_field")]);
+}
+
+/// A page that came in the clear is not this site's own where the site has TLS.
+#[tokio::test]
+async fn a_cookie_counts_from_pages_of_the_same_scheme() {
+    let app = TestApp::builder()
+        .set("server.public_scheme", "https")
+        .start()
+        .await;
+    let garage = app.onboard("garage-alpha", "cars").await;
+    let token = app.log_in(&garage).await;
+    let create = |scheme: &str| {
+        let origin = format!("{scheme}://{}", garage.host());
+        let call = app.post("/api/leads").of(&garage).cookie(&token);
+        call.header("origin", &origin).json(&json!({"name": "Ana"}))
+    };
+    create("http").await.problem(403, "origin_mismatch");
+    create("https").await.expect(201);
+}
+
+/// What strangers have tried is not kept for ever.
+#[tokio::test]
+async fn attempts_of_unknown_addresses_are_forgotten() {
+    let clock = Clock::fixed(Utc::now());
+    let app = TestApp::builder().clock(clock.clone()).start().await;
+    let garage = app.onboard("garage-alpha", "cars").await;
+    let admin = app.test.admin().await;
+    let kept = async |schema: &str| -> i64 {
+        let select = format!("select count(*) from {schema}.login_throttle");
+        admin.query_one(&select, &[]).await.unwrap().get(0)
+    };
+    let attempt = |path: &str, who: &str| {
+        let body = json!({"email": format!("{who}@example.com"), "password": "nonsense"});
+        app.post(path).json(&body)
+    };
+    for who in ["one", "two", "three"] {
+        attempt("/api/sessions", who).of(&garage).await.expect(401);
+        attempt("/api/admin/sessions", who).await.expect(401);
+    }
+    // By the account from one address, and by the account from anywhere.
+    assert_eq!((kept(&garage.schema).await, kept("master").await), (6, 6));
+    clock.advance(TimeDelta::minutes(14));
+    attempt("/api/sessions", "four").of(&garage).await.expect(401);
+    attempt("/api/admin/sessions", "four").await.expect(401);
+    assert_eq!(
+        (kept(&garage.schema).await, kept("master").await),
+        (8, 8),
+        "they count still"
+    );
+    clock.advance(TimeDelta::minutes(2));
+    attempt("/api/sessions", "four").of(&garage).await.expect(401);
+    attempt("/api/admin/sessions", "four").await.expect(401);
+    assert_eq!((kept(&garage.schema).await, kept("master").await), (2, 2));
 }

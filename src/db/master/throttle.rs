@@ -49,6 +49,25 @@ pub async fn note_attempt(db: &MasterDb, attempt: &LoginAttempt) -> Result<Optio
     .await?)
 }
 
+/// Removes attempts that count no more: addresses that belong to nobody never get in, and would stay for ever. What
+/// another login is just counting is left alone.
+///
+/// # Errors
+/// When the database fails.
+pub async fn prune(db: &MasterDb, attempt: &LoginAttempt) -> Result<(), DbError> {
+    sqlx::query!(
+        "delete from login_throttle where key in (
+             select key from login_throttle
+             where window_started_at <= $1 and (blocked_until is null or blocked_until <= $2)
+             limit 1000 for update skip locked)",
+        attempt.counted_from,
+        attempt.at,
+    )
+    .execute(db.pool())
+    .await?;
+    Ok(())
+}
+
 /// Forgets the attempts of somebody who got in.
 ///
 /// # Errors

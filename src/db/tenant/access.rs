@@ -116,6 +116,14 @@ impl Access {
         }
     }
 
+    /// The hash of whatever was presented.
+    pub fn presented(&self) -> Option<&TokenHash> {
+        match &self.proof {
+            Proof::Session(hash) | Proof::ApiKey(hash) => Some(hash),
+            Proof::Public | Proof::System => None,
+        }
+    }
+
     /// The moment of the request.
     pub fn now(&self) -> DateTime<Utc> {
         self.now

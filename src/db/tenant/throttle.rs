@@ -44,6 +44,19 @@ pub fn note_attempt(attempt: &LoginAttempt) -> Query<Option<DateTime<Utc>>> {
     .bind(attempt.blocked_until)
 }
 
+/// Removes attempts that count no more: addresses that belong to nobody never get in, and would stay for ever. What
+/// another login is just counting is left alone.
+pub fn prune(attempt: &LoginAttempt) -> Query<u64> {
+    Query::execute(
+        "delete from login_throttle where key in (
+             select key from login_throttle
+             where window_started_at <= $1 and (blocked_until is null or blocked_until <= $2)
+             limit 1000 for update skip locked)",
+    )
+    .bind(attempt.counted_from)
+    .bind(attempt.at)
+}
+
 /// Forgets the attempts of somebody who got in.
 pub fn clear(attempt: &LoginAttempt) -> Query<u64> {
     Query::execute("delete from login_throttle where key = any ($1)")

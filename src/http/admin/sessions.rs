@@ -29,6 +29,7 @@ pub async fn create_admin_session(
     let (email, password) = body.value?.check()?;
     let now = platform.clock.now();
     let attempt = limits::attempt(&email, from.0, &platform.settings.sessions, now);
+    throttle::prune(&platform.master, &attempt).await?;
     if let Some(until) = throttle::note_attempt(&platform.master, &attempt).await? {
         return Err(too_many_failures(until, now));
     }

@@ -7,6 +7,7 @@ use actix_web::dev::Payload;
 use actix_web::http::header::{AUTHORIZATION, HOST, HeaderName, HeaderValue};
 use actix_web::{FromRequest, HttpRequest, web};
 
+use crate::config::ServerSettings;
 use crate::domain::invalid::Invalid;
 use crate::http::problem::Problem;
 use crate::platform::Platform;
@@ -23,25 +24,29 @@ impl FromRequest for ClientAddress {
         let Some(platform) = request.app_data::<web::Data<Platform>>() else {
             return ready(Err(Problem::internal()));
         };
-        let peer = request
-            .peer_addr()
-            .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
-        let server = &platform.settings.server;
-        if !server.trusts(peer) {
-            return ready(Ok(Self(peer)));
-        }
-        // The last address that no trusted proxy wrote about itself. A proxy may add a line of its own to those that
-        // the client has sent: only all of them together are the list.
-        let lines = request.headers().get_all("x-forwarded-for");
-        let forwarded: Vec<&str> = lines.filter_map(|line| line.to_str().ok()).collect();
-        let client = forwarded
-            .iter()
-            .flat_map(|line| line.split(','))
-            .rev()
-            .map_while(|address| address.trim().parse::<IpAddr>().ok())
-            .find(|address| !server.trusts(*address));
-        ready(Ok(Self(client.unwrap_or(peer))))
+        ready(Ok(Self(client_address(request, &platform.settings.server))))
     }
+}
+
+/// The address of the client; of a trusted proxy's client when there is one.
+pub(in crate::http) fn client_address(request: &HttpRequest, server: &ServerSettings) -> IpAddr {
+    let peer = request
+        .peer_addr()
+        .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
+    if !server.trusts(peer) {
+        return peer;
+    }
+    // The last address that no trusted proxy wrote about itself. A proxy may add a line of its own to those that
+    // the client has sent: only all of them together are the list.
+    let lines = request.headers().get_all("x-forwarded-for");
+    let forwarded: Vec<&str> = lines.filter_map(|line| line.to_str().ok()).collect();
+    let client = forwarded
+        .iter()
+        .flat_map(|line| line.split(','))
+        .rev()
+        .map_while(|address| address.trim().parse::<IpAddr>().ok())
+        .find(|address| !server.trusts(*address));
+    client.unwrap_or(peer)
 }
 
 /// The host that was asked for: HTTP/2 has it in the address, HTTP/1.1 in a header.

@@ -11,7 +11,8 @@ use actix_web::http::header::{AUTHORIZATION, HeaderName, ORIGIN};
 use actix_web::{FromRequest, HttpRequest, web};
 use chrono::{DateTime, Duration, Utc};
 
-use super::client::{bearer, host, only_header};
+use super::client::{bearer, client_address, host, only_header};
+use crate::config::PublicScheme;
 use crate::db::tenant::{Access, Actor, Batch, Reply, TenantDb, TenantTx, api_keys};
 use crate::db::{DbError, Refusal};
 use crate::domain::rights::Need;
@@ -21,6 +22,7 @@ use crate::domain::token::{ParsedToken, TokenHash, TokenKind};
 use crate::http::problem::Problem;
 use crate::platform::Platform;
 use crate::telemetry::metrics::count_rate_limited;
+use crate::tenancy::fairness::Hasty;
 use crate::tenancy::resolve::{ResolveError, ResolvedTenant};
 
 /// The cookie that holds a user's session token. Host-only, so it is never sent to another tenant's address.
@@ -96,8 +98,12 @@ impl<P: Permission> FromRequest for TenantAccess<P> {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
         Box::pin(async move {
-            let (platform, tenant, now) = admit(&request, P::SECTION).await?;
-            let token = token(&request)?.ok_or_else(Problem::unauthorized)?;
+            let platform = shared(&request)?;
+            let token = token(&request, platform.settings.server.public_scheme);
+            let presented = token.as_ref().ok().and_then(Option::as_ref);
+            let presented = presented.map(|token| token.hash);
+            let (tenant, now) = admit(&request, &platform, presented, P::SECTION).await?;
+            let token = token?.ok_or_else(Problem::unauthorized)?;
             let access = Access::bearer(&token, P::NEED, now).ok_or_else(Problem::unauthorized)?;
             Ok(Self {
                 tenant,
@@ -117,7 +123,8 @@ impl<P: Permission> FromRequest for PublicTenant<P> {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
         Box::pin(async move {
-            let (platform, tenant, now) = admit(&request, P::SECTION).await?;
+            let platform = shared(&request)?;
+            let (tenant, now) = admit(&request, &platform, None, P::SECTION).await?;
             let access = Access::public(now);
             Ok(Self(TenantAccess {
                 tenant,
@@ -151,6 +158,7 @@ impl<P: Permission> TenantAccess<P> {
     pub async fn try_run<B: Batch>(&self, batch: B) -> Result<Result<Reply<B::Output>, DbError>, Problem> {
         match self.db().run(&self.access, batch).await {
             Ok(reply) => {
+                self.note_proof();
                 self.note_key_use(&reply.identity.actor);
                 Ok(Ok(reply))
             }
@@ -178,6 +186,7 @@ impl<P: Permission> TenantAccess<P> {
     pub async fn begin<B: Batch>(&self, batch: B) -> Result<(TenantTx, Reply<B::Output>), Problem> {
         match self.db().begin(&self.access, batch).await {
             Ok((tx, reply)) => {
+                self.note_proof();
                 self.note_key_use(&reply.identity.actor);
                 Ok((tx, reply))
             }
@@ -226,11 +235,24 @@ impl<P: Permission> TenantAccess<P> {
 
     /// When the database says that the tenant is not where or what the cache says, the registry is asked anew.
     async fn explain(&self, error: DbError) -> Result<DbError, Problem> {
+        if error.refusal() == Some(Refusal::Credentials)
+            && let Some(presented) = self.access.presented()
+        {
+            self.platform
+                .request_rate
+                .refused(self.tenant.home.id, *presented);
+        }
         if error.refusal().is_some_and(Refusal::is_about_the_tenant) {
             let tenant = self.platform.resolver.find_fresh(&self.tenant.key).await?;
             served(&tenant)?;
         }
         Ok(error)
+    }
+
+    fn note_proof(&self) {
+        if let Some(presented) = self.access.presented() {
+            self.platform.request_rate.proven(self.tenant.home.id, *presented);
+        }
     }
 
     fn note_key_use(&self, actor: &Actor) {
@@ -254,26 +276,33 @@ impl<P: Permission> TenantAccess<P> {
     }
 }
 
-/// The tenant that a request names, if it is served for what the route does.
+fn shared(request: &HttpRequest) -> Result<web::Data<Platform>, Problem> {
+    let platform = request.app_data::<web::Data<Platform>>();
+    platform.cloned().ok_or_else(Problem::internal)
+}
+
+/// The tenant that a request names, if it is served for what the route does. The request is counted: under the tenant
+/// when what it presents was good a moment ago, else under the address that it comes from, so that strangers use up no
+/// tenant's share.
 async fn admit(
     request: &HttpRequest,
+    platform: &Platform,
+    presented: Option<TokenHash>,
     section: Section,
-) -> Result<(web::Data<Platform>, Arc<ResolvedTenant>, DateTime<Utc>), Problem> {
-    let platform = request
-        .app_data::<web::Data<Platform>>()
-        .cloned()
-        .ok_or_else(Problem::internal)?;
+) -> Result<(Arc<ResolvedTenant>, DateTime<Utc>), Problem> {
     let key = only_header(request, TENANT_KEY)?
         .map(|key| key.to_str().map_err(|_| ResolveError::Unknown))
         .transpose()?;
     let tenant = platform.resolver.resolve(host(request)?, key).await?;
     tracing::Span::current().record("tenant", tenant.key.as_str());
     served(&tenant)?;
-    platform.request_rate.count(tenant.home.id).map_err(|seconds| {
-        count_rate_limited("tenant_rate");
+    let from = || client_address(request, &platform.settings.server);
+    let counted = platform.request_rate.count(tenant.home.id, presented, from);
+    counted.map_err(|Hasty { who, seconds }| {
+        count_rate_limited(who);
         Problem::too_many(
             "too_many_requests",
-            "This account sends more requests than its share: slow down.",
+            "More requests come from here than its share: slow down.",
             seconds,
         )
     })?;
@@ -285,7 +314,7 @@ async fn admit(
             "The subscription does not cover this at the moment: see GET /api/subscription.",
         ));
     }
-    Ok((platform, tenant, now))
+    Ok((tenant, now))
 }
 
 fn served(tenant: &ResolvedTenant) -> Result<(), Problem> {
@@ -300,7 +329,7 @@ fn served(tenant: &ResolvedTenant) -> Result<(), Problem> {
     }
 }
 
-fn token(request: &HttpRequest) -> Result<Option<ParsedToken>, Problem> {
+fn token(request: &HttpRequest, scheme: PublicScheme) -> Result<Option<ParsedToken>, Problem> {
     if request.headers().contains_key(AUTHORIZATION) {
         let token = bearer(request).and_then(|token| ParsedToken::parse(token).ok());
         return token.map(Some).ok_or_else(Problem::unauthorized);
@@ -314,7 +343,7 @@ fn token(request: &HttpRequest) -> Result<Option<ParsedToken>, Problem> {
         .filter(|token| token.kind == TokenKind::Session)
         .ok_or_else(Problem::unauthorized)?;
     let safe = matches!(*request.method(), Method::GET | Method::HEAD);
-    if !safe && !same_origin(request) {
+    if !safe && !same_origin(request, scheme) {
         return Err(Problem::forbidden(
             "origin_mismatch",
             "A cookie only counts from this site's own pages: send the token in the Authorization header.",
@@ -323,13 +352,14 @@ fn token(request: &HttpRequest) -> Result<Option<ParsedToken>, Problem> {
     Ok(Some(token))
 }
 
-fn same_origin(request: &HttpRequest) -> bool {
+/// Scheme, host and port must be those of the address that was asked: a page that came in the clear may be anybody's.
+fn same_origin(request: &HttpRequest, scheme: PublicScheme) -> bool {
     let origin = request
         .headers()
         .get(ORIGIN)
         .and_then(|origin| origin.to_str().ok());
-    let authority = origin
-        .and_then(|origin| origin.split_once("://"))
-        .map(|(_, authority)| authority);
-    authority.is_some() && host(request).is_ok_and(|host| host == authority)
+    let parts = origin.and_then(|origin| origin.split_once("://"));
+    parts.is_some_and(|(from, authority)| {
+        from == scheme.to_string() && host(request).is_ok_and(|host| host == Some(authority))
+    })
 }

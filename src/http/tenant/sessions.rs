@@ -93,8 +93,12 @@ pub async fn create_session(
     let settings = &access.platform().settings;
     let attempt = limits::attempt(&email, from.0, &settings.sessions, now);
 
-    let (blocked, user) = access
-        .run((throttle::note_attempt(&attempt), sessions::find_login(&email)))
+    let (_, blocked, user) = access
+        .run((
+            throttle::prune(&attempt),
+            throttle::note_attempt(&attempt),
+            sessions::find_login(&email),
+        ))
         .await?
         .output;
     if let Some(until) = blocked {
