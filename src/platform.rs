@@ -9,6 +9,7 @@ use rustls::pki_types::pem::PemObject;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::billing::metering::{self, Metering};
 use crate::config::{ConfigError, Settings};
 use crate::db::DbError;
 use crate::db::connect::Connector;
@@ -36,6 +37,7 @@ use crate::tenancy::{listen, reconcile};
 /// well. Further shards are added by `helixai shard add`.
 const LOCAL_MAX_TENANTS: i32 = 10_000;
 const RECONCILE_EVERY: Duration = Duration::from_secs(30);
+const SWEEP_EVERY: Duration = Duration::from_secs(30);
 
 /// How many of the rights found a refusal to start names.
 const NAMED: usize = 3;
@@ -88,6 +90,8 @@ pub struct Platform {
     pub provisioner: Provisioner,
     /// Suspends and activates tenants.
     pub lifecycle: Lifecycle,
+    /// Counts what tenants consume.
+    pub metering: Metering,
     /// Seals secrets.
     pub key: PlatformKey,
     /// Tells the time.
@@ -182,6 +186,7 @@ impl Platform {
             shards: shards.clone(),
             clock: clock.clone(),
         };
+        let metering = Metering::new(master.clone(), clock.clone());
         let request_rate = RequestRate::new(settings.rate_limit.quota());
         let photos = Photos::new(
             Arc::new(Folder::new(&settings.storage.folder)),
@@ -199,6 +204,7 @@ impl Platform {
             request_rate,
             provisioner,
             lifecycle,
+            metering,
             key,
             clock,
         })
@@ -243,7 +249,7 @@ impl Platform {
         Err(StartError::ExcessPrivileges(text))
     }
 
-    /// Hears change notices and finishes interrupted onboardings, until `stop`.
+    /// Hears change notices, finishes interrupted onboardings and lets go of forgotten holds, until `stop`.
     pub fn watch(&self, stop: &CancellationToken) -> Vec<JoinHandle<()>> {
         vec![
             listen::spawn(
@@ -254,6 +260,12 @@ impl Platform {
             ),
             reconcile::spawn(self.provisioner.clone(), RECONCILE_EVERY, stop.clone()),
             sweep::spawn(self.sweeper(), self.settings.storage.sweep_every, stop.clone()),
+            metering::background::spawn(
+                self.metering.clone(),
+                self.lanes.clone(),
+                SWEEP_EVERY,
+                stop.clone(),
+            ),
         ]
     }
 

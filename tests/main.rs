@@ -14,6 +14,7 @@
 )]
 
 mod architecture;
+mod billing;
 mod cli;
 mod db;
 mod dev;

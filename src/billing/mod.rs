@@ -1,1 +1,3 @@
-//! (in construction)
+//! What tenants are billed by. [`metering`] counts what they consume.
+
+pub mod metering;

@@ -15,6 +15,11 @@ pub fn local_month(now: DateTime<Utc>, tz: Tz) -> NaiveDate {
     today.with_day(1).unwrap_or(today)
 }
 
+/// A month as it is written, `2026-03`.
+pub fn name(month: NaiveDate) -> String {
+    month.format("%Y-%m").to_string()
+}
+
 /// Day of the month on which `at` falls in São Paulo, 1 to 31.
 pub fn local_day(at: DateTime<Utc>) -> i16 {
     i16::try_from(at.with_timezone(&BOOKS_TZ).day()).unwrap_or(1)

@@ -109,7 +109,8 @@ mod tests {
     #[test]
     fn the_database_knows_the_same_words() {
         use crate::domain::{
-            conversation, message, product, property, role, subscription, tenant, usage, user, vehicle,
+            conversation, message, metering, outbox, product, property, role, subscription, tenant, usage,
+            user, vehicle,
         };
         let accounts = include_str!("../../tenant_template/core/V1__accounts.sql");
         let vehicles = include_str!("../../tenant_template/cars/V1__vehicles.sql");
@@ -120,9 +121,12 @@ mod tests {
         let subscriptions = include_str!("../../master_migrations/V2__plans_and_subscriptions.sql");
         let usage_tables = include_str!("../../master_migrations/V3__usage.sql");
         let invited = include_str!("../../tenant_template/core/V5__invited_users.sql");
+        let work = include_str!("../../tenant_template/core/V4__work_and_audit.sql");
         for (sql, check, words) in [
             (invited, "status in (", user::UserStatus::WORDS),
             (usage_tables, "meter in (", usage::Meter::WORDS),
+            (usage_tables, "state in (", metering::ReservationState::WORDS),
+            (work, "state in (", outbox::OutboxState::WORDS),
             (accounts, "role in (", role::Role::WORDS),
             (accounts, "scopes <@ array[", role::Scope::WORDS),
             (vehicles, "status in (", vehicle::VehicleStatus::WORDS),

@@ -1,7 +1,8 @@
 //! What a tenant consumes in a month.
 
+use super::month;
 use super::text_enum::text_enum;
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -43,8 +44,35 @@ impl Usage {
     /// Of the month that begins on `period`.
     pub fn of(period: NaiveDate, meters: Vec<MeterUse>) -> Self {
         Self {
-            period: period.format("%Y-%m").to_string(),
+            period: month::name(period),
             meters,
         }
     }
+}
+
+/// A threshold of a limit that was reached; each once in a month.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct UsageAlert {
+    /// Of what.
+    #[schema(value_type = Meter)]
+    pub meter: String,
+    /// Percent of the limit: 80 or 100.
+    #[schema(example = 80)]
+    pub threshold: i16,
+    /// The limit at that moment.
+    pub limit: i64,
+    /// What had been consumed at that moment.
+    pub used: i64,
+    /// The moment.
+    pub reached_at: DateTime<Utc>,
+}
+
+/// What a tenant consumed in a month, as administrators see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct TenantUsage {
+    /// As the tenant sees it.
+    #[serde(flatten)]
+    pub usage: Usage,
+    /// The thresholds that were reached, in the order in which they were.
+    pub alerts: Vec<UsageAlert>,
 }

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::db::{DbError, Refusal};
 use crate::domain::invalid::{FieldError, FieldErrors, Invalid};
+use crate::domain::metering::Exhausted;
 use crate::telemetry::request_id;
 use crate::tenancy::resolve::ResolveError;
 
@@ -31,7 +32,15 @@ pub struct Problem {
     errors: Vec<FieldError>,
     retry_after: Option<u32>,
     allow: Option<String>,
-    existing_id: Option<Uuid>,
+    /// Rare, and large beside the rest.
+    more: Option<Box<More>>,
+}
+
+/// What only some refusals say.
+#[derive(Debug)]
+enum More {
+    Existing(Uuid),
+    Exhausted(Exhausted),
 }
 
 /// The body of a refused or failed request.
@@ -56,6 +65,15 @@ pub struct ProblemBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = Uuid)]
     existing_id: Option<Uuid>,
+    /// Of `limit_exceeded`: what the plan includes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<i64>,
+    /// Of `limit_exceeded`: what is in use or was consumed this month.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    used: Option<i64>,
+    /// Of `limit_exceeded`: what is promised to what is under way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reserved: Option<i64>,
 }
 
 impl Problem {
@@ -68,7 +86,7 @@ impl Problem {
             errors: Vec::new(),
             retry_after: None,
             allow: None,
-            existing_id: None,
+            more: None,
         }
     }
 
@@ -80,13 +98,20 @@ impl Problem {
     /// The code of [`Problem::limit_exceeded`].
     pub const LIMIT_EXCEEDED: &'static str = "limit_exceeded";
 
-    /// 402: the plan includes `limit` of `meter`, and `used` are used.
-    pub fn limit_exceeded(meter: &str, limit: i64, used: i64) -> Self {
-        Self::new(
-            StatusCode::PAYMENT_REQUIRED,
-            Self::LIMIT_EXCEEDED,
-            format!("The plan includes {limit} {meter}, and {used} are in use: see GET /api/subscription."),
-        )
+    /// 402: the plan includes no more of `meter`.
+    pub fn limit_exceeded(meter: &str, exhausted: Exhausted) -> Self {
+        Self {
+            more: Some(Box::new(More::Exhausted(exhausted))),
+            ..Self::new(
+                StatusCode::PAYMENT_REQUIRED,
+                Self::LIMIT_EXCEEDED,
+                format!(
+                    "The plan includes {} {meter}, and {} are in use: see GET /api/subscription.",
+                    exhausted.limit,
+                    exhausted.used + exhausted.reserved
+                ),
+            )
+        }
     }
 
     /// 401.
@@ -184,7 +209,7 @@ impl Problem {
     /// Names what is there already, in the member `existing_id`.
     pub fn naming(self, id: impl Into<Uuid>) -> Self {
         Self {
-            existing_id: Some(id.into()),
+            more: Some(Box::new(More::Existing(id.into()))),
             ..self
         }
     }
@@ -212,6 +237,11 @@ impl ResponseError for Problem {
     }
 
     fn error_response(&self) -> HttpResponse {
+        let (existing_id, exhausted) = match self.more.as_deref() {
+            Some(More::Existing(id)) => (Some(*id), None),
+            Some(More::Exhausted(exhausted)) => (None, Some(exhausted)),
+            None => (None, None),
+        };
         let body = ProblemBody {
             kind: format!("urn:helixai:problem:{}", self.code),
             title: self.status.canonical_reason().unwrap_or_default(),
@@ -220,7 +250,10 @@ impl ResponseError for Problem {
             detail: &self.detail,
             request_id: request_id::current().map(|id| id.to_string()),
             errors: &self.errors,
-            existing_id: self.existing_id,
+            existing_id,
+            limit: exhausted.map(|exhausted| exhausted.limit),
+            used: exhausted.map(|exhausted| exhausted.used),
+            reserved: exhausted.map(|exhausted| exhausted.reserved),
         };
         let mut response = HttpResponse::build(self.status);
         if let Some(seconds) = self.retry_after {

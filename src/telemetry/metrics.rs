@@ -11,6 +11,8 @@ use metrics_exporter_prometheus::{
     BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
 };
 
+use crate::domain::usage::Meter;
+
 /// Requests answered, by `method`, `route` (its pattern) and `status`.
 pub const HTTP_REQUESTS: &str = "helixai_http_requests_total";
 /// Time from a request's head to its answer, by `method` and `route`.
@@ -49,6 +51,13 @@ pub const PROVISIONING: &str = "helixai_provisioning_total";
 pub const PROVISION_SECONDS: &str = "helixai_provisioning_seconds";
 /// Tenant migrations, by `outcome` (`applied`, `current`, `failed`).
 pub const MIGRATIONS: &str = "helixai_tenant_migrations_total";
+/// Reservations of usage, by `meter` and `outcome` (`reserved`, `refused`, `settled`, `released`, `expired`; `recorded` without
+/// a reservation).
+pub const METERING: &str = "helixai_metering_total";
+/// Alerts written because a threshold of a limit was reached, by `meter`.
+pub const USAGE_ALERTS: &str = "helixai_usage_alerts_total";
+/// Counters of usage that did not add up when they were last checked.
+pub const USAGE_DISCREPANCIES: &str = "helixai_usage_discrepancies";
 /// Log lines of tenants that were lost, by `reason` (`queue_full`, `write_failed`).
 pub const LOG_LINES_LOST: &str = "helixai_log_lines_lost_total";
 /// Panics.
@@ -213,6 +222,22 @@ pub fn count_rate_limited(reason: &'static str) {
     counter!(RATE_LIMITED, "reason" => reason).increment(1);
 }
 
+/// Counts what became of reservations.
+pub fn count_metering(meter: Meter, outcome: &'static str, count: u64) {
+    counter!(METERING, "meter" => meter.as_str(), "outcome" => outcome).increment(count);
+}
+
+/// Counts alerts that were written.
+pub fn count_usage_alerts(meter: Meter, alerts: u32) {
+    counter!(USAGE_ALERTS, "meter" => meter.as_str()).increment(alerts.into());
+}
+
+/// Sets how many counters of usage do not add up.
+pub fn set_usage_discrepancies(found: usize) {
+    #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 counters")]
+    gauge!(USAGE_DISCREPANCIES).set(found as f64);
+}
+
 pub(super) fn count_lost_log_lines(reason: &'static str, lines: u64) {
     counter!(LOG_LINES_LOST, "reason" => reason).increment(lines);
 }
@@ -259,6 +284,15 @@ fn describe() {
     describe_counter!(PROVISIONING, "Onboardings finished, by outcome");
     describe_histogram!(PROVISION_SECONDS, Unit::Seconds, "Time of one onboarding");
     describe_counter!(MIGRATIONS, "Tenant migrations, by outcome");
+    describe_counter!(METERING, "Reservations of usage, by meter and outcome");
+    describe_counter!(
+        USAGE_ALERTS,
+        "Alerts that a threshold of a limit was reached, by meter"
+    );
+    describe_gauge!(
+        USAGE_DISCREPANCIES,
+        "Counters of usage that do not add up, as of the last check"
+    );
     describe_counter!(LOG_LINES_LOST, "Log lines of tenants that were lost, by reason");
     describe_counter!(PANICS, "Panics");
 }
@@ -279,6 +313,9 @@ mod tests {
             count_cache_lookup(true);
             record_provisioning("created", Duration::from_millis(700));
             set_pool_size(Plane::Master, 8, 3);
+            count_metering(Meter::Messages, "expired", 3);
+            count_usage_alerts(Meter::AiTokens, 2);
+            set_usage_discrepancies(1);
             let in_flight = InFlight::begin();
             assert!(metrics.render().contains("helixai_http_requests_in_flight 1"));
             drop(in_flight);
@@ -291,6 +328,9 @@ mod tests {
             "helixai_db_round_trips_total{plane=\"tenant\"} 1",
             "helixai_tenant_cache_hits_total 1",
             "helixai_provisioning_total{outcome=\"created\"} 1",
+            "helixai_metering_total{meter=\"messages\",outcome=\"expired\"} 3",
+            "helixai_usage_alerts_total{meter=\"ai_tokens\"} 2",
+            "helixai_usage_discrepancies 1",
             "helixai_db_connections_busy{plane=\"master\"} 3",
             "helixai_http_requests_in_flight 0",
             "# HELP helixai_db_round_trips_total Round trips to PostgreSQL, by plane",

@@ -377,3 +377,30 @@ async fn an_examination_that_cannot_begin_is_a_finding() {
     );
     assert!(run.stdout.ends_with("1 errors, 0 warnings\n"), "{run:?}");
 }
+
+#[tokio::test]
+async fn counters_of_usage_that_do_not_add_up_are_found() {
+    let sound = Sound::new().await;
+    sound
+        .sql(
+            "select outcome from master.tenants t, unnest(array['one', 'two']) k,
+                  master.reserve_usage(t.id, 'messages', 'api:' || k, 5, '2026-03-01', now(), now()) r",
+        )
+        .await;
+    sound
+        .sql("select outcome from master.tenants t, master.settle_usage(t.id, 'api:one', 3, now()) s")
+        .await;
+    assert_eq!(findings(&sound.program, &[]), Vec::<Value>::new());
+    for sql in [
+        "update master.usage_counters set used = 4 where tenant_id = (select id from master.tenants where tenant_key = 'garage-one')",
+        "update master.usage_counters set reserved = 0 where tenant_id = (select id from master.tenants where tenant_key = 'imob-one')",
+    ] {
+        sound.damage(sql, &[("usage", ERROR)]).await;
+    }
+    sound
+        .damage(
+            "delete from master.usage_counters",
+            &[("usage", ERROR), ("usage", ERROR)],
+        )
+        .await;
+}

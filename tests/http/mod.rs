@@ -27,5 +27,6 @@ mod shutdown;
 mod storefront;
 mod subscription;
 mod suspension;
+mod usage;
 mod users;
 mod vehicles;

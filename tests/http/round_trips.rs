@@ -20,6 +20,21 @@ async fn cost(app: &TestApp, lane: &str, call: &Call, status: u16) -> (usize, us
     (schema, registry)
 }
 
+/// As [`cost`], with the statements of the registry: its pool tests a connection before and after each use.
+async fn metered(app: &TestApp, lane: &str, call: &Call, status: u16) -> (usize, usize) {
+    let (prefix, _) = lane.split_once('_').expect("a prefix");
+    let master = format!("{prefix}_master");
+    let (mut schema, mut statements) = (usize::MAX, usize::MAX);
+    for _ in 0..5 {
+        app.test.proxy().take(lane);
+        app.test.proxy().take(&master);
+        call.clone().await.expect(status);
+        schema = schema.min(app.test.proxy().take(lane).round_trips);
+        statements = statements.min(app.test.proxy().take(&master).executed);
+    }
+    (schema, statements)
+}
+
 #[tokio::test]
 async fn a_request_is_one_round_trip() {
     let app = TestApp::builder().proxied().start().await;
@@ -52,6 +67,24 @@ async fn a_request_is_one_round_trip() {
     let known = usage.clone().bearer(&garage.api_key);
     let (schema, registry) = cost(&app, lane, &known, 200).await;
     assert_eq!((schema, registry > 0), (1, true), "{registry}");
+    for (what, status, call) in [
+        (
+            "reserve",
+            201,
+            app.post("/api/usage/reservations")
+                .json(&json!({"meter": "messages", "amount": 1, "key": "one"})),
+        ),
+        (
+            "settle",
+            200,
+            app.post("/api/usage/reservations/one/settle")
+                .json(&json!({"amount": 1})),
+        ),
+        ("release", 409, app.post("/api/usage/reservations/one/release")),
+    ] {
+        let (schema, statements) = metered(&app, lane, &call.by(&garage), status).await;
+        assert_eq!((schema, statements), (1, 1), "{what}");
+    }
     let stranger = usage.clone().bearer(&format!("hxs_{}", "A".repeat(43)));
     assert_eq!(cost(&app, lane, &stranger, 401).await, (1, 0));
     assert_eq!(cost(&app, lane, &usage, 401).await, (0, 0));

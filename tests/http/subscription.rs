@@ -92,7 +92,9 @@ async fn usage_is_that_of_the_month_in_sao_paulo() {
     by_admin.problem(404, "not_found");
     let path = format!("/api/admin/tenants/{}/usage", garage.key);
     let by_admin = app.get(&path).bearer(&app.admin.token).await;
-    assert_eq!(by_admin.expect(200).json(), counted);
+    let mut told = counted.clone();
+    told["alerts"] = json!([]);
+    assert_eq!(by_admin.expect(200).json(), told);
 
     // Midnight there is three hours later than UTC's.
     app.test.clock.set("2026-04-01T02:59:59Z".parse().unwrap());

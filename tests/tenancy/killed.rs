@@ -203,7 +203,7 @@ fn points(group: &str) -> Vec<String> {
     let mut found = Vec::new();
     read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut found);
     for point in &found {
-        let known = ["onboard", "provision", "lane", "lifecycle", "photos"];
+        let known = ["onboard", "provision", "lane", "lifecycle", "photos", "metering"];
         assert!(
             known.contains(&point.split('.').next().unwrap_or_default()),
             "{point} belongs to no test here"

@@ -5,9 +5,11 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::json;
+use uuid::Uuid;
 
 use super::query::Query;
 use crate::domain::ids::{ConversationId, MessageId};
+use crate::domain::outbox::OutboxState;
 
 /// How often sending is tried.
 const MOST_ATTEMPTS: i32 = 10;
@@ -32,4 +34,12 @@ pub fn cancel_messages(conversation: ConversationId, now: DateTime<Utc>) -> Quer
     )
     .bind(conversation.as_uuid())
     .bind(now)
+}
+
+/// Those of these messages that exist, each with what has become of it.
+pub fn find_states(ids: Vec<Uuid>) -> Query<Vec<(Uuid, OutboxState)>> {
+    Query::all("select id, state from outbox where id = any ($1)", |mut row| {
+        Ok((row.next()?, row.parse()?))
+    })
+    .bind(ids)
 }

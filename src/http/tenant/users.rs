@@ -10,6 +10,7 @@ use crate::db::DbError;
 use crate::db::tenant::audit;
 use crate::db::tenant::users::{self, UserChange};
 use crate::domain::ids::UserId;
+use crate::domain::metering::Exhausted;
 use crate::domain::page::{Cursor, Page};
 use crate::domain::password::Password;
 use crate::domain::user::User;
@@ -53,7 +54,14 @@ async fn with_numbers<P: Permission, T>(
         Err(problem) if problem.code() == Problem::LIMIT_EXCEEDED => {
             let taken = access.run(users::count_seats()).await?.output;
             let limit = access.tenant.limit_of(SEATS).unwrap_or(taken);
-            Err(Problem::limit_exceeded(SEATS, limit, taken))
+            Err(Problem::limit_exceeded(
+                SEATS,
+                Exhausted {
+                    limit,
+                    used: taken,
+                    reserved: 0,
+                },
+            ))
         }
         other => other,
     }

@@ -2,7 +2,7 @@
 //!
 //! [`Doctor::examine`] looks at everything (`helixai doctor`); [`Doctor::examine_before_serving`] at what a server
 //! should not start with. The questions are asked in `db::shard::inspect`; here are only the judgements: [`server`],
-//! [`logins`], [`memberships`], [`belongings`], [`budget`]. To add a check: a question there if it needs one, a judgement
+//! [`logins`], [`memberships`], [`belongings`], [`usage`], [`budget`]. To add a check: a question there if it needs one, a judgement
 //! here that adds to the [`Report`], a row in `docs/CLI.md`.
 
 pub mod belongings;
@@ -11,6 +11,7 @@ pub mod logins;
 pub mod memberships;
 pub mod report;
 pub mod server;
+pub mod usage;
 mod view;
 
 use std::time::Duration;
@@ -131,6 +132,7 @@ impl Doctor {
             belongings::judge_master(&master, &local.master(), report);
             self.try_login(&self.connector, &local.master(), report).await;
         }
+        usage::judge(&inspect::usage::discrepancies(admin).await?, report);
         let mut servers = Vec::new();
         for shard in &registry.shards {
             report.begin_shard(&shard.name);
