@@ -156,7 +156,7 @@ fn lists_with_optional_conditions_are_planned_for_them() {
     for file in rust("src/db/tenant") {
         for list in file
             .code
-            .match_indices("is null or (created_at")
+            .match_indices("::timestamptz is null or (")
             .map(|(at, _)| at)
         {
             let rest = file.code.get(list..).unwrap_or_default();

@@ -210,7 +210,7 @@ pub fn list(
         (Some(_), Some(_)) => list!(concat!(of_contact!(), of_people!("$13"))),
     };
     let (at, id) = after.map(|cursor| (cursor.at, cursor.id)).unzip();
-    let mut query = Query::all(text, read)
+    let mut query = Query::narrowed(text, read)
         .bind(at)
         .bind(id)
         .bind(limit.rows())
@@ -223,10 +223,10 @@ pub fn list(
         .bind(now)
         .bind(filter.label);
     if let Some(contact) = filter.contact {
-        query = query.bind(contact.as_uuid());
+        query = query.bind(Some(contact.as_uuid()));
     }
     match filter.text {
-        Some(text) => query.bind(text),
+        Some(text) => query.bind(Some(text)),
         None => query,
     }
 }

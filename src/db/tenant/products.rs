@@ -128,7 +128,7 @@ pub fn list(filter: ProductFilter, after: Option<Cursor>, limit: Limit) -> Query
         list!("")
     };
     let (at, id) = after.map(|cursor| (cursor.at, cursor.id)).unzip();
-    let query = Query::all(text, read)
+    let query = Query::narrowed(text, read)
         .bind(at)
         .bind(id)
         .bind(limit.rows())
@@ -139,7 +139,7 @@ pub fn list(filter: ProductFilter, after: Option<Cursor>, limit: Limit) -> Query
         .bind(filter.min_price_cents)
         .bind(filter.max_price_cents);
     match filter.text {
-        Some(text) => query.bind(text),
+        Some(text) => query.bind(Some(text)),
         None => query,
     }
 }
