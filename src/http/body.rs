@@ -3,13 +3,15 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use actix_web::dev::Payload;
+use actix_web::error::PayloadError;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use actix_web::{FromRequest, HttpRequest, web};
 use chrono::{DateTime, Utc};
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -97,7 +99,23 @@ async fn read(request: &HttpRequest, payload: Payload) -> Result<web::BytesMut, 
             "Send JSON, with the header Content-Type: application/json.",
         ));
     }
-    let limit = server.body_limit_bytes;
+    // The other half is for the work.
+    receive(
+        request,
+        payload,
+        server.body_limit_bytes,
+        server.request_timeout / 2,
+    )
+    .await
+}
+
+/// A body of at most `limit` bytes that arrives within `time`.
+pub(super) async fn receive(
+    request: &HttpRequest,
+    payload: impl Stream<Item = Result<web::Bytes, PayloadError>> + Unpin,
+    limit: usize,
+    time: Duration,
+) -> Result<web::BytesMut, Problem> {
     let announced = request
         .headers()
         .get(CONTENT_LENGTH)
@@ -105,22 +123,21 @@ async fn read(request: &HttpRequest, payload: Payload) -> Result<web::BytesMut, 
     if announced.is_some_and(|length| length > limit) {
         return Err(too_large(limit));
     }
-    // The other half is for the work.
-    tokio::time::timeout(server.request_timeout / 2, collect(payload, limit))
+    tokio::time::timeout(time, collect(payload, limit))
         .await
-        .unwrap_or_else(|_| Err(body_too_slow()))
+        .unwrap_or_else(|_| {
+            Err(Problem::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "body_too_slow",
+                "The body did not arrive in time.",
+            ))
+        })
 }
 
-/// 408.
-pub(super) fn body_too_slow() -> Problem {
-    Problem::new(
-        StatusCode::REQUEST_TIMEOUT,
-        "body_too_slow",
-        "The body did not arrive in time.",
-    )
-}
-
-async fn collect(mut payload: Payload, limit: usize) -> Result<web::BytesMut, Problem> {
+async fn collect(
+    mut payload: impl Stream<Item = Result<web::Bytes, PayloadError>> + Unpin,
+    limit: usize,
+) -> Result<web::BytesMut, Problem> {
     let mut bytes = web::BytesMut::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk
@@ -133,8 +150,7 @@ async fn collect(mut payload: Payload, limit: usize) -> Result<web::BytesMut, Pr
     Ok(bytes)
 }
 
-/// 413.
-pub(super) fn too_large(limit: usize) -> Problem {
+fn too_large(limit: usize) -> Problem {
     Problem::new(
         StatusCode::PAYLOAD_TOO_LARGE,
         "body_too_large",

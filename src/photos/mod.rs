@@ -71,14 +71,18 @@ impl Photos {
     ///
     /// # Errors
     /// See [`KeepError`].
-    pub async fn keep(&self, tenant: TenantId, bytes: Vec<u8>) -> Result<Kept, KeepError> {
+    pub async fn keep(
+        &self,
+        tenant: TenantId,
+        bytes: impl AsRef<[u8]> + Send + 'static,
+    ) -> Result<Kept, KeepError> {
         let turn = self
             .rendering
             .turn(tenant)
             .await
             .map_err(|Busy| KeepError::Busy)?;
         let pictures = tokio::task::spawn_blocking(move || {
-            let pictures = render(&bytes);
+            let pictures = render(bytes.as_ref());
             // Here, since a request that is given up does not stop this thread.
             drop(turn);
             pictures

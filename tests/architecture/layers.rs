@@ -58,7 +58,7 @@ const LAYERS: [(&str, &[&str]); 13] = [
 const EVERYWHERE: [&str; 2] = ["kill_point", "kill_if_armed"];
 
 /// Packages with a home: nobody else names them.
-const HOMES: [(&str, &[&str]); 14] = [
+const HOMES: [(&str, &[&str]); 13] = [
     ("sqlx", &["db"]),
     ("tokio_postgres", &["db"]),
     ("tokio_postgres_rustls", &["db"]),
@@ -71,7 +71,6 @@ const HOMES: [(&str, &[&str]); 14] = [
     ("anyhow", &["cli", "main"]),
     ("argon2", &["accounts"]),
     ("image", &["photos"]),
-    ("actix_multipart", &["http"]),
     ("chacha20poly1305", &["domain"]),
 ];
 

@@ -14,6 +14,7 @@ mod hosts;
 mod leads;
 mod logs;
 mod messages;
+mod noise;
 mod oddities;
 mod onboarding;
 mod outage;

@@ -1,6 +1,7 @@
 //! Photos of what is in a catalogue: `POST` and `PUT /api/vehicles/{id}/photos`, `DELETE …/{photo_id}`, and the same of
 //! every other niche. [`super::photo_files`] serves the pictures.
 
+use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -173,7 +174,7 @@ async fn upload(
 }
 
 /// What the same request has in common with its repetition, whose boundary may be another.
-fn hash(item: Uuid, files: &[Vec<u8>]) -> [u8; 32] {
+fn hash(item: Uuid, files: &[Bytes]) -> [u8; 32] {
     let mut hash = Sha256::new();
     hash.update(item);
     for file in files {
@@ -183,7 +184,7 @@ fn hash(item: Uuid, files: &[Vec<u8>]) -> [u8; 32] {
 }
 
 /// Keeps all files, or none.
-async fn keep(access: &TenantAccess<WriteData>, files: Vec<Vec<u8>>) -> Result<Vec<NewPhoto>, Problem> {
+async fn keep(access: &TenantAccess<WriteData>, files: Vec<Bytes>) -> Result<Vec<NewPhoto>, Problem> {
     let (photos, tenant) = (&access.platform().photos, access.tenant.home.id);
     let (mut kept, mut errors, mut failed) = (Vec::new(), FieldErrors::new(), None);
     for (index, file) in files.into_iter().enumerate() {
