@@ -9,6 +9,7 @@
 
 mod cpu;
 mod load;
+mod metering;
 mod onboarding;
 mod plain;
 mod platform;
@@ -101,7 +102,10 @@ async fn main() -> anyhow::Result<()> {
 
     let hot = few.first().context("the hot tenant")?;
     bench.fill(few.iter().chain(&all.tenants)).await?;
-    serve(&options, &bench, hot, &all.tenants).await
+    serve(&options, &bench, hot, &all.tenants).await?;
+
+    table::heading("Metering");
+    metering::measure(&bench, hot, &all.tenants).await
 }
 
 async fn serve(
@@ -141,7 +145,10 @@ async fn serve(
     })
     .await?;
     table::results(&results);
-    table::memory(&bench.memory_of_lanes().await?);
+    table::memory(
+        &bench.memory_of_lanes().await?,
+        cpu::private_memory(std::process::id()),
+    );
     served.stop().await
 }
 

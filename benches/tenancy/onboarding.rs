@@ -15,9 +15,8 @@ use crate::table;
 
 /// Measures both ways alternately and prints the medians.
 pub async fn compare(bench: &Bench, when: &str, times: usize) -> anyhow::Result<()> {
-    let admin = bench.connector.administrator().await?;
     let (mut program, mut hash, mut bare) = (Vec::new(), Vec::new(), Vec::new());
-    // The first of each opens connections and is not counted.
+    // The first of each opens pools and is not counted.
     for number in 0..=times {
         let key = format!("measured-{}", random::letters(10, b"abcdefghijklmnopqrstuvwxyz"));
         let sql = bare_sql(&key)?;
@@ -26,7 +25,7 @@ pub async fn compare(bench: &Bench, when: &str, times: usize) -> anyhow::Result<
         let onboarded = Instant::now();
         hashing::hash(password()?).await?;
         let hashed = Instant::now();
-        run_bare(&admin, &sql).await?;
+        run_bare(&bench.connector.administrator().await?, &sql).await?;
         if number > 0 {
             program.push(onboarded - started);
             hash.push(hashed - onboarded);
@@ -45,7 +44,7 @@ fn median(mut times: Vec<Duration>) -> Duration {
 }
 
 /// The same role, schema, grants, files and first rows, written as one would by hand: each file one message, on a
-/// connection that is already open, and nothing noted anywhere.
+/// connection of its own, as `psql` has it, and nothing noted anywhere.
 fn bare_sql(key: &str) -> anyhow::Result<Vec<String>> {
     let template = Template::embedded()?;
     let niche = template

@@ -14,6 +14,7 @@ use helixai::db::connect::Connector;
 use helixai::db::master::audit::MasterActor;
 use helixai::domain::clock::Clock;
 use helixai::domain::email::Email;
+use helixai::domain::ids::TenantId;
 use helixai::domain::password::Password;
 use helixai::domain::random;
 use helixai::domain::tenant::Niche;
@@ -45,6 +46,7 @@ pub struct Bench {
 /// A tenant to be asked.
 #[derive(Clone)]
 pub struct TenantUnderTest {
+    pub id: TenantId,
     pub key: String,
     pub schema: String,
     pub api_key: String,
@@ -200,6 +202,7 @@ pub async fn onboard(platform: &Platform, key: String) -> anyhow::Result<TenantU
         .onboard(request(&key)?, None, MasterActor::Cli, None)
         .await?;
     Ok(TenantUnderTest {
+        id: onboarded.id,
         key: onboarded.tenant_key,
         schema: onboarded.schema_name,
         api_key: onboarded.api_key,

@@ -82,7 +82,7 @@ pub fn results(results: &[Result]) {
 }
 
 /// What the server keeps for each connection of a lane, in kilobytes.
-pub fn memory(connections: &[u64]) {
+pub fn memory(connections: &[u64], program: Option<u64>) {
     let mut sorted = connections.to_vec();
     sorted.sort_unstable();
     let middle = sorted.get(sorted.len() / 2).copied().unwrap_or_default();
@@ -91,6 +91,12 @@ pub fn memory(connections: &[u64]) {
         middle / 1024,
         sorted.len()
     );
+    if let Some(kilobytes) = program {
+        println!(
+            "  Memory of the program, the comparisons and the load included: {} MB",
+            kilobytes / 1024
+        );
+    }
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

@@ -12,6 +12,7 @@ pub mod migrate;
 pub mod openapi;
 pub mod output;
 pub mod private_postgres;
+mod progress;
 mod secret_input;
 pub mod serve;
 mod session;

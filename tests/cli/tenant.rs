@@ -235,3 +235,32 @@ async fn what_does_not_exist_and_what_is_in_the_way_have_their_codes() {
         .expect(5)
         .says("archived");
 }
+
+#[tokio::test]
+async fn many_tenants_are_onboarded_and_a_repetition_goes_on() {
+    let program = Program::set_up().await;
+    let many = |count| program.json(&["tenant", "create-many", count, "--prefix", "load", "--jobs", "2"]);
+    let first = many("2");
+    assert_eq!(
+        (&first["created"], &first["already_there"]),
+        (&json!(2), &json!(0))
+    );
+    let second = many("3");
+    assert_eq!(
+        (&second["created"], &second["already_there"]),
+        (&json!(1), &json!(2))
+    );
+    let listed = program.json(&["tenant", "list", "--q", "load-"]);
+    let keys: Vec<&Value> = listed["items"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|tenant| &tenant["tenant_key"])
+        .collect();
+    assert_eq!(keys.len(), 3, "{keys:?}");
+    assert!(keys.contains(&&json!("load-00003")), "{keys:?}");
+    program
+        .run(&["tenant", "create-many", "1", "--prefix", "Not A Key!"])
+        .expect(2)
+        .says("--prefix");
+}

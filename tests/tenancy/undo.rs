@@ -38,7 +38,11 @@ async fn a_schema_in_the_way_is_left_alone_and_nothing_else_is_left() {
         .provisioner
         .onboard(onboarding("garage-alpha", "cars"), None, MasterActor::Cli, None)
         .await;
-    assert!(matches!(refused, Err(OnboardError::Db(_))), "{:?}", refused.err());
+    assert!(
+        matches!(refused, Err(OnboardError::KeyTaken)),
+        "{:?}",
+        refused.err()
+    );
     assert_eq!(traces(&admin).await, [0; 4]);
     admin
         .query_one("select count(*) from tenant_garage_alpha.theirs", &[])
@@ -47,6 +51,42 @@ async fn a_schema_in_the_way_is_left_alone_and_nothing_else_is_left() {
 
     admin
         .batch_execute("drop schema tenant_garage_alpha cascade")
+        .await
+        .unwrap();
+    test.onboard("garage-alpha", "cars").await;
+    assert_eq!(traces(&admin).await, [1; 4]);
+}
+
+/// The niche's table comes after the role, the schema and all of `core`.
+#[tokio::test]
+async fn a_template_that_fails_half_way_leaves_nothing() {
+    let test = TestPlatform::start().await;
+    let admin = test.admin().await;
+    admin
+        .batch_execute(
+            "create function public.refuse_vehicles() returns event_trigger language plpgsql as $$
+             begin
+                 if exists (select from pg_event_trigger_ddl_commands() where object_identity like '%.vehicles') then
+                     raise exception 'no vehicles';
+                 end if;
+             end $$;
+             create event trigger refuse_vehicles on ddl_command_end when tag in ('CREATE TABLE')
+                 execute function public.refuse_vehicles()",
+        )
+        .await
+        .unwrap();
+    let refused = test
+        .platform
+        .provisioner
+        .onboard(onboarding("garage-alpha", "cars"), None, MasterActor::Cli, None)
+        .await;
+    assert!(matches!(refused, Err(OnboardError::Db(_))), "{:?}", refused.err());
+    assert_eq!(traces(&admin).await, [0; 4]);
+    let schemas = "select count(*) from pg_namespace where nspname like 'tenant%'";
+    assert_eq!(admin.query_one(schemas, &[]).await.unwrap().get::<_, i64>(0), 0);
+
+    admin
+        .batch_execute("drop event trigger refuse_vehicles")
         .await
         .unwrap();
     test.onboard("garage-alpha", "cars").await;

@@ -4,6 +4,7 @@
 //! file here with its `Args` and `run`, a variant and an arm below, a row in `docs/CLI.md`.
 
 mod create;
+mod create_many;
 mod list;
 mod show;
 mod state;
@@ -27,6 +28,9 @@ enum Command {
     /// Onboard a client: its schema, its first user and its first API key
     #[command(after_help = exit::HELP)]
     Create(create::Args),
+    /// Onboard many numbered tenants, to try the platform with thousands of them
+    #[command(after_help = exit::HELP)]
+    CreateMany(create_many::Args),
     /// List tenants, newest first
     #[command(after_help = exit::HELP)]
     List(list::Args),
@@ -45,6 +49,7 @@ enum Command {
 pub async fn run(config: Option<&Path>, args: Args) -> anyhow::Result<ExitCode> {
     match args.command {
         Command::Create(args) => create::run(config, args).await,
+        Command::CreateMany(args) => create_many::run(config, args).await,
         Command::List(args) => list::run(config, args).await,
         Command::Show(args) => show::run(config, args).await,
         Command::Suspend(args) => state::suspend(config, args).await,

@@ -97,7 +97,10 @@ pub fn list(text: Option<String>, after: Option<Cursor>, limit: Limit) -> Query<
         list!("")
     };
     let (at, id) = after.map(|cursor| (cursor.at, cursor.id)).unzip();
-    let query = Query::narrowed(statement, read).bind(at).bind(id).bind(limit.rows());
+    let query = Query::narrowed(statement, read)
+        .bind(at)
+        .bind(id)
+        .bind(limit.rows());
     match text {
         Some(text) => query.bind(Some(text)),
         None => query,

@@ -222,12 +222,13 @@ impl Provisioner {
             Err(error) => {
                 // A refusal will not change by waiting: take the intent back, so that the request can be repeated.
                 // An outage may pass, or the outcome may be unknown: the reconciler decides.
-                if let OnboardError::Db(cause) = &error
-                    && !cause.is_transient()
-                {
-                    self.undo(&tenant, worker).await?;
+                match error {
+                    OnboardError::Db(cause) if !cause.is_transient() => {
+                        self.undo(&tenant, worker).await?;
+                        Err(in_the_way(cause))
+                    }
+                    other => Err(other),
                 }
-                Err(error)
             }
         }
     }
@@ -245,6 +246,16 @@ fn key_taken(error: DbError) -> OnboardError {
         error.into()
     }
 }
+
+/// A schema of this name that the registry does not know: made by hand, or left by a restore. It is somebody's.
+fn in_the_way(error: DbError) -> OnboardError {
+    match error {
+        DbError::Other { code, .. } if code == DUPLICATE_SCHEMA => OnboardError::KeyTaken,
+        other => other.into(),
+    }
+}
+
+const DUPLICATE_SCHEMA: &str = "42P06";
 
 /// The fingerprint of a request, for its `Idempotency-Key`.
 pub fn request_hash(body: &[u8]) -> [u8; 32] {
