@@ -3,6 +3,7 @@
 mod alerts;
 mod check;
 mod concurrency;
+mod interleavings;
 mod killed;
 mod model;
 mod months;
