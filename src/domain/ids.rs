@@ -95,6 +95,8 @@ ids! {
     ApiKeyId;
     /// Somebody who may become a customer of a tenant.
     LeadId;
+    /// A change of a lead's stage, or of who looks after it.
+    LeadChangeId;
     /// A vehicle in a tenant's catalogue.
     VehicleId;
     /// A real-estate property in a tenant's catalogue.

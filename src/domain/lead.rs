@@ -1,6 +1,6 @@
 //! Leads: what is told of one, and the parts that have rules of their own.
 
-use super::ids::{LeadId, UserId};
+use super::ids::{ContactId, LeadId, UserId};
 use super::{email::Email, invalid::Invalid, phone::Phone, text, text_value::text_value};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -35,6 +35,11 @@ impl Stage {
                 "must be of a-z, 0-9 and _, beginning with a letter",
             ))
         }
+    }
+
+    /// The code of a stage whose name makes none.
+    pub(super) fn unnamed() -> Self {
+        Self("stage".to_owned())
     }
 
     /// The stage in which a lead begins.
@@ -77,6 +82,8 @@ pub struct Lead {
     pub stage: String,
     /// Any number of lines.
     pub notes: Option<String>,
+    /// The person; found or made by the telephone number.
+    pub contact_id: Option<ContactId>,
     /// Who looks after it.
     pub assigned_to: Option<UserId>,
     /// Send it with a PATCH to be told when somebody else was faster.

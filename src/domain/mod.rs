@@ -21,6 +21,8 @@ pub mod host;
 pub mod ids;
 pub mod invalid;
 pub mod lead;
+pub mod lead_history;
+pub mod lead_stage;
 pub mod login_attempt;
 pub mod message;
 pub mod metering;

@@ -109,13 +109,14 @@ mod tests {
     #[test]
     fn the_database_knows_the_same_words() {
         use crate::domain::{
-            conversation, message, metering, outbox, product, property, role, subscription, tenant, usage,
-            user, vehicle,
+            conversation, lead_history, message, metering, outbox, product, property, role, subscription, tenant,
+            usage, user, vehicle,
         };
         let accounts = include_str!("../../tenant_template/core/V1__accounts.sql");
         let vehicles = include_str!("../../tenant_template/cars/V1__vehicles.sql");
         let properties = include_str!("../../tenant_template/real_estate/V1__properties.sql");
         let conversations = include_str!("../../tenant_template/core/V3__conversations.sql");
+        let history = include_str!("../../tenant_template/core/V8__lead_history.sql");
         let items = include_str!("../../tenant_template/general/V1__items.sql");
         let tenants = include_str!("../../master_migrations/V1__shards_and_tenants.sql");
         let subscriptions = include_str!("../../master_migrations/V2__plans_and_subscriptions.sql");
@@ -145,6 +146,7 @@ mod tests {
             (conversations, "author in (", message::Author::WORDS),
             (conversations, "kind in (", message::MessageKind::WORDS),
             (conversations, "status in (", message::MessageStatus::WORDS),
+            (history, "field in (", lead_history::LeadField::WORDS),
             (items, "status in (", product::ProductStatus::WORDS),
             (items, "kind in (", product::ProductKind::WORDS),
             (tenants, "status in (", tenant::TenantStatus::WORDS),

@@ -3,6 +3,7 @@
 mod failures;
 mod guard;
 mod interleavings;
+mod plans;
 mod pools;
 mod queries;
 mod round_trips;

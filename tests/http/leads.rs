@@ -38,7 +38,7 @@ async fn every_field_is_kept_and_can_be_changed_and_emptied() {
         json!({
             "id": made["id"], "name": "Ana Lúcia", "phone": "+5511987654321", "email": "ana@example.com",
             "source": "indicação", "stage": "qualified", "notes": "Quer um Uno.\nÀ vista.", "assigned_to": me,
-            "version": 1, "created_at": "2026-03-10T12:00:00Z", "updated_at": "2026-03-10T12:00:00Z",
+            "contact_id": made["contact_id"], "version": 1, "created_at": "2026-03-10T12:00:00Z", "updated_at": "2026-03-10T12:00:00Z",
         })
     );
     app.test.clock.advance(chrono::TimeDelta::minutes(5));

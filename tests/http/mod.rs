@@ -11,6 +11,8 @@ mod errors;
 mod fairness;
 mod health;
 mod hosts;
+mod lead_history;
+mod lead_stages;
 mod leads;
 mod logs;
 mod messages;

@@ -13,6 +13,8 @@ fn need(operation: &Operation) -> Need {
         ("delete_session" | "change_my_password", _) => Need::SignedIn,
         ("reset_user_password", _) => Need::Own,
         (_, "users" | "api-keys" | "settings") => Need::Manage,
+        // The funnel is a setting that everybody sees.
+        (_, "lead-stages") if !operation.reads() => Need::Manage,
         _ if operation.reads() => Need::Read,
         _ => Need::Write,
     }

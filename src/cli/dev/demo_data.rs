@@ -2,8 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::db::tenant::leads;
-use crate::db::tenant::{Access, TenantDb, properties, vehicles};
+use crate::db::tenant::{Access, TenantDb, contacts, lead_history, leads, properties, vehicles};
 use crate::domain::ids::{LeadId, PropertyId, VehicleId};
 use crate::domain::page::Limit;
 use crate::domain::tenant::Niche;
@@ -104,7 +103,14 @@ pub async fn ensure(platform: &Platform, tenant: &ResolvedTenant) -> anyhow::Res
             json!({"name": name, "phone": phone, "source": source, "stage": stage, "notes": notes})
         })
         .filter_map(|lead| lead.as_object().cloned())
-        .map(|lead| leads::insert(LeadId::new(), lead, now))
+        .map(|lead| {
+            let id = LeadId::new();
+            (
+                contacts::ensure(id, &lead, now),
+                leads::insert(id, lead.clone(), now),
+                lead_history::record_made(id, &lead, &access),
+            )
+        })
         .collect();
     let niche = tenant.niche.as_str();
     let cars = if niche == Niche::CARS {

@@ -7,7 +7,7 @@ use super::query::{Columns, Query};
 use super::text::{given, lock_row, named, patched, search_people};
 use crate::db::DbError;
 use crate::domain::contact::Contact;
-use crate::domain::ids::ContactId;
+use crate::domain::ids::{ContactId, LeadId};
 use crate::domain::page::{Cursor, Limit};
 
 /// The columns of the form.
@@ -58,6 +58,25 @@ pub fn insert(id: ContactId, fields: Map<String, Value>, now: DateTime<Utc>) -> 
         .bind(now)
 }
 
+const ENSURE: &str = "\
+insert into contacts (id, name, phone, email, created_at, updated_at)
+select $1, coalesce($2 ->> 'name', l.name), $2 ->> 'phone', coalesce($2 ->> 'email', l.email), $4, $4
+from (values (true)) as request (one) left join leads l on l.id = $3
+on conflict on constraint contacts_phone_key do nothing";
+
+/// Sees to it that there is a contact of the number in the `fields` of a lead that is made or changed, if they have one
+/// and do not name a contact themselves. Who is known stays as they are.
+pub fn ensure(lead: LeadId, fields: &Map<String, Value>, now: DateTime<Utc>) -> Option<Query<u64>> {
+    let has = |field| fields.get(field).is_some_and(|value| !value.is_null());
+    (has("phone") && !has("contact_id")).then(|| {
+        Query::execute(ENSURE)
+            .bind(ContactId::new().as_uuid())
+            .bind(Value::Object(fields.clone()))
+            .bind(lead.as_uuid())
+            .bind(now)
+    })
+}
+
 /// One contact.
 pub fn find(id: ContactId) -> Query<Option<Contact>> {
     Query::optional(
@@ -75,14 +94,15 @@ pub fn find_by_phone(phone: String) -> Query<Option<ContactId>> {
     .bind(phone)
 }
 
-// Two texts, so that the planner is not asked to serve both with one generic plan.
+// Several texts, so that the planner is not asked to serve all of them with one generic plan; and a page that is not the
+// first is sought in the index.
 macro_rules! list {
-    ($search:expr) => {
+    ($where:expr) => {
         concat!(
             "select ",
             columns!(),
-            " from contacts where ($1::timestamptz is null or (created_at, id) < ($1, $2))",
-            $search,
+            " from contacts where ",
+            $where,
             " order by created_at desc, id desc limit $3"
         )
     };
@@ -91,10 +111,11 @@ macro_rules! list {
 /// Contacts, newest first, perhaps only those with these words; one more than the page holds, to know whether there is
 /// another.
 pub fn list(text: Option<String>, after: Option<Cursor>, limit: Limit) -> Query<Vec<Contact>> {
-    let statement = if text.is_some() {
-        list!(concat!(" and ", search_people!("$4")))
-    } else {
-        list!("")
+    let statement = match (after.is_some(), text.is_some()) {
+        (false, false) => list!("true"),
+        (true, false) => list!("(created_at, id) < ($1, $2)"),
+        (false, true) => list!(search_people!("$4")),
+        (true, true) => list!(concat!("(created_at, id) < ($1, $2) and ", search_people!("$4"))),
     };
     let (at, id) = after.map(|cursor| (cursor.at, cursor.id)).unzip();
     let query = Query::narrowed(statement, read)

@@ -158,21 +158,33 @@ pub fn find(id: ConversationId) -> Query<Option<Conversation>> {
     Query::optional(FIND, read).bind(id.as_uuid())
 }
 
-// Several texts, so that the planner is not asked to serve all of them with one generic plan.
+// Several texts, so that the planner is not asked to serve all of them with one generic plan; and a page that is not the
+// first is sought in the index. What narrows it is wrapped, and there is a bound besides the page's, so that a generic
+// plan, which knows none of the values, does not take the answer for a single row and sort all conversations for it.
 macro_rules! list {
-    ($narrowed:expr) => {
+    ($later:expr, $narrowed:expr) => {
+        if $later {
+            list!(text " and (last_message_at, id) < ($1, $2)", $narrowed)
+        } else {
+            list!(text "", $narrowed)
+        }
+    };
+    (text $place:literal, $narrowed:expr) => {
         concat!(
             shown!(concat!(
                 "(select ",
                 columns!(),
-                " from conversations where ($1::timestamptz is null or (last_message_at, id) < ($1, $2))",
-                " and ($4::text is null or status = $4) and ($5::text is null or channel = $5)",
+                " from (select ",
+                columns!(),
+                " from conversations where coalesce(($4::text is null or status = $4)",
+                " and ($5::text is null or channel = $5)",
                 " and ($6::uuid is null or assigned_to = $6) and (not $7 or assigned_to is null)",
                 " and ($8::boolean is null or (unread_count > 0) = $8)",
                 " and ($9::boolean is null or coalesce(snoozed_until > $10, false) = $9)",
-                " and ($11::text is null or $11 = any (labels))",
+                " and ($11::text is null or $11 = any (labels)), false)",
+                $place,
                 $narrowed,
-                " order by last_message_at desc, id desc limit $3)"
+                " order by last_message_at desc, id desc limit 201) most limit $3)"
             )),
             " order by c.last_message_at desc, c.id desc"
         )
@@ -185,12 +197,13 @@ macro_rules! of_contact {
     };
 }
 
+// The contacts first, by their words; their conversations after that.
 macro_rules! of_people {
     ($arg:literal) => {
         concat!(
-            " and contact_id in (select id from contacts where ",
+            " and contact_id = any (array(select id from contacts where ",
             search_people!($arg),
-            ")"
+            "))"
         )
     };
 }
@@ -203,11 +216,12 @@ pub fn list(
     after: Option<Cursor>,
     limit: Limit,
 ) -> Query<Vec<Conversation>> {
+    let later = after.is_some();
     let text = match (&filter.contact, &filter.text) {
-        (None, None) => list!(""),
-        (Some(_), None) => list!(of_contact!()),
-        (None, Some(_)) => list!(of_people!("$12")),
-        (Some(_), Some(_)) => list!(concat!(of_contact!(), of_people!("$13"))),
+        (None, None) => list!(later, ""),
+        (Some(_), None) => list!(later, of_contact!()),
+        (None, Some(_)) => list!(later, of_people!("$12")),
+        (Some(_), Some(_)) => list!(later, concat!(of_contact!(), of_people!("$13"))),
     };
     let (at, id) = after.map(|cursor| (cursor.at, cursor.id)).unzip();
     let mut query = Query::narrowed(text, read)

@@ -16,6 +16,8 @@ pub mod contacts;
 pub mod conversations;
 pub mod idempotency;
 mod lanes;
+pub mod lead_history;
+pub mod lead_stages;
 pub mod leads;
 pub mod messages;
 pub mod outbox;

@@ -136,6 +136,11 @@ impl<T: 'static> Query<T> {
         self
     }
 
+    /// The statement as it is sent, to be explained.
+    pub fn text(&self) -> &'static str {
+        self.statement.text
+    }
+
     /// Changes what the query yields.
     pub fn map<U: 'static>(self, change: impl FnOnce(T) -> U + Send + 'static) -> Query<U> {
         let decode = self.decode;

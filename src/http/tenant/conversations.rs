@@ -65,7 +65,7 @@ impl CreateConversation {
 pub struct UpdateConversation {
     /// Where it stands.
     #[serde(default)]
-    #[schema(value_type = Option<ConversationStatus>)]
+    #[schema(value_type = ConversationStatus, required = false)]
     status: Patch<String>,
     /// Who looks after it.
     #[serde(default)]
@@ -73,7 +73,7 @@ pub struct UpdateConversation {
     assigned_to: Patch<String>,
     /// Words by which it is sorted, instead of those it has: at most 20.
     #[serde(default)]
-    #[schema(value_type = Option<Vec<Label>>)]
+    #[schema(value_type = Vec<Label>, required = false)]
     labels: Patch<Vec<String>>,
     /// Out of sight until then.
     #[serde(default)]

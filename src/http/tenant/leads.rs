@@ -4,10 +4,10 @@ use actix_web::{HttpResponse, delete, get, patch, post, web};
 use serde::Deserialize;
 
 use crate::db::DbError;
-use crate::db::tenant::audit;
 use crate::db::tenant::leads::{self, LeadFilter};
+use crate::db::tenant::{audit, contacts, lead_history};
 use crate::domain::email::Email;
-use crate::domain::ids::{LeadId, UserId};
+use crate::domain::ids::{ContactId, LeadId, UserId};
 use crate::domain::invalid::{FieldErrors, Invalid};
 use crate::domain::lead::{Lead, Source, Stage};
 use crate::domain::page::{Cursor, Limit, Page};
@@ -43,6 +43,8 @@ form! {
         source: String as Source => Source::parse(&source),
         /// At most 10,000 characters in any number of lines.
         notes: String as String => text(&notes, NOTES_MAX),
+        /// The person. When left out, the contact of the telephone number, which is made if there is none.
+        contact_id: String as ContactId => contact_id.parse::<ContactId>(),
         /// Who looks after it.
         assigned_to: String as UserId => assigned_to.parse::<UserId>(),
     }
@@ -59,6 +61,8 @@ pub struct ListLeads {
     source: Option<String>,
     /// Looked after by this user.
     assigned_to: Option<String>,
+    /// Of this person.
+    contact_id: Option<String>,
     /// With these words in name, e-mail, phone or notes; the last word may be a beginning.
     q: Option<String>,
     /// 1 to 200; 50 when left out.
@@ -74,6 +78,7 @@ impl ListLeads {
         let stage = errors.check_opt("stage", self.stage, |stage| Stage::parse(&stage));
         let source = errors.check_opt("source", self.source, |source| Source::parse(&source));
         let assigned_to = errors.check_opt("assigned_to", self.assigned_to, |id| id.parse());
+        let contact = errors.check_opt("contact_id", self.contact_id, |id| id.parse());
         let q = errors.check_opt("q", self.q, |q| search_people(&q));
         let (limit, cursor) = paging(&mut errors, self.limit, self.cursor);
         errors.into_result()?;
@@ -81,6 +86,7 @@ impl ListLeads {
             stage: stage.map(Into::into),
             source: source.map(Into::into),
             assigned_to,
+            contact,
             text: q,
         };
         Ok((filter, cursor, limit))
@@ -91,6 +97,7 @@ impl ListLeads {
 fn refuse(error: &DbError) -> Option<Problem> {
     let field = match error {
         DbError::Constraint(name) if name == "leads_stage_fkey" => "stage",
+        DbError::Constraint(name) if name == "leads_contact_id_fkey" => "contact_id",
         DbError::Constraint(name) if name == "leads_assigned_to_fkey" => "assigned_to",
         _ => return None,
     };
@@ -134,7 +141,9 @@ pub async fn create_lead(
     let fields = access.check(lead.check()).await?;
     let id = LeadId::new();
     let batch = (
-        leads::insert(id, fields, access.now),
+        contacts::ensure(id, &fields, access.now),
+        leads::insert(id, fields.clone(), access.now),
+        lead_history::record_made(id, &fields, &access.access),
         audit::insert(&access.access, "lead.create", "leads", id),
     );
     let creation = Creation {
@@ -142,7 +151,9 @@ pub async fn create_lead(
         key,
         hash: body.hash,
     };
-    access.create(creation, batch, |(lead, _)| lead, refuse).await
+    access
+        .create(creation, batch, |(_, lead, _, _)| lead, refuse)
+        .await
 }
 
 /// Read a lead.
@@ -177,10 +188,12 @@ pub async fn update_lead(
     let (version, changes) = access.check(update.check()).await?;
     let batch = (
         leads::lock(id, version),
+        contacts::ensure(id, &changes, access.now),
+        lead_history::record_changes(id, &changes, &access.access),
         leads::update(id, changes, access.now),
         audit::insert(&access.access, "lead.update", "leads", id),
     );
-    let (_, lead, _) = access.run_or(batch, refuse).await?.output;
+    let (_, _, _, lead, _) = access.run_or(batch, refuse).await?.output;
     Ok(web::Json(lead))
 }
 

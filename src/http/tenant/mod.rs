@@ -3,6 +3,8 @@
 pub mod api_keys;
 pub mod contacts;
 pub mod conversations;
+pub mod lead_history;
+pub mod lead_stages;
 pub mod leads;
 pub mod me;
 pub mod messages;
