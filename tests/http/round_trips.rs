@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::conversations::{begun, path_of};
 use crate::helpers::{Call, TestApp, resolved_by};
 
 /// The least of several tries, as (schema, registry): the program's own heartbeat may fall into one of them, and the
@@ -59,6 +60,23 @@ async fn a_request_is_one_round_trip() {
             app.get("/api/me").key_header(&garage).bearer(&garage.api_key),
             200,
         ),
+    ] {
+        assert_eq!(cost(&app, lane, &call, status).await, (1, 0), "{what}");
+    }
+    // However many rows a request writes: message, conversation, outbox and audit; lead, contact, history and audit.
+    let conversation = begun(&app, &garage, "Ana").await;
+    let messages = format!("{}/messages", path_of(&conversation));
+    let lead = app.post("/api/leads").by(&garage);
+    let lead = lead.json(&json!({"name": "Ana", "phone": "11 98765-4321"}));
+    for (what, call, status) in [
+        (
+            "say",
+            app.post(&messages).by(&garage).json(&json!({"body": "Oi"})),
+            201,
+        ),
+        ("said", app.get(&messages).by(&garage), 200),
+        ("inbox", app.get("/api/conversations?q=ana").by(&garage), 200),
+        ("lead", lead, 201),
     ] {
         assert_eq!(cost(&app, lane, &call, status).await, (1, 0), "{what}");
     }
