@@ -109,8 +109,8 @@ mod tests {
     #[test]
     fn the_database_knows_the_same_words() {
         use crate::domain::{
-            conversation, lead_history, message, metering, outbox, product, property, role, subscription, tenant,
-            usage, user, vehicle,
+            conversation, lead_history, message, metering, outbox, product, property, role, subscription,
+            tenant, usage, user, vehicle,
         };
         let accounts = include_str!("../../tenant_template/core/V1__accounts.sql");
         let vehicles = include_str!("../../tenant_template/cars/V1__vehicles.sql");

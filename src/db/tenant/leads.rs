@@ -132,7 +132,7 @@ pub fn list(filter: LeadFilter, after: Option<Cursor>, limit: Limit) -> Query<Ve
         (Some(_), Some(_)) => list!(later, concat!(" and contact_id = $7 and ", search_people!("$8"))),
     };
     let (at, id) = after.map(|cursor| (cursor.at, cursor.id)).unzip();
-    let mut query = Query::all(text, read)
+    let mut query = Query::narrowed(text, read)
         .bind(filter.stage)
         .bind(filter.source)
         .bind(filter.assigned_to.map(UserId::as_uuid))
@@ -140,10 +140,10 @@ pub fn list(filter: LeadFilter, after: Option<Cursor>, limit: Limit) -> Query<Ve
         .bind(id)
         .bind(limit.rows());
     if let Some(contact) = filter.contact {
-        query = query.bind(contact.as_uuid());
+        query = query.bind(Some(contact.as_uuid()));
     }
     match filter.text {
-        Some(text) => query.bind(text),
+        Some(text) => query.bind(Some(text)),
         None => query,
     }
 }
