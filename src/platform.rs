@@ -24,9 +24,10 @@ use crate::domain::platform_key::PlatformKey;
 use crate::domain::random;
 use crate::photos::Photos;
 use crate::photos::sweep::{self, Sweeper};
-use crate::storage::Folder;
+use crate::storage::{Folder, Store};
 use crate::tenancy::doctor::{Doctor, Finding, Limits, PRIVILEGES};
 use crate::tenancy::fairness::RequestRate;
+use crate::tenancy::keeper::Keeper;
 use crate::tenancy::lifecycle::Lifecycle;
 use crate::tenancy::provision::Provisioner;
 use crate::tenancy::resolve::Resolver;
@@ -92,6 +93,8 @@ pub struct Platform {
     pub lifecycle: Lifecycle,
     /// Counts what tenants consume.
     pub metering: Metering,
+    /// Backs up, restores and deletes tenants.
+    pub keeper: Keeper,
     /// Seals secrets.
     pub key: PlatformKey,
     /// Tells the time.
@@ -187,9 +190,22 @@ impl Platform {
             clock: clock.clone(),
         };
         let metering = Metering::new(master.clone(), clock.clone());
+        let store: Arc<dyn Store> = Arc::new(Folder::new(&settings.storage.folder));
+        let keeper = Keeper {
+            master: master.clone(),
+            shards: shards.clone(),
+            provisioner: provisioner.clone(),
+            platform_key: key.clone(),
+            clock: clock.clone(),
+            store: Arc::clone(&store),
+            tenant_logs: settings
+                .logging
+                .tenant_files
+                .then(|| settings.logging.dir.clone()),
+        };
         let request_rate = RequestRate::new(settings.rate_limit.quota());
         let photos = Photos::new(
-            Arc::new(Folder::new(&settings.storage.folder)),
+            store,
             settings.storage.photo_workers,
             // The other half is for the work.
             settings.server.request_timeout / 2,
@@ -205,6 +221,7 @@ impl Platform {
             provisioner,
             lifecycle,
             metering,
+            keeper,
             key,
             clock,
         })
@@ -258,7 +275,12 @@ impl Platform {
                 self.resolver.clone(),
                 stop.clone(),
             ),
-            reconcile::spawn(self.provisioner.clone(), RECONCILE_EVERY, stop.clone()),
+            reconcile::spawn(
+                self.provisioner.clone(),
+                self.keeper.clone(),
+                RECONCILE_EVERY,
+                stop.clone(),
+            ),
             sweep::spawn(self.sweeper(), self.settings.storage.sweep_every, stop.clone()),
             metering::background::spawn(
                 self.metering.clone(),

@@ -8,8 +8,10 @@ use std::process::ExitCode;
 use crate::config::ConfigError;
 use crate::db::DbError;
 use crate::platform::StartError;
+use crate::tenancy::keeper::KeeperError;
 use crate::tenancy::lifecycle::LifecycleError;
 use crate::tenancy::provision::OnboardError;
+use crate::tenancy::snapshot::SnapshotError;
 
 /// The end of the `--help` of every command that works on a platform.
 pub const HELP: &str = "\
@@ -20,7 +22,8 @@ Exit codes:
   3  a setting is missing or wrong, or the database has not been set up
   4  there is no such tenant
   5  the present state does not allow it: the key is taken, the tenant is in another state
-  6  a database cannot be reached or is busy: the same command may succeed later";
+  6  a database cannot be reached or is busy: the same command may succeed later
+  7  the snapshot is refused: cut off, altered, foreign, of a newer program; nothing has changed";
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +42,8 @@ pub enum Exit {
     Conflict = 5,
     /// It may succeed later.
     Unavailable = 6,
+    /// The snapshot given cannot be trusted.
+    Refused = 7,
 }
 
 impl From<Exit> for ExitCode {
@@ -104,6 +109,18 @@ fn code(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
             LifecycleError::WrongState(_) => Exit::Conflict,
         });
     }
+    if let Some(error) = cause.downcast_ref::<KeeperError>() {
+        return Some(match error {
+            KeeperError::Db(error) => of_database(error),
+            KeeperError::Unknown => Exit::Unknown,
+            KeeperError::WrongState(_) | KeeperError::KeyTaken | KeeperError::Renamed(_) => Exit::Conflict,
+            KeeperError::Busy => Exit::Unavailable,
+            KeeperError::NoRoom | KeeperError::Files(_) => Exit::Failed,
+            KeeperError::Misfit(_) => Exit::Refused,
+            KeeperError::Snapshot(SnapshotError::Io(_)) => Exit::Failed,
+            KeeperError::Snapshot(_) => Exit::Refused,
+        });
+    }
     None
 }
 
@@ -123,7 +140,7 @@ mod tests {
     #[test]
     fn a_code_is_found_however_deep_its_error_is() {
         let lost = || DbError::Unavailable("gone".to_owned());
-        let cases: [(anyhow::Error, Exit); 9] = [
+        let cases: [(anyhow::Error, Exit); 12] = [
             (anyhow::anyhow!("whatever"), Exit::Failed),
             (Refused::error(Exit::Usage, "no such flag"), Exit::Usage),
             (lost().into(), Exit::Unavailable),
@@ -135,6 +152,9 @@ mod tests {
             (StartError::Db(lost()).into(), Exit::Unavailable),
             (OnboardError::KeyTaken.into(), Exit::Conflict),
             (LifecycleError::Unknown.into(), Exit::Unknown),
+            (KeeperError::Busy.into(), Exit::Unavailable),
+            (KeeperError::from(lost()).into(), Exit::Unavailable),
+            (KeeperError::from(SnapshotError::Truncated).into(), Exit::Refused),
             (
                 LifecycleError::WrongState(TenantStatus::Archived).into(),
                 Exit::Conflict,
@@ -155,6 +175,7 @@ mod tests {
             Exit::Unknown,
             Exit::Conflict,
             Exit::Unavailable,
+            Exit::Refused,
         ];
         let page = include_str!("../../docs/CLI.md");
         for exit in exits {

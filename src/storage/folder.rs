@@ -59,13 +59,20 @@ impl Store for Folder {
 
     async fn remove(&self, tenant: TenantId, photo: PhotoId) -> io::Result<()> {
         let folder = self.of(tenant);
+        aside(move || remove(&folder, photo)).await
+    }
+
+    async fn forget(&self, tenant: TenantId) -> io::Result<()> {
+        let folder = self.of(tenant);
         aside(move || {
-            for which in [Rendition::Full, Rendition::Thumbnail] {
-                let name = name(photo, which);
-                found(fs::remove_file(folder.join(format!("{name}{PART}"))))?;
-                found(fs::remove_file(folder.join(name)))?;
+            for stored in list(&folder)? {
+                remove(&folder, stored.photo)?;
             }
-            Ok(())
+            match found(fs::remove_dir(&folder)) {
+                // What is not ours is left alone.
+                Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
+                gone => gone.map(drop),
+            }
         })
         .await
     }
@@ -122,6 +129,15 @@ fn write(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()?;
     fs::rename(&part, folder.join(name))?;
     File::open(folder)?.sync_all()
+}
+
+fn remove(folder: &Path, photo: PhotoId) -> io::Result<()> {
+    for which in [Rendition::Full, Rendition::Thumbnail] {
+        let name = name(photo, which);
+        found(fs::remove_file(folder.join(format!("{name}{PART}"))))?;
+        found(fs::remove_file(folder.join(name)))?;
+    }
+    Ok(())
 }
 
 fn list(folder: &Path) -> io::Result<Vec<Stored>> {
@@ -194,5 +210,15 @@ mod tests {
         assert_eq!(store.list(tenant).await.unwrap().len(), 1);
         store.remove(tenant, photo).await.unwrap();
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+        store
+            .put(tenant, photo, Rendition::Full, b"full".to_vec())
+            .await
+            .unwrap();
+        store.forget(tenant).await.unwrap();
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+        fs::remove_file(folder.join("somebody-else.txt")).unwrap();
+        store.forget(tenant).await.unwrap();
+        store.forget(tenant).await.unwrap();
+        assert_eq!(store.tenants().await.unwrap(), []);
     }
 }

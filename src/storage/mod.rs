@@ -49,6 +49,9 @@ pub trait Store: Send + Sync {
     /// The photos of a tenant that have files.
     async fn list(&self, tenant: TenantId) -> io::Result<Vec<Stored>>;
 
+    /// Removes all files of a tenant. One that has none is no error.
+    async fn forget(&self, tenant: TenantId) -> io::Result<()>;
+
     /// The tenants that have files.
     async fn tenants(&self) -> io::Result<Vec<TenantId>>;
 }

@@ -34,6 +34,8 @@ use console::Console;
 use log_layer::LogLayer;
 use tenant_log::TenantLog;
 
+pub use tenant_log::remove_tenant_files;
+
 /// The span field that holds the tenant key of the work being done.
 pub const TENANT_FIELD: &str = "tenant";
 /// The span field that holds the id of the request being served.
@@ -108,7 +110,7 @@ where
 {
     let filter = filter::events(&settings.level)?;
     let (tenants, tenants_guard) = if settings.tenant_files {
-        let dir = settings.dir.join("tenants");
+        let dir = settings.dir.join(tenant_log::FOLDER);
         let (log, guard) =
             TenantLog::start(settings, &dir).map_err(|source| InitError::TenantFiles { dir, source })?;
         (Some(log), Some(guard))

@@ -2,13 +2,15 @@
 //!
 //! [`resolve`] answers "whose request is this", [`cache`] remembers it, [`listen`] keeps that true across processes;
 //! [`onboarding_form`] checks a request for onboarding, [`provision`] carries it out, [`reconcile`] finishes what a
-//! crash interrupted, [`lifecycle`] suspends and activates. [`doctor`] examines.
+//! crash interrupted, [`lifecycle`] suspends and activates. [`keeper`] backs up, restores and deletes, in the format of
+//! [`snapshot`]. [`doctor`] examines.
 
 pub mod cache;
 pub mod details;
 pub mod doctor;
 pub mod domains;
 pub mod fairness;
+pub mod keeper;
 pub mod lifecycle;
 pub mod listen;
 pub mod onboarding_form;
@@ -16,3 +18,4 @@ pub mod provision;
 pub mod reconcile;
 pub mod resolve;
 pub mod shards;
+pub mod snapshot;

@@ -1,4 +1,4 @@
-//! Finishes what a crash interrupted: onboardings whose lease has run out.
+//! Finishes what a crash interrupted: onboardings, restores and deletions whose lease has run out.
 
 use std::time::Duration;
 
@@ -6,6 +6,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::keeper::Keeper;
 use super::provision::{OnboardError, Provisioner};
 use crate::db::DbError;
 
@@ -35,8 +36,13 @@ pub async fn finish_expired(provisioner: &Provisioner) -> Result<usize, DbError>
     }
 }
 
-/// Looks for expired onboardings at start and then every `every`, until `stop`.
-pub fn spawn(provisioner: Provisioner, every: Duration, stop: CancellationToken) -> JoinHandle<()> {
+/// Looks for what was interrupted at start and then every `every`, until `stop`.
+pub fn spawn(
+    provisioner: Provisioner,
+    keeper: Keeper,
+    every: Duration,
+    stop: CancellationToken,
+) -> JoinHandle<()> {
     tokio::spawn(async move {
         let mut tick = tokio::time::interval(every);
         loop {
@@ -46,6 +52,9 @@ pub fn spawn(provisioner: Provisioner, every: Duration, stop: CancellationToken)
             }
             if let Err(error) = finish_expired(&provisioner).await {
                 tracing::warn!(%error, "the registry cannot be searched for unfinished onboardings");
+            }
+            if let Err(error) = keeper.finish_expired().await {
+                tracing::warn!(%error, "the registry cannot be searched for unfinished restores and deletions");
             }
         }
     })

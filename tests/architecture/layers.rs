@@ -12,8 +12,11 @@ const LAYERS: [(&str, &[&str]); 13] = [
     ("db", &["domain", "telemetry"]),
     ("accounts", &["domain", "config", "db"]),
     ("billing", &["domain", "telemetry", "db"]),
-    ("tenancy", &["domain", "telemetry", "db", "accounts", "billing"]),
     ("storage", &["domain"]),
+    (
+        "tenancy",
+        &["domain", "telemetry", "db", "accounts", "billing", "storage"],
+    ),
     ("photos", &["domain", "db", "storage"]),
     (
         "platform",

@@ -2,9 +2,10 @@
 
 mod admin;
 mod doctor;
+mod keeper;
 mod managed;
 mod migrate;
-mod program;
+pub mod program;
 mod serve;
 mod settings;
 mod tenant;

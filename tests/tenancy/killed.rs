@@ -23,15 +23,15 @@ use crate::helpers::{Builder, TestPlatform, random_key, tenant_db_of};
 const SIGKILL: i32 = 9;
 
 /// A platform whose clock can be moved past a lease, and how to run the program beside it.
-struct Killed {
-    test: TestPlatform,
+pub struct Killed {
+    pub test: TestPlatform,
     clock: Clock,
     key: String,
     lane_capacity: u32,
 }
 
 impl Killed {
-    async fn start(lane_capacity: u32) -> Self {
+    pub async fn start(lane_capacity: u32) -> Self {
         let (clock, key) = (Clock::fixed(Utc::now()), random_key());
         let builder: Builder = TestPlatform::builder();
         let test = builder
@@ -48,7 +48,7 @@ impl Killed {
         }
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_helixai"));
         command
             .args(arguments)
@@ -83,7 +83,7 @@ impl Killed {
     }
 
     /// What a restart does, when the dead one's lease has run out.
-    async fn restart(&self) {
+    pub async fn restart(&self) {
         // The server notices that its clients are dead when it next writes to or reads from them.
         let admin = self.test.admin().await;
         let busy = "select exists (select from pg_stat_activity where datname = current_database()
@@ -96,13 +96,18 @@ impl Killed {
         finish_expired(&platform.provisioner)
             .await
             .expect("the registry is searched");
+        platform
+            .keeper
+            .finish_expired()
+            .await
+            .expect("the registry is searched");
         platform.close().await;
         // What follows happens now.
         self.clock.set(Utc::now());
     }
 
     /// Registry, roles, schemas, memberships, places and ledgers must speak of the same tenants; returns their keys.
-    async fn consistent(&self) -> Vec<String> {
+    pub async fn consistent(&self) -> Vec<String> {
         let admin = self.test.admin().await;
         let wrong = admin
             .query(
@@ -132,6 +137,8 @@ impl Killed {
                  union all
                  select 'subscriptions: ' || tenant_key from tenant t
                  where (select count(*) from master.subscriptions s where s.tenant_id = t.id) <> 1
+                 union all
+                 select 'a restore under way: ' || id::text from master.tenant_restores
                  union all
                  select 'sealed: ' || tenant_key from tenant where onboarding_sealed is not null
                  union all
@@ -179,14 +186,14 @@ fn find(value: &Value, name: &str) -> Option<String> {
     }
 }
 
-async fn ended(mut command: Command) -> Output {
+pub async fn ended(mut command: Command) -> Output {
     tokio::task::spawn_blocking(move || command.output().expect("the program runs"))
         .await
         .unwrap()
 }
 
 /// All names in `kill_point!("…")`, by what stands before the dot.
-fn points(group: &str) -> Vec<String> {
+pub fn points(group: &str) -> Vec<String> {
     fn read(folder: &Path, found: &mut Vec<String>) {
         for entry in std::fs::read_dir(folder).expect("src") {
             let path = entry.expect("a file").path();
@@ -203,7 +210,17 @@ fn points(group: &str) -> Vec<String> {
     let mut found = Vec::new();
     read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut found);
     for point in &found {
-        let known = ["onboard", "provision", "lane", "lifecycle", "photos", "metering"];
+        let known = [
+            "onboard",
+            "provision",
+            "lane",
+            "lifecycle",
+            "photos",
+            "metering",
+            "backup",
+            "restore",
+            "delete",
+        ];
         assert!(
             known.contains(&point.split('.').next().unwrap_or_default()),
             "{point} belongs to no test here"
@@ -215,7 +232,7 @@ fn points(group: &str) -> Vec<String> {
     found
 }
 
-async fn must_die(mut command: Command, point: &str) {
+pub async fn must_die(mut command: Command, point: &str) {
     command.env("HELIXAI_KILL_AT", point);
     let output = ended(command).await;
     assert_eq!(

@@ -6,5 +6,6 @@ mod killed;
 mod provisioning;
 mod resolver;
 mod shards;
+mod snapshots;
 mod suspension;
 mod undo;

@@ -1,11 +1,14 @@
-//! `helixai tenant`: onboards tenants, shows them and changes their state, from a shell on the server.
+//! `helixai tenant`: onboards tenants, shows them, changes their state, keeps their data, from a shell on the server.
 //!
 //! What `--json` prints is what the API answers for the same thing, made by the same types. To add a subcommand: a
 //! file here with its `Args` and `run`, a variant and an arm below, a row in `docs/CLI.md`.
 
+mod backup;
 mod create;
 mod create_many;
+mod delete;
 mod list;
+mod restore;
 mod show;
 mod state;
 
@@ -43,6 +46,15 @@ enum Command {
     /// Serve a suspended tenant again
     #[command(after_help = exit::HELP)]
     Activate(state::ActivateArgs),
+    /// Write a tenant's data to a file, as it is at one moment; the tenant is served meanwhile
+    #[command(after_help = exit::HELP)]
+    Backup(backup::Args),
+    /// Bring a tenant back from a file: under its key, over what it has, or as a copy under another key
+    #[command(after_help = exit::HELP)]
+    Restore(restore::Args),
+    /// Remove a tenant with all its data; only a backup brings it back
+    #[command(after_help = exit::HELP)]
+    Delete(delete::Args),
 }
 
 /// Runs one of the subcommands.
@@ -54,6 +66,9 @@ pub async fn run(config: Option<&Path>, args: Args) -> anyhow::Result<ExitCode> 
         Command::Show(args) => show::run(config, args).await,
         Command::Suspend(args) => state::suspend(config, args).await,
         Command::Activate(args) => state::activate(config, args).await,
+        Command::Backup(args) => backup::run(config, args).await,
+        Command::Restore(args) => restore::run(config, args).await,
+        Command::Delete(args) => delete::run(config, args).await,
     }
 }
 

@@ -112,8 +112,8 @@ pub async fn insert_audit(tx: &mut MasterTx, line: &MasterAudit) -> Result<(), D
     Ok(())
 }
 
-/// Lines, newest first (their ids are in order of time), of all or of the tenant that has this key now; one more than the
-/// page holds.
+/// Lines, newest first (their ids are in order of time), of all or of the tenant that has this key now or had it when it
+/// was deleted; one more than the page holds.
 ///
 /// # Errors
 /// When the database fails.
@@ -127,7 +127,10 @@ pub async fn list_audit(
         r#"select a.id, a.at, a.actor_kind, a.actor_id, a.action, a.entity, a.entity_id, a.tenant_id,
                   t.tenant_key as "tenant_key?", a.request_id, a.details
            from audit_log a left join tenants t on t.id = a.tenant_id
-           where ($1::text is null or a.tenant_id = (select k.id from tenants k where k.tenant_key = $1))
+           where ($1::text is null or a.tenant_id in (
+                      select k.id from tenants k where k.tenant_key = $1
+                      union all
+                      select r.former_tenant_id from tenant_keys_reserved r where r.tenant_key = $1))
              and ($2::uuid is null or a.id < $2)
            order by a.id desc
            limit $3"#,

@@ -5,12 +5,15 @@
 
 pub mod admins;
 pub mod audit;
+pub mod deletions;
 pub mod domains;
 pub mod idempotency;
 pub mod lanes;
 pub mod ledger;
 pub mod onboarding;
 pub mod plans;
+pub mod reserved_keys;
+pub mod restores;
 pub mod subscriptions;
 pub mod tenants;
 pub mod throttle;

@@ -208,16 +208,17 @@ pub async fn note_failed_attempt(
     Ok(gave_up == Some(true))
 }
 
-/// Whether any tenant is being made.
+/// Whether any tenant is being onboarded.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn has_provisioning(db: &MasterDb) -> Result<bool, DbError> {
-    Ok(
-        sqlx::query_scalar!(r#"select exists (select from tenants where status = 'provisioning') as "any!""#)
-            .fetch_one(db.pool())
-            .await?,
+    Ok(sqlx::query_scalar!(
+        r#"select exists (select from tenants
+                          where status = 'provisioning' and onboarding_sealed is not null) as "any!""#
     )
+    .fetch_one(db.pool())
+    .await?)
 }
 
 /// Removes a tenant that never came to be.

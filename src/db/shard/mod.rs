@@ -3,12 +3,16 @@
 //! Everything here uses a connection that is opened for the operation and closed after it, never a pool.
 
 pub mod drain;
+mod hold;
 pub mod inspect;
 pub mod lanes;
 pub mod migrate;
 pub mod privileges;
 pub mod provision;
+pub mod removal;
+pub mod schema;
 pub mod setup;
+pub mod snapshot;
 pub mod template;
 
 /// Quotes an identifier that this program made or stored. Input never becomes an identifier.

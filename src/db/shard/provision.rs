@@ -1,23 +1,16 @@
 //! Makes a tenant's role, schema, tables and first rows in one transaction: all of it, or nothing.
-//!
-//! Default privileges come before the tables, because `grant … on all tables in schema` scans the whole catalogue.
 
 use chrono::{DateTime, Utc};
 use tokio_postgres::{Client, Transaction};
+use uuid::Uuid;
 
-use super::template::{CORE, Template};
-use super::{ident, literal, migrate};
+use super::schema::Plan;
+use super::{ident, literal};
 use crate::db::DbError;
 use crate::domain::ids::{ApiKeyId, TenantId, UserId};
 use crate::domain::tenant::Niche;
 
-/// Tables that a tenant's role may add to and read, never change.
-const APPEND_ONLY: [&str; 1] = ["audit_log"];
-
-/// The ledger of one part of the template inside a tenant's schema.
-pub fn history_of(part: &str) -> String {
-    format!("schema_history_{part}")
-}
+pub use super::schema::{Versions, history_of};
 
 /// Everything that a new schema is made from.
 #[derive(Debug, Clone)]
@@ -68,74 +61,58 @@ pub struct NewApiKey {
     pub hash: Vec<u8>,
 }
 
-/// The versions that a schema has, for the registry's ledger: `(part, version)`.
-pub type Versions = Vec<(String, i32)>;
-
 /// Makes the schema, or finds that it is already there (a repeated onboarding): the one transaction makes its
 /// existence the proof of its completeness.
 ///
 /// # Errors
 /// Whatever the server refuses; nothing is left behind then.
 pub async fn provision(admin: &mut Client, new: &NewSchema) -> Result<Versions, DbError> {
-    let template = Template::embedded()?;
-    let niche = template.niche(&new.niche).cloned().unwrap_or_default();
-    let core = template.core();
-    let parts = [(CORE, core), (new.niche.as_str(), niche)];
-    let versions = parts
-        .iter()
-        .map(|(name, part)| ((*name).to_owned(), part.version()))
-        .collect();
+    let plan = Plan::new(&new.schema, &new.role, &new.owner_role, &new.niche)?;
+    let versions = plan.newest();
     if is_provisioned(admin, new.tenant, &new.role).await? {
         return Ok(versions);
     }
 
     let inherit = inherit_clause(admin).await?;
     let transaction = admin.transaction().await?;
-    let (role, schema, owner) = (ident(&new.role), ident(&new.schema), ident(&new.owner_role));
     crate::kill_point!("provision.role");
-    transaction
-        .batch_execute(&format!(
-            "create role {role} nologin noinherit;
-             grant {role} to {login}{inherit};
-             create schema {schema} authorization {owner};
-             grant usage on schema {schema} to {role};
-             insert into helixai.tenant_roles (role_name, tenant_id) values ({role_name}, '{tenant}');
-             set local role {owner};
-             set local search_path = {schema}, pg_temp",
-            login = ident(&new.login),
-            role_name = literal(&new.role),
-            tenant = new.tenant,
-        ))
-        .await?;
-    crate::kill_point!("provision.schema");
-    for (name, _) in &parts {
-        transaction
-            .batch_execute(&history_table(&history_of(name)))
-            .await?;
-    }
-    transaction
-        .batch_execute(&format!(
-            "alter default privileges in schema {schema} grant select, insert, update, delete on tables to {role};
-             alter default privileges in schema {schema} grant usage on sequences to {role}",
-        ))
-        .await?;
-    for (name, part) in &parts {
-        migrate::migrate(&transaction, &part.migrations, &history_of(name)).await?;
-        crate::kill_point!("provision.migrated");
+    create_role(&transaction, new.tenant, &new.role, &new.login, inherit, None).await?;
+    plan.create(&transaction).await?;
+    plan.migrate(&transaction, &versions).await?;
+    for (_, part) in &plan.parts {
         if !part.seed.trim().is_empty() {
             transaction.batch_execute(&part.seed).await?;
         }
     }
-    for table in APPEND_ONLY {
-        transaction
-            .batch_execute(&format!("revoke update, delete on {} from {role}", ident(table)))
-            .await?;
-    }
+    plan.restrict(&transaction).await?;
     insert_first_rows(&transaction, new).await?;
     crate::kill_point!("provision.filled");
     transaction.commit().await?;
     crate::kill_point!("provision.committed");
     Ok(versions)
+}
+
+/// Makes a tenant's role, lets the lane's login become it, and notes whose it is; with the restore that it is made for.
+pub(super) async fn create_role(
+    transaction: &Transaction<'_>,
+    tenant: TenantId,
+    role: &str,
+    login: &str,
+    inherit: &str,
+    restore: Option<Uuid>,
+) -> Result<(), DbError> {
+    let (quoted, login) = (ident(role), ident(login));
+    let restore = restore.map_or_else(|| "null".to_owned(), |id| format!("'{id}'"));
+    transaction
+        .batch_execute(&format!(
+            "create role {quoted} nologin noinherit;
+             grant {quoted} to {login}{inherit};
+             insert into helixai.tenant_roles (role_name, tenant_id, restore_id)
+             values ({role}, '{tenant}', {restore})",
+            role = literal(role),
+        ))
+        .await?;
+    Ok(())
 }
 
 /// Removes everything that [`provision`] made for this tenant. Safe to repeat, and when nothing was made: a schema or
@@ -171,7 +148,7 @@ pub async fn unprovision(
 }
 
 /// Whether [`provision`] has committed for this tenant: its role is noted in the same transaction as all the rest.
-async fn is_provisioned(admin: &Client, tenant: TenantId, role: &str) -> Result<bool, DbError> {
+pub(super) async fn is_provisioned(admin: &Client, tenant: TenantId, role: &str) -> Result<bool, DbError> {
     let known = admin
         .query_opt(
             "select 1 from helixai.tenant_roles where tenant_id = $1 and role_name = $2",
@@ -240,14 +217,6 @@ pub async fn inherit_clause(admin: &Client) -> Result<&'static str, DbError> {
     } else {
         ""
     })
-}
-
-// refinery would make the ledger itself, but after the default privileges, and so open to the tenant.
-fn history_table(name: &str) -> String {
-    format!(
-        "create table {} (version int4 primary key, name varchar(255), applied_on varchar(255), checksum varchar(255))",
-        ident(name)
-    )
 }
 
 async fn insert_first_rows(transaction: &Transaction<'_>, new: &NewSchema) -> Result<(), DbError> {

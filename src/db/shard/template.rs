@@ -20,6 +20,17 @@ pub const CORE: &str = "core";
 #[include = "*.toml"]
 struct Files;
 
+/// What a snapshot does with a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keeping {
+    /// It comes back in every restore.
+    Kept,
+    /// It comes back when the same tenant is restored, never in a copy under another key.
+    Own,
+    /// It is not in the file.
+    Forgotten,
+}
+
 /// The migrations and reference data of one folder.
 #[derive(Debug, Clone, Default)]
 pub struct Part {
@@ -29,12 +40,22 @@ pub struct Part {
     pub seed: String,
     /// Other names by which a person may ask for this niche.
     pub aliases: Vec<String>,
+    /// What a snapshot does with each of its tables.
+    pub tables: BTreeMap<String, Keeping>,
+    /// What is run after rows were restored; empty when the folder has nothing of the kind.
+    pub restore: String,
 }
 
 impl Part {
     /// The version that a schema made from this part has.
     pub fn version(&self) -> i32 {
         self.migrations.last().map_or(0, |migration| migration.version())
+    }
+
+    /// The migrations that a schema of this version has had.
+    pub fn migrations_up_to(&self, version: i32) -> Vec<Migration> {
+        let had = |migration: &&Migration| migration.version() <= version;
+        self.migrations.iter().filter(had).cloned().collect()
     }
 }
 
@@ -70,7 +91,9 @@ impl Template {
             let part = parts.entry(folder.to_owned()).or_default();
             match name {
                 "seed.sql" => part.seed = text,
+                "restore.sql" => part.restore = text,
                 "niche.toml" => part.aliases = aliases(&text),
+                "tables.toml" => part.tables = tables(&text).map_err(|error| format!("{path}: {error}"))?,
                 _ => part.migrations.push(read_migration(&path, name, &text)?),
             }
         }
@@ -92,6 +115,13 @@ impl Template {
     /// What the tenants of a niche have on top; `None` when there is no such niche.
     pub fn niche(&self, niche: &Niche) -> Option<&Part> {
         self.parts.get(niche.as_str()).filter(|_| niche.as_str() != CORE)
+    }
+
+    /// The two parts that a tenant of this niche is made from, with the names of their histories' folders; `None` when
+    /// there is no such niche.
+    pub fn parts_of(&self, niche: &Niche) -> Option<[(String, Part); 2]> {
+        let own = self.niche(niche)?.clone();
+        Some([(CORE.to_owned(), self.core()), (niche.as_str().to_owned(), own)])
     }
 
     /// The niche that a person means by `name`: its folder or one of its aliases.
@@ -129,4 +159,19 @@ fn aliases(toml: &str) -> Vec<String> {
         .build()
         .and_then(|file| file.get::<Vec<String>>("aliases"))
         .unwrap_or_default()
+}
+
+fn tables(toml: &str) -> Result<BTreeMap<String, Keeping>, String> {
+    let words = config::Config::builder()
+        .add_source(config::File::from_str(toml, config::FileFormat::Toml))
+        .build()
+        .and_then(|file| file.get::<BTreeMap<String, String>>("tables"))
+        .map_err(|error| error.to_string())?;
+    let keeping = |(table, word): (String, String)| match word.as_str() {
+        "kept" => Ok((table, Keeping::Kept)),
+        "own" => Ok((table, Keeping::Own)),
+        "forgotten" => Ok((table, Keeping::Forgotten)),
+        other => Err(format!("{table} is neither kept, own nor forgotten: {other}")),
+    };
+    words.into_iter().map(keeping).collect()
 }

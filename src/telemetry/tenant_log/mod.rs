@@ -24,6 +24,8 @@ use super::line::Line;
 use super::metrics;
 use rotating::TenantFiles;
 
+/// Where the files are in the log folder.
+pub(super) const FOLDER: &str = "tenants";
 /// Lines that may wait for the writer.
 const WAITING_LINES: usize = 8_192;
 /// How long the end of the program waits for the writer.
@@ -90,6 +92,39 @@ impl Drop for WriterGuard {
         let _awake = self.queue.try_send(Message::Stop);
         let _finished_or_late = self.finished.recv_timeout(LAST_FLUSH);
     }
+}
+
+/// Removes a tenant's files, rotated ones as well, from the log folder `dir`. What is not there is no error.
+///
+/// # Errors
+/// When a file cannot be removed.
+pub fn remove_tenant_files(dir: &Path, tenant: &str) -> io::Result<()> {
+    if !is_tenant_key(tenant) {
+        return Ok(());
+    }
+    let entries = match std::fs::read_dir(dir.join(FOLDER)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name();
+        let rest = name.to_str().and_then(|name| name.strip_prefix(tenant));
+        let number = rest.and_then(|rest| rest.strip_prefix(".log"));
+        let is_ours = number.is_some_and(|number| {
+            number.is_empty()
+                || number
+                    .strip_prefix('.')
+                    .is_some_and(|number| number.parse::<u32>().is_ok())
+        });
+        if is_ours {
+            match std::fs::remove_file(entry.path()) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Whether a text has the shape of a tenant key, and so is safe as a file name.

@@ -14,7 +14,7 @@ const KEY_KEPT: Duration = Duration::hours(24);
 const ATTEMPTS: usize = 20;
 
 /// What becomes of a request.
-pub(super) enum Begun<'a> {
+pub(in crate::tenancy) enum Begun<'a> {
     /// It has a place, and its `Idempotency-Key` is its own, in this open transaction.
     Placed(MasterTx, Place),
     /// An earlier request has its `Idempotency-Key`.
@@ -22,7 +22,7 @@ pub(super) enum Begun<'a> {
 }
 
 impl Provisioner {
-    pub(super) async fn begin<'a>(
+    pub(in crate::tenancy) async fn begin<'a>(
         &self,
         repeat: Option<&'a IdempotencyKey>,
         id: TenantId,

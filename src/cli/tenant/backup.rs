@@ -1,0 +1,63 @@
+//! `helixai tenant backup`: a tenant's data in a file.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+
+use crate::cli::exit::Exit;
+use crate::cli::progress::Progress;
+use crate::cli::{output, session};
+use crate::domain::tenant_key::TenantKey;
+
+/// Which tenant, and where to.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The tenant's key
+    #[arg(value_parser = TenantKey::parse)]
+    key: TenantKey,
+
+    /// The file to write; one that exists is replaced when the new one is whole
+    file: PathBuf,
+
+    /// Print what was written as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Writes the snapshot.
+pub async fn run(config: Option<&Path>, args: Args) -> anyhow::Result<ExitCode> {
+    let platform = session::start(config).await?;
+    let progress = Progress::start(args.json);
+    let made = platform
+        .keeper
+        .backup(
+            &args.key,
+            &args.file,
+            super::origin(),
+            &(Arc::new(move |what: &str, done, of| progress.show(what, done, of)) as _),
+        )
+        .await
+        .with_context(|| format!("{} is not backed up to {}", args.key, args.file.display()))?;
+    platform.close().await;
+    if args.json {
+        output::json(&serde_json::json!({
+            "tenant_key": made.tenant_key,
+            "id": made.id,
+            "file": args.file,
+            "bytes": made.bytes,
+            "tables": made.tables,
+            "rows": made.rows,
+            "files": made.files,
+            "sha256": made.digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
+        }));
+    } else {
+        let file = args.file.display();
+        output::line(format_args!(
+            "{} → {file}: {} rows of {} tables, {} files, {} bytes",
+            made.tenant_key, made.rows, made.tables, made.files, made.bytes
+        ));
+    }
+    Ok(Exit::Done.into())
+}

@@ -1,0 +1,76 @@
+//! `helixai tenant restore`: a tenant comes back from a file.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+
+use crate::cli::exit::Exit;
+use crate::cli::progress::Progress;
+use crate::cli::{output, session};
+use crate::domain::tenant_key::TenantKey;
+use crate::tenancy::keeper::RestoreRequest;
+
+/// From where, and to where.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The snapshot
+    file: PathBuf,
+
+    /// The key to restore it under; without it the snapshot's own. Under another key it becomes a copy, which sends nothing
+    #[arg(value_parser = TenantKey::parse)]
+    key: Option<TenantKey>,
+
+    /// Accept a snapshot that was made with another platform key
+    #[arg(long)]
+    other_platform: bool,
+
+    /// Print what was restored as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Restores.
+pub async fn run(config: Option<&Path>, args: Args) -> anyhow::Result<ExitCode> {
+    let platform = session::start(config).await?;
+    let progress = Progress::start(args.json);
+    let request = RestoreRequest {
+        file: args.file.clone(),
+        key: args.key,
+        any_platform: args.other_platform,
+    };
+    let restored = platform
+        .keeper
+        .restore(
+            request,
+            super::origin(),
+            &(Arc::new(move |what: &str, done, of| progress.show(what, done, of)) as _),
+        )
+        .await
+        .with_context(|| format!("{} is not restored", args.file.display()))?;
+    let url = platform.settings.server.tenant_url(&restored.tenant_key);
+    platform.close().await;
+    if args.json {
+        output::json(&serde_json::json!({
+            "tenant_key": restored.tenant_key,
+            "id": restored.id,
+            "url": url,
+            "copy": restored.is_copy,
+            "over": restored.over,
+            "made_at": restored.made_at,
+            "rows": restored.rows,
+        }));
+        return Ok(Exit::Done.into());
+    }
+    let how = match (restored.is_copy, restored.over) {
+        (true, _) => "a copy, which sends nothing",
+        (false, true) => "in place of what it had",
+        (false, false) => "come back",
+    };
+    output::line(format_args!("tenant    {} ({how})", restored.tenant_key));
+    output::line(format_args!("address   {url}"));
+    output::line(format_args!("as of     {}", restored.made_at.to_rfc3339()));
+    output::line(format_args!("rows      {}", restored.rows));
+    Ok(Exit::Done.into())
+}

@@ -1,0 +1,54 @@
+//! One operation on the whole of a tenant at a time: a backup may run beside another one, and beside nothing else.
+//!
+//! The lock is the transaction's, so it is gone when the transaction has been committed, has failed, or has lost its
+//! client: whoever takes it knows that nobody is still at work.
+
+use std::time::Duration;
+
+use tokio_postgres::Transaction;
+
+use crate::db::DbError;
+use crate::domain::ids::TenantId;
+
+/// How long another operation may still take to end.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Tells this lock apart from the one that every request of the tenant takes.
+const KIND: i64 = 0x6f70_6572_6174_696f;
+
+fn number(tenant: TenantId) -> i64 {
+    tenant.lock_key() ^ KIND
+}
+
+/// Keeps every other operation on this tenant away until the transaction ends.
+///
+/// # Errors
+/// [`DbError::Conflict`] when another one is at work.
+pub(super) async fn hold(transaction: &Transaction<'_>, tenant: TenantId) -> Result<(), DbError> {
+    wait_at_most(transaction, PATIENCE).await?;
+    transaction
+        .execute("select pg_advisory_xact_lock($1)", &[&number(tenant)])
+        .await?;
+    wait_at_most(transaction, Duration::ZERO).await
+}
+
+/// Keeps operations away that change the tenant, until the transaction ends.
+///
+/// # Errors
+/// [`DbError::Conflict`] when one is at work.
+pub(super) async fn hold_shared(transaction: &Transaction<'_>, tenant: TenantId) -> Result<(), DbError> {
+    let free: bool = transaction
+        .query_one("select pg_try_advisory_xact_lock_shared($1)", &[&number(tenant)])
+        .await?
+        .try_get(0)?;
+    if free {
+        Ok(())
+    } else {
+        Err(DbError::Conflict("another operation on this tenant".to_owned()))
+    }
+}
+
+/// Ends waits for locks after this time; zero for never.
+pub(super) async fn wait_at_most(transaction: &Transaction<'_>, time: Duration) -> Result<(), DbError> {
+    let command = format!("set local lock_timeout = {}", time.as_millis());
+    Ok(transaction.batch_execute(&command).await?)
+}

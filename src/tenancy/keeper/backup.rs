@@ -1,0 +1,229 @@
+//! Making a snapshot: rows flow from the database through one frame in memory to the file.
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::Path;
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use tokio::sync::mpsc;
+
+use super::{Keeper, KeeperError, OnProgress};
+use crate::db::DbError;
+use crate::db::master::audit::{MasterAudit, Subject, insert_audit};
+use crate::db::master::subscriptions::{self, SubscriptionRecord};
+use crate::db::master::tenants::{self, TenantRecord};
+use crate::db::shard::snapshot::{Source, SourceAddress};
+use crate::domain::ids::TenantId;
+use crate::domain::platform_key::PlatformKey;
+use crate::domain::tenant::{Niche, TenantStatus};
+use crate::domain::tenant_key::TenantKey;
+use crate::tenancy::lifecycle::Origin;
+use crate::tenancy::snapshot::{
+    Header, HeaderSubscription, HeaderTable, HeaderTenant, SnapshotError, Summary, TargetFile, Writer,
+};
+
+/// Bytes of rows that are handed to the writer at once.
+const PIECE: usize = 128 * 1024;
+/// Pieces that may wait for the writer.
+const WAITING: usize = 4;
+
+/// A snapshot that is on the disk.
+#[derive(Debug, Clone)]
+pub struct BackedUp {
+    /// Whose.
+    pub id: TenantId,
+    /// Its key.
+    pub tenant_key: String,
+    /// Length of the file.
+    pub bytes: u64,
+    /// How many tables it holds.
+    pub tables: usize,
+    /// How many rows.
+    pub rows: u64,
+    /// How many files of the tenant.
+    pub files: u64,
+    /// SHA-256 of everything but the end of the file.
+    pub digest: [u8; 32],
+}
+
+/// What the writer is told.
+pub(super) enum Message {
+    Table(String),
+    Rows(Vec<u8>),
+    EndTable,
+    File(String, Vec<u8>),
+    /// Everything was read: without this the file gets no name.
+    Finish,
+}
+
+impl Keeper {
+    /// Writes the tenant's rows of one moment to a file, which has its name only when it is whole.
+    ///
+    /// # Errors
+    /// See [`KeeperError`].
+    pub async fn backup(
+        &self,
+        key: &TenantKey,
+        target: &Path,
+        origin: Origin,
+        progress: &OnProgress,
+    ) -> Result<BackedUp, KeeperError> {
+        let tenant = tenants::find_record(&self.master, key)
+            .await?
+            .ok_or(KeeperError::Unknown)?;
+        match tenant.status {
+            TenantStatus::Active | TenantStatus::Suspended | TenantStatus::Archived => {}
+            status => return Err(KeeperError::WrongState(status)),
+        }
+        let subscription = subscriptions::find_newest(&self.master, key).await?;
+        let made_at = self.clock.now();
+        let address = SourceAddress {
+            tenant: tenant.id,
+            niche: Niche::parse(&tenant.niche)
+                .map_err(|_| KeeperError::Misfit(format!("there is no niche {}", tenant.niche)))?,
+            schema: tenant.schema.clone(),
+            role: tenant.role.clone(),
+            owner_role: self.shards.roles(tenant.shard).await?.owner(),
+        };
+        let mut admin = self.shards.administrator(tenant.shard).await?;
+        let source = Source::open(&mut admin, &address).await?;
+        let table = |table: &crate::db::shard::snapshot::Table| HeaderTable {
+            name: table.name.clone(),
+            columns: table.columns.clone(),
+        };
+        let header = Header {
+            made_at,
+            program: env!("CARGO_PKG_VERSION").to_owned(),
+            tenant: describe(&tenant, subscription),
+            template: source.versions().iter().cloned().collect(),
+            tables: source.tables().iter().map(table).collect(),
+            left_out: source.left_out().to_vec(),
+        };
+        let (file, out) = TargetFile::create(target)?;
+        let writer = Writer::new(out, &header)?;
+        let (send, receive) = mpsc::channel(WAITING);
+        let platform_key = self.platform_key.clone();
+        let writing = tokio::task::spawn_blocking(move || write(writer, file, receive, &platform_key));
+        let read = self.read(source, tenant.id, &send, progress).await;
+        drop(send);
+        let summary = writing.await.map_err(|_| aborted())?;
+        // Where both have failed, the reader did because the writer had.
+        let summary = match (read, summary) {
+            (Ok(()), summary) => summary?,
+            (Err(_), Err(error @ SnapshotError::Io(_))) => return Err(error.into()),
+            (Err(error), _) => return Err(error),
+        };
+        let backed_up = BackedUp {
+            id: tenant.id,
+            tenant_key: tenant.key,
+            bytes: summary.bytes,
+            tables: header.tables.len(),
+            rows: summary.rows,
+            files: summary.files,
+            digest: summary.digest,
+        };
+        self.note_backup(&backed_up, origin).await?;
+        Ok(backed_up)
+    }
+
+    async fn read(
+        &self,
+        source: Source<'_>,
+        tenant: TenantId,
+        writer: &mpsc::Sender<Message>,
+        progress: &OnProgress,
+    ) -> Result<(), KeeperError> {
+        let tables = source.tables();
+        for (number, table) in tables.iter().enumerate() {
+            progress(&table.name, number as u64, tables.len() as u64);
+            tell(writer, Message::Table(table.name.clone())).await?;
+            let mut rows = source.rows(table).await?;
+            let mut piece = Vec::new();
+            // The server sends row by row.
+            while let Some(row) = rows.next().await {
+                let row: Bytes = row?;
+                piece.extend_from_slice(&row);
+                if piece.len() >= PIECE {
+                    tell(writer, Message::Rows(std::mem::take(&mut piece))).await?;
+                }
+            }
+            tell(writer, Message::Rows(piece)).await?;
+            tell(writer, Message::EndTable).await?;
+            crate::kill_point!("backup.table");
+        }
+        progress("", tables.len() as u64, tables.len() as u64);
+        self.read_files(tenant, writer).await?;
+        source.close().await?;
+        tell(writer, Message::Finish).await
+    }
+
+    async fn note_backup(&self, made: &BackedUp, origin: Origin) -> Result<(), DbError> {
+        let mut tx = self.master.begin().await?;
+        let line = MasterAudit {
+            actor: origin.actor,
+            action: "tenant.backup",
+            subject: Subject::Tenant(made.id),
+            request_id: origin.request_id,
+            details: serde_json::json!({ "rows": made.rows, "bytes": made.bytes }),
+            at: self.clock.now(),
+        };
+        insert_audit(&mut tx, &line).await?;
+        tx.commit().await
+    }
+}
+
+fn describe(tenant: &TenantRecord, subscription: Option<SubscriptionRecord>) -> HeaderTenant {
+    HeaderTenant {
+        id: tenant.id,
+        key: tenant.key.clone(),
+        name: tenant.name.clone(),
+        niche: tenant.niche.clone(),
+        document: tenant.document.clone(),
+        owner_email: tenant.owner_email.clone(),
+        subscription: subscription.map(|bought| HeaderSubscription {
+            plan: bought.plan,
+            version: bought.plan_version,
+            status: bought.state.status,
+            trial_ends_at: bought.state.trial_ends_at,
+            past_due_at: bought.state.past_due_at,
+            period_start: bought.current_period_start,
+            period_end: bought.current_period_end,
+        }),
+    }
+}
+
+pub(super) async fn tell(writer: &mpsc::Sender<Message>, message: Message) -> Result<(), KeeperError> {
+    writer.send(message).await.map_err(|_| aborted().into())
+}
+
+fn write(
+    mut writer: Writer<BufWriter<File>>,
+    file: TargetFile,
+    mut messages: mpsc::Receiver<Message>,
+    key: &PlatformKey,
+) -> Result<Summary, SnapshotError> {
+    while let Some(message) = messages.blocking_recv() {
+        match message {
+            Message::Table(name) => writer.table(&name)?,
+            Message::Rows(rows) => writer.rows(&rows)?,
+            Message::EndTable => drop(writer.end_table()?),
+            Message::File(name, bytes) => {
+                writer.file(&name, bytes.len() as u64)?;
+                writer.bytes(&bytes)?;
+                writer.end_file()?;
+            }
+            Message::Finish => {
+                let (out, summary) = writer.finish(key)?;
+                file.complete(out)?;
+                return Ok(summary);
+            }
+        }
+    }
+    Err(aborted())
+}
+
+/// The other side has ended before its time.
+fn aborted() -> SnapshotError {
+    SnapshotError::Damaged("it was not written to its end")
+}

@@ -1,0 +1,103 @@
+//! The files of a tenant, in a snapshot and out of it again: `photos/<id>.jpg` and `photos/<id>.thumb.jpg`.
+//!
+//! They are read after the rows, so a photo that is added meanwhile may be in the snapshot without its row, which the sweeper
+//! of photos takes care of; they are written before the rows are committed, so that no row ever lacks its files.
+
+use super::backup::{Message, tell};
+use super::{Keeper, KeeperError};
+use crate::domain::ids::{PhotoId, TenantId};
+use crate::storage::{Rendition, Store};
+
+/// Longer than the program keeps any.
+pub(super) const LONGEST: u64 = 64 * 1024 * 1024;
+const FOLDER: &str = "photos/";
+const FULL: &str = ".jpg";
+const THUMBNAIL: &str = ".thumb.jpg";
+
+fn name(photo: PhotoId, which: Rendition) -> String {
+    let end = match which {
+        Rendition::Full => FULL,
+        Rendition::Thumbnail => THUMBNAIL,
+    };
+    format!("{FOLDER}{photo}{end}")
+}
+
+/// Which picture a file of a snapshot is; `None` for what no snapshot of ours holds.
+pub(super) fn parse(name: &str) -> Option<(PhotoId, Rendition)> {
+    let name = name.strip_prefix(FOLDER)?;
+    let (id, which) = match name.strip_suffix(THUMBNAIL) {
+        Some(id) => (id, Rendition::Thumbnail),
+        None => (name.strip_suffix(FULL)?, Rendition::Full),
+    };
+    Some((id.parse().ok()?, which))
+}
+
+impl Keeper {
+    /// Hands all files of a tenant to the writer of its snapshot.
+    pub(super) async fn read_files(
+        &self,
+        tenant: TenantId,
+        writer: &tokio::sync::mpsc::Sender<Message>,
+    ) -> Result<(), KeeperError> {
+        let mut photos = self.store.list(tenant).await.map_err(KeeperError::Files)?;
+        photos.sort_by_key(|stored| stored.photo);
+        for stored in photos {
+            for which in [Rendition::Full, Rendition::Thumbnail] {
+                let bytes = self.store.open(tenant, stored.photo, which).await;
+                // What has been removed since it was listed has no row any more.
+                let Some(bytes) = bytes.map_err(KeeperError::Files)? else {
+                    continue;
+                };
+                tell(writer, Message::File(name(stored.photo, which), bytes)).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A file of a snapshot that is being read.
+pub(super) struct Incoming {
+    photo: PhotoId,
+    which: Rendition,
+    bytes: Vec<u8>,
+}
+
+impl Incoming {
+    pub(super) fn begin(name: &str) -> Option<Self> {
+        let (photo, which) = parse(name)?;
+        let bytes = Vec::new();
+        Some(Self { photo, which, bytes })
+    }
+
+    pub(super) fn add(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    pub(super) async fn keep(self, store: &dyn Store, tenant: TenantId) -> Result<(), KeeperError> {
+        let kept = store.put(tenant, self.photo, self.which, self.bytes).await;
+        kept.map_err(KeeperError::Files)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_our_own_names_are_read() {
+        let photo = PhotoId::new();
+        for which in [Rendition::Full, Rendition::Thumbnail] {
+            assert_eq!(parse(&name(photo, which)), Some((photo, which)));
+        }
+        for name in [
+            "",
+            "photos/",
+            "photos/../x.jpg",
+            "/etc/passwd",
+            "photos/x.jpg",
+            &format!("{photo}.jpg"),
+        ] {
+            assert_eq!(parse(name), None, "{name}");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! The rows of a snapshot, into the tables that were made for them.
+
+use std::collections::BTreeSet;
+
+use super::KeeperError;
+use super::files::Incoming;
+use super::verify::Parts;
+use crate::db::shard::snapshot::{Loading, Table};
+use crate::db::shard::template::{Keeping, Template};
+use crate::domain::ids::TenantId;
+use crate::domain::tenant::Niche;
+use crate::storage::Store;
+use crate::tenancy::snapshot::{Header, HeaderTable, Part};
+
+/// What becomes of each table of a snapshot: `None` for one whose rows stay behind.
+pub(super) struct Places(Vec<Option<Table>>);
+
+impl Places {
+    /// Compares the snapshot's tables with those that the schema has at the same version of the template.
+    pub(super) fn find(
+        header: &Header,
+        niche: &Niche,
+        tables: &[Table],
+        is_copy: bool,
+    ) -> Result<Self, KeeperError> {
+        for table in tables {
+            let known = |found: &HeaderTable| found.name == table.name;
+            if !header.tables.iter().any(known) && !header.left_out.contains(&table.name) {
+                return Err(misfit(&table.name, "is missing in it"));
+            }
+        }
+        let places = header.tables.iter().map(|found| {
+            let table = tables.iter().find(|table| table.name == found.name);
+            let table = table.ok_or_else(|| misfit(&found.name, "is not known"))?;
+            let (ours, theirs): (BTreeSet<_>, BTreeSet<_>) =
+                (table.columns.iter().collect(), found.columns.iter().collect());
+            if ours != theirs || found.columns.len() != table.columns.len() {
+                return Err(misfit(&found.name, "has other columns"));
+            }
+            Ok(stays(niche, &found.name, is_copy)?.then(|| Table {
+                name: table.name.clone(),
+                columns: found.columns.clone(),
+            }))
+        });
+        Ok(Self(places.collect::<Result<_, KeeperError>>()?))
+    }
+}
+
+/// Whether the rows of a table come back.
+fn stays(niche: &Niche, table: &str, is_copy: bool) -> Result<bool, KeeperError> {
+    let template = Template::embedded()?;
+    let parts = template.parts_of(niche);
+    let keeping = parts
+        .iter()
+        .flatten()
+        .find_map(|(_, part)| part.tables.get(table).copied());
+    match keeping {
+        Some(Keeping::Kept) => Ok(true),
+        Some(Keeping::Own) => Ok(!is_copy),
+        Some(Keeping::Forgotten) => Ok(false),
+        None => Err(misfit(table, "is not known")),
+    }
+}
+
+fn misfit(table: &str, how: &str) -> KeeperError {
+    KeeperError::Misfit(format!("the table {table} {how}"))
+}
+
+/// Loads all rows and then the files; answers how many rows.
+pub(super) async fn fill(
+    loading: &Loading<'_>,
+    places: &Places,
+    mut parts: Parts,
+    (store, tenant): (&dyn Store, TenantId),
+) -> Result<u64, KeeperError> {
+    let mut loaded = 0;
+    let mut sink = None;
+    let mut file = None;
+    while let Some(part) = parts.parts.recv().await {
+        match part {
+            Part::Table(number) => {
+                sink = match places.0.get(number).and_then(Option::as_ref) {
+                    Some(table) => Some((loading.fill(table).await?, table)),
+                    None => None,
+                };
+            }
+            Part::Rows(rows) => {
+                if let Some((sink, _)) = &mut sink {
+                    sink.send(rows).await?;
+                }
+            }
+            Part::TableEnd(rows) => {
+                if let Some((sink, table)) = sink.take() {
+                    if sink.finish().await? != rows {
+                        return Err(misfit(&table.name, "has another number of rows when loaded"));
+                    }
+                    loaded += rows;
+                }
+                crate::kill_point!("restore.table");
+            }
+            Part::File { name, .. } => file = Incoming::begin(&name),
+            Part::Bytes(bytes) => {
+                if let Some(file) = &mut file {
+                    file.add(&bytes);
+                }
+            }
+            Part::FileEnd => {
+                if let Some(file) = file.take() {
+                    file.keep(store, tenant).await?;
+                }
+            }
+        }
+    }
+    parts.end().await?;
+    Ok(loaded)
+}

@@ -1,0 +1,123 @@
+//! What keeps a tenant's data: snapshots ([`backup`]), restores ([`restore`]) and the end ([`delete`]).
+//!
+//! A restore is one transaction on the shard, noted in the registry before and after. Whoever finds it unfinished asks the
+//! shard whether that transaction was committed ([`settle`]): then the registry is brought to it, else the note is taken
+//! back. So it may be killed anywhere, and be repeated.
+
+mod backup;
+mod delete;
+mod files;
+mod fill;
+mod restore;
+mod settle;
+mod target;
+mod verify;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub use backup::BackedUp;
+pub use delete::Deleted;
+pub use restore::{RestoreRequest, Restored};
+pub use settle::Settled;
+
+use super::provision::{OnboardError, Provisioner};
+use super::shards::Shards;
+use super::snapshot::SnapshotError;
+use crate::db::DbError;
+use crate::db::master::MasterDb;
+use crate::domain::clock::Clock;
+use crate::domain::platform_key::PlatformKey;
+use crate::domain::tenant::TenantStatus;
+use crate::storage::Store;
+
+/// Told of every step: what is being done, how much of it is done, and how much there is.
+pub type OnProgress = Arc<dyn Fn(&str, u64, u64) + Send + Sync>;
+
+/// Backs up, restores and deletes tenants. Cheap to clone.
+#[derive(Clone)]
+pub struct Keeper {
+    /// The registry.
+    pub master: MasterDb,
+    /// The databases that tenants live in.
+    pub shards: Shards,
+    /// Finds places for restored tenants.
+    pub provisioner: Provisioner,
+    /// Seals snapshots.
+    pub platform_key: PlatformKey,
+    /// Where tenants' files are.
+    pub store: Arc<dyn Store>,
+    /// Tells the time.
+    pub clock: Clock,
+    /// Where each tenant has a log file; `None` for nowhere.
+    pub tenant_logs: Option<PathBuf>,
+}
+
+/// Why there is no backup, no restore or no deletion. Nothing is half-done then.
+#[derive(Debug, thiserror::Error)]
+pub enum KeeperError {
+    /// There is no such tenant.
+    #[error("unknown tenant")]
+    Unknown,
+    /// The tenant is in a state in which this cannot be done.
+    #[error("a tenant that is {0} cannot be worked on like this")]
+    WrongState(TenantStatus),
+    /// Another operation on the tenant is at work.
+    #[error("the tenant is being restored, deleted or backed up: try again in a moment")]
+    Busy,
+    /// The key belongs to another tenant, or is kept for one.
+    #[error("the key belongs to another tenant than the snapshot's: restore it under a key that is free")]
+    KeyTaken,
+    /// The tenant of the snapshot has another key now.
+    #[error("the snapshot's tenant is {0} now: name that key to restore over it, or a free one for a copy")]
+    Renamed(String),
+    /// All lanes of all shards are full.
+    #[error("no shard has room")]
+    NoRoom,
+    /// The snapshot is whole, but does not fit this program's template.
+    #[error("the snapshot does not fit: {0}")]
+    Misfit(String),
+    /// The tenant's own files cannot be read or written.
+    #[error("the tenant's files cannot be used: {0}")]
+    Files(std::io::Error),
+    /// The file cannot be used or written.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// A database failed.
+    #[error(transparent)]
+    Db(DbError),
+}
+
+impl From<DbError> for KeeperError {
+    fn from(error: DbError) -> Self {
+        match error {
+            DbError::Conflict(_) => Self::Busy,
+            other => Self::Db(other),
+        }
+    }
+}
+
+impl From<OnboardError> for KeeperError {
+    fn from(error: OnboardError) -> Self {
+        match error {
+            OnboardError::NoRoom => Self::NoRoom,
+            OnboardError::Db(error) => error.into(),
+            // A place is asked for without an idempotency key and without a plan.
+            OnboardError::KeyTaken
+            | OnboardError::UnknownPlan
+            | OnboardError::KeyReused
+            | OnboardError::InProgress => Self::KeyTaken,
+        }
+    }
+}
+
+impl Keeper {
+    /// Finishes restores and deletions that a crash interrupted; answers how many. One that fails is left for the next
+    /// round.
+    ///
+    /// # Errors
+    /// When the registry cannot be searched.
+    pub async fn finish_expired(&self) -> Result<usize, DbError> {
+        Ok(self.settle_expired().await? + self.delete_expired().await?)
+    }
+}

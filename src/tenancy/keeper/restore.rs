@@ -1,0 +1,110 @@
+//! Restoring: the whole file is checked, the registry notes the intent, the shard gets the rows in one transaction, the
+//! registry is brought to it.
+
+use std::path::PathBuf;
+
+use super::fill::{Places, fill};
+use super::settle::Settled;
+use super::target::{Begun, Wanted};
+use super::verify::Verified;
+use super::{Keeper, KeeperError, OnProgress};
+use crate::db::master::restores;
+use crate::db::shard::snapshot::{Destination, Loading};
+use crate::domain::ids::TenantId;
+use crate::domain::tenant_key::TenantKey;
+use crate::tenancy::lifecycle::Origin;
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub struct RestoreRequest {
+    /// The snapshot.
+    pub file: PathBuf,
+    /// The key to restore it under; the snapshot's own when absent.
+    pub key: Option<TenantKey>,
+    /// Accept a snapshot that another platform has made.
+    pub any_platform: bool,
+}
+
+/// A tenant that has come back.
+#[derive(Debug, Clone)]
+pub struct Restored {
+    /// Its id: the snapshot's, or a new one for a copy.
+    pub id: TenantId,
+    /// Its key.
+    pub tenant_key: String,
+    /// Whether it is a copy under another key.
+    pub is_copy: bool,
+    /// Whether it took the place of what the tenant had.
+    pub over: bool,
+    /// The moment whose rows these are.
+    pub made_at: chrono::DateTime<chrono::Utc>,
+    /// How many rows were loaded.
+    pub rows: u64,
+}
+
+impl Keeper {
+    /// Brings a snapshot's tenant back: under its own key when that is free, over the tenant when it lives, or as a copy
+    /// under another key, with a new id.
+    ///
+    /// # Errors
+    /// See [`KeeperError`]; nothing is changed then.
+    pub async fn restore(
+        &self,
+        request: RestoreRequest,
+        origin: Origin,
+        progress: &OnProgress,
+    ) -> Result<Restored, KeeperError> {
+        let snapshot = Verified::read(
+            &request.file,
+            self.platform_key.clone(),
+            request.any_platform,
+            progress.clone(),
+        )
+        .await?;
+        let wanted = Wanted::check(&snapshot.header, request.key)?;
+        if let Some(interrupted) = restores::find_restore_of(&self.master, &wanted.key).await? {
+            self.settle(interrupted).await?;
+        }
+        let begun = self.begin(&wanted, &snapshot, origin).await?;
+        crate::kill_point!("restore.intent");
+        let made_at = snapshot.header.made_at;
+        let loaded = self.load(&wanted, &begun, snapshot, progress).await;
+        // Also after a failure: when the connection is lost at the end, only the shard knows what became of it.
+        let settled = self.settle(begun.restore).await;
+        let rows = match (loaded, settled) {
+            (Ok(rows), Ok(Settled::Done)) => rows,
+            (Err(_), Ok(Settled::Done)) => begun.rows,
+            (Err(error), _) | (Ok(_), Err(error)) => return Err(error),
+            (Ok(_), Ok(Settled::TakenBack | Settled::Elsewhere)) => return Err(KeeperError::Busy),
+        };
+        Ok(Restored {
+            id: begun.destination.tenant,
+            tenant_key: wanted.key.to_string(),
+            is_copy: wanted.is_copy,
+            over: begun.destination.over,
+            made_at,
+            rows,
+        })
+    }
+
+    async fn load(
+        &self,
+        wanted: &Wanted,
+        begun: &Begun,
+        snapshot: Verified,
+        progress: &OnProgress,
+    ) -> Result<u64, KeeperError> {
+        let to: &Destination = &begun.destination;
+        let mut admin = self.shards.administrator(begun.shard).await?;
+        let loading = Loading::begin(&mut admin, to, &wanted.versions).await?;
+        // From here on nobody can take it back; had somebody, while this worker was slow, there would be no tenant.
+        if !restores::is_under_way(&self.master, begun.restore).await? {
+            return Err(KeeperError::Busy);
+        }
+        let places = Places::find(&snapshot.header, &wanted.niche, loading.tables(), wanted.is_copy)?;
+        let parts = snapshot.parts(progress.clone());
+        let rows = fill(&loading, &places, parts, (self.store.as_ref(), to.tenant)).await?;
+        loading.finish().await?;
+        Ok(rows)
+    }
+}

@@ -1,0 +1,99 @@
+//! A copy does not speak, and is nobody's but its own.
+
+use helixai::tenancy::keeper::KeeperError;
+use serde_json::json;
+
+use super::{Case, backup, content, fill, kept, number, restore, tenant_key};
+use crate::helpers::{TestApp, TestTenant};
+
+/// Tables whose rows a copy does not get.
+const SILENT: [&str; 6] = [
+    "sessions",
+    "login_throttle",
+    "idempotency_keys",
+    "api_keys",
+    "outbox",
+    "jobs",
+];
+
+#[tokio::test]
+async fn a_copy_has_the_rows_and_none_of_the_voice() {
+    let case = Case::start().await;
+    let schema = case.garage("garage").await;
+    let admin = case.test.admin().await;
+    let mut before = content(&admin, &schema).await;
+    case.backup("garage", "a").await;
+    let copy = case.restore("a", Some("garage_copy")).await.expect("a copy");
+    let original = tenant_key("garage");
+    let original = case.test.platform.resolver.find(&original).await.unwrap();
+    assert!(copy.is_copy && !copy.over && copy.id != original.home.id);
+    let mut after = content(&admin, "tenant_garage_copy").await;
+    for table in SILENT {
+        assert_eq!(after.remove(table), Some(Vec::new()), "{table}");
+        assert_ne!(before.remove(table), Some(Vec::new()), "{table}");
+    }
+    assert_eq!(after, before);
+    let sandbox = "select count(*) from master.subscriptions s
+                   join master.tenants t on t.id = s.tenant_id and t.tenant_key = 'garage-copy'
+                   join master.plan_versions v on v.id = s.plan_version_id
+                   join master.plans p on p.id = v.plan_id and p.code = 'sandbox'
+                   join master.plan_limits l on l.plan_version_id = v.id and l.meter in ('messages', 'ai_tokens', 'instances')
+                   where l.limit_value = 0";
+    assert_eq!(number(&admin, sandbox).await, 3, "it may send nothing");
+    case.sound().await;
+    // Its own snapshot belongs to it; its original's does not take its place.
+    assert!(matches!(
+        case.restore("a", Some("garage-copy")).await,
+        Err(KeeperError::KeyTaken)
+    ));
+    case.backup("garage-copy", "b").await;
+    assert!(case.restore("b", None).await.unwrap().over);
+    assert_eq!(kept(&admin, &schema).await.len(), before.len() + 3);
+    case.sound().await;
+}
+
+#[tokio::test]
+async fn people_log_into_a_copy_with_their_passwords_and_programs_not_at_all() {
+    let app = TestApp::start().await;
+    let garage = app.onboard("garage", "cars").await;
+    fill(&app.test.admin().await, &garage.schema).await;
+    let session = app.log_in(&garage).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a");
+    backup(&app.test.platform, "garage", file.clone()).await.unwrap();
+    restore(&app.test.platform, file, Some("copy")).await.unwrap();
+    let copy = TestTenant {
+        key: "copy".to_owned(),
+        ..garage.clone()
+    };
+    app.get("/api/leads")
+        .of(&copy)
+        .bearer(&garage.api_key)
+        .await
+        .expect(401);
+    app.get("/api/leads").of(&copy).bearer(&session).await.expect(401);
+    let session = app.log_in(&copy).await;
+    let leads = app
+        .get("/api/leads")
+        .of(&copy)
+        .bearer(&session)
+        .await
+        .expect(200)
+        .json();
+    assert_eq!(leads["items"].as_array().map(Vec::len), Some(50));
+    // And what is done there is done there alone.
+    app.post("/api/leads")
+        .of(&copy)
+        .bearer(&session)
+        .json(&json!({"name": "Only in the copy"}))
+        .await
+        .expect(201);
+    let q = "/api/leads?q=copy";
+    let found = app.get(q).by(&garage).await.expect(200).json();
+    assert_eq!(found["items"], json!([]));
+    app.get("/api/leads")
+        .of(&garage)
+        .bearer(&session)
+        .await
+        .expect(401);
+}
