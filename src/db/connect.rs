@@ -5,6 +5,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rustls::pki_types::CertificateDer;
 use secrecy::{ExposeSecret, SecretString};
 use tokio_postgres::{Client, Config, Error};
@@ -125,6 +127,10 @@ impl Connector {
         if let Some(database) = self.admin.get_dbname() {
             options = options.database(database);
         }
+        if !self.roots.is_empty() {
+            options =
+                options.ssl_root_cert_from_pem(self.roots.iter().map(pem).collect::<String>().into_bytes());
+        }
         if let Some(port) = self.admin.get_ports().first() {
             options = options.port(*port);
         }
@@ -176,4 +182,12 @@ impl Connector {
         });
         Ok(client)
     }
+}
+
+/// `sqlx` takes certificates as text.
+fn pem(certificate: &CertificateDer<'_>) -> String {
+    format!(
+        "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
+        STANDARD.encode(certificate)
+    )
 }

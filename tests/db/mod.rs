@@ -8,3 +8,4 @@ mod pools;
 mod queries;
 mod round_trips;
 mod statements;
+mod tls;
