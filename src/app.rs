@@ -48,7 +48,10 @@ impl App {
             Some(bind) => {
                 let listener = TcpListener::bind(bind)?;
                 let address = listener.local_addr()?;
-                (Some(serve_metrics(metrics, listener)?), Some(address))
+                (
+                    Some(serve_metrics(platform.clone(), metrics, listener)?),
+                    Some(address),
+                )
             }
         };
         let stop = CancellationToken::new();
@@ -160,11 +163,14 @@ fn serve(platform: Platform, metrics: Metrics, listener: TcpListener) -> std::io
     Ok(server)
 }
 
-fn serve_metrics(metrics: Metrics, listener: TcpListener) -> std::io::Result<Server> {
-    let metrics = web::Data::new(metrics);
+fn serve_metrics(platform: Platform, metrics: Metrics, listener: TcpListener) -> std::io::Result<Server> {
+    let (platform, metrics) = (web::Data::new(platform), web::Data::new(metrics));
     let server = HttpServer::new(move || {
-        let show = |metrics: web::Data<Metrics>| async move { public::health::render(&metrics) };
+        let show = |platform: web::Data<Platform>, metrics: web::Data<Metrics>| async move {
+            public::health::render(&platform, &metrics)
+        };
         ActixApp::new()
+            .app_data(platform.clone())
             .app_data(metrics.clone())
             .route("/metrics", web::get().to(show))
     })

@@ -3,6 +3,8 @@
 
 use std::error::Error as StdError;
 
+use crate::telemetry::metrics::{Plane, count_db_error};
+
 /// A failed database operation.
 #[derive(Debug, thiserror::Error)]
 pub enum DbError {
@@ -89,6 +91,18 @@ impl DbError {
         matches!(self, Self::Constraint(constraint) if constraint == name)
     }
 
+    /// The kind, in one word: for metrics.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Refused(_) => "refused",
+            Self::Constraint(_) => "constraint",
+            Self::Unavailable(_) => "unavailable",
+            Self::Timeout => "timeout",
+            Self::Conflict(_) => "conflict",
+            Self::Other { .. } => "other",
+        }
+    }
+
     /// Whether the same request may succeed in a moment.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unavailable(_) | Self::Timeout | Self::Conflict(_))
@@ -141,6 +155,15 @@ impl From<tokio_postgres::Error> for DbError {
 
 impl From<sqlx::Error> for DbError {
     fn from(error: sqlx::Error) -> Self {
+        let error = Self::of_registry(error);
+        // Every failure of the registry comes by here, and nothing else does.
+        count_db_error(Plane::Master, error.kind());
+        error
+    }
+}
+
+impl DbError {
+    fn of_registry(error: sqlx::Error) -> Self {
         match error {
             sqlx::Error::Database(db) => {
                 let code = db.code().unwrap_or_default();

@@ -19,19 +19,20 @@ pub const HTTP_REQUESTS: &str = "helixai_http_requests_total";
 pub const HTTP_DURATION: &str = "helixai_http_request_duration_seconds";
 /// Requests being served now.
 pub const HTTP_IN_FLIGHT: &str = "helixai_http_requests_in_flight";
-/// Requests refused with 429, by `reason` (`tenant_rate`, `login_failures`).
+/// Requests refused with 429, by `reason` (`tenant_rate`, `address_rate`, `login_failures`).
 pub const RATE_LIMITED: &str = "helixai_rate_limited_total";
-/// Round trips to PostgreSQL, by `plane` (`master`, `tenant`).
+/// Round trips to PostgreSQL, by `plane` (`tenant`: counted; `master`: one for each statement, begin and commit, since its
+/// driver does not tell).
 pub const DB_ROUND_TRIPS: &str = "helixai_db_round_trips_total";
-/// Time of one pipelined batch of a tenant's queries, or of one master query, by `plane`.
+/// Time of one pipelined batch of a tenant's queries, by `plane`.
 pub const DB_DURATION: &str = "helixai_db_duration_seconds";
-/// Failed database work, by `plane` and `kind` (`unavailable`, `timeout`, `refused`, `other`).
+/// Failed database work, by `plane` and `kind` (`refused`, `constraint`, `unavailable`, `timeout`, `conflict`, `other`).
 pub const DB_ERRORS: &str = "helixai_db_errors_total";
 /// Connections open, by `plane`.
 pub const DB_CONNECTIONS: &str = "helixai_db_connections";
 /// Connections in use, by `plane`.
 pub const DB_CONNECTIONS_BUSY: &str = "helixai_db_connections_busy";
-/// Time waited for a free connection, by `plane`.
+/// Time waited for a connection of a tenant's lane, by `plane`.
 pub const DB_POOL_WAIT: &str = "helixai_db_pool_wait_seconds";
 /// Lanes with an open pool.
 pub const DB_LANES: &str = "helixai_db_lanes_open";
@@ -45,12 +46,11 @@ pub const CACHE_MISSES: &str = "helixai_tenant_cache_misses_total";
 pub const CACHE_ENTRIES: &str = "helixai_tenant_cache_entries";
 /// Tenants thrown out of memory by a change.
 pub const CACHE_INVALIDATIONS: &str = "helixai_tenant_cache_invalidations_total";
-/// Onboardings finished, by `outcome` (`created`, `refused`, `failed`, `resumed`).
+/// Onboardings, by `outcome` (`created`; `resumed`: finished after a crash; `refused`; `failed`: to be taken up again;
+/// `given_up`).
 pub const PROVISIONING: &str = "helixai_provisioning_total";
 /// Time of one onboarding.
 pub const PROVISION_SECONDS: &str = "helixai_provisioning_seconds";
-/// Tenant migrations, by `outcome` (`applied`, `current`, `failed`).
-pub const MIGRATIONS: &str = "helixai_tenant_migrations_total";
 /// Reservations of usage, by `meter` and `outcome` (`reserved`, `refused`, `settled`, `released`, `expired`; `recorded` without
 /// a reservation).
 pub const METERING: &str = "helixai_metering_total";
@@ -206,6 +206,38 @@ pub fn set_pool_size(plane: Plane, open: usize, busy: usize) {
     gauge!(DB_CONNECTIONS_BUSY, "plane" => plane.as_str()).set(busy);
 }
 
+/// Sets how many lanes have an open pool.
+pub fn set_open_lanes(lanes: usize) {
+    #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 lanes")]
+    gauge!(DB_LANES).set(lanes as f64);
+}
+
+/// Sets how many tenants are in memory.
+pub fn set_cache_entries(entries: usize) {
+    #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 tenants")]
+    gauge!(CACHE_ENTRIES).set(entries as f64);
+}
+
+/// Counts statements that were prepared on a tenant's connection.
+pub fn count_prepared(statements: usize) {
+    counter!(DB_PREPARED).increment(u64::try_from(statements).unwrap_or(u64::MAX));
+}
+
+/// Counts a round trip to the registry, which its driver makes without telling how long it took.
+pub fn count_master_round_trip() {
+    counter!(DB_ROUND_TRIPS, "plane" => Plane::Master.as_str()).increment(1);
+}
+
+/// Counts a tenant that is thrown out of memory.
+pub fn count_cache_invalidation() {
+    counter!(CACHE_INVALIDATIONS).increment(1);
+}
+
+/// Counts an onboarding that did not succeed.
+pub fn count_provisioning(outcome: &'static str) {
+    counter!(PROVISIONING, "outcome" => outcome).increment(1);
+}
+
 /// Counts a resolved tenant, found in memory or not.
 pub fn count_cache_lookup(hit: bool) {
     counter!(if hit { CACHE_HITS } else { CACHE_MISSES }).increment(1);
@@ -273,7 +305,7 @@ fn describe() {
     describe_histogram!(
         DB_POOL_WAIT,
         Unit::Seconds,
-        "Time waited for a free connection, by plane"
+        "Time waited for a connection of a tenant's lane, by plane"
     );
     describe_gauge!(DB_LANES, "Lanes with an open pool");
     describe_counter!(DB_PREPARED, "Statements prepared on tenants' connections");
@@ -281,9 +313,8 @@ fn describe() {
     describe_counter!(CACHE_MISSES, "Tenants looked up in the master schema");
     describe_gauge!(CACHE_ENTRIES, "Tenants in memory");
     describe_counter!(CACHE_INVALIDATIONS, "Tenants thrown out of memory by a change");
-    describe_counter!(PROVISIONING, "Onboardings finished, by outcome");
+    describe_counter!(PROVISIONING, "Onboardings, by outcome");
     describe_histogram!(PROVISION_SECONDS, Unit::Seconds, "Time of one onboarding");
-    describe_counter!(MIGRATIONS, "Tenant migrations, by outcome");
     describe_counter!(METERING, "Reservations of usage, by meter and outcome");
     describe_counter!(
         USAGE_ALERTS,
@@ -295,6 +326,35 @@ fn describe() {
     );
     describe_counter!(LOG_LINES_LOST, "Log lines of tenants that were lost, by reason");
     describe_counter!(PANICS, "Panics");
+    begin_at_nothing();
+}
+
+/// What has not happened yet is 0, not missing: an alarm on it works from the start.
+fn begin_at_nothing() {
+    for reason in ["tenant_rate", "address_rate", "login_failures"] {
+        counter!(RATE_LIMITED, "reason" => reason).increment(0);
+    }
+    for plane in [Plane::Master, Plane::Tenant] {
+        for kind in ["unavailable", "timeout", "conflict", "other"] {
+            counter!(DB_ERRORS, "plane" => plane.as_str(), "kind" => kind).increment(0);
+        }
+    }
+    for outcome in ["created", "resumed", "refused", "failed", "given_up"] {
+        counter!(PROVISIONING, "outcome" => outcome).increment(0);
+    }
+    for reason in ["queue_full", "write_failed"] {
+        counter!(LOG_LINES_LOST, "reason" => reason).increment(0);
+    }
+    for meter in Meter::ALL {
+        for outcome in ["reserved", "refused", "settled", "released", "expired", "recorded"] {
+            count_metering(*meter, outcome, 0);
+        }
+        count_usage_alerts(*meter, 0);
+    }
+    set_usage_discrepancies(0);
+    for metric in [PANICS, CACHE_HITS, CACHE_MISSES, CACHE_INVALIDATIONS, DB_PREPARED] {
+        counter!(metric).increment(0);
+    }
 }
 
 #[cfg(test)]

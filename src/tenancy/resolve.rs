@@ -10,7 +10,7 @@ use crate::db::DbError;
 use crate::db::master::{MasterDb, tenants};
 use crate::domain::host::{BaseDomain, HostKind, HostName, classify};
 use crate::domain::tenant_key::TenantKey;
-use crate::telemetry::metrics::count_cache_lookup;
+use crate::telemetry::metrics::{count_cache_invalidation, count_cache_lookup};
 
 pub use crate::db::master::tenants::ResolvedTenant;
 
@@ -155,6 +155,7 @@ impl Resolver {
 
     /// A change notice: a key, a host (it has a dot) or `*`. It only names what to drop.
     pub(super) fn forget(&self, name: &str) {
+        count_cache_invalidation();
         if name == "*" {
             self.tenants.clear();
             self.hosts.clear();

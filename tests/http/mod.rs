@@ -17,6 +17,7 @@ mod leads;
 mod logs;
 mod messages;
 mod noise;
+mod observability;
 mod oddities;
 mod onboarding;
 mod outage;

@@ -26,6 +26,7 @@ use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
 use super::DbError;
 use super::connect::Connector;
+use crate::telemetry::metrics::count_master_round_trip;
 
 /// The pool of the master plane. Cheap to clone.
 #[derive(Clone)]
@@ -57,6 +58,7 @@ impl MasterDb {
     /// # Errors
     /// [`DbError::Unavailable`] when no connection can be had in time.
     pub async fn begin(&self) -> Result<MasterTx, DbError> {
+        count_master_round_trip();
         Ok(MasterTx {
             transaction: self.pool.begin().await?,
         })
@@ -64,7 +66,14 @@ impl MasterDb {
 
     /// For reads of one statement.
     pub(in crate::db) fn pool(&self) -> &PgPool {
+        count_master_round_trip();
         &self.pool
+    }
+
+    /// Connections open and in use.
+    pub fn status(&self) -> (usize, usize) {
+        let open = usize::try_from(self.pool.size()).unwrap_or(usize::MAX);
+        (open, open.saturating_sub(self.pool.num_idle()))
     }
 
     /// Whether the database answers.
@@ -108,6 +117,7 @@ impl MasterDb {
 
 impl MasterTx {
     pub(in crate::db) fn connection(&mut self) -> &mut PgConnection {
+        count_master_round_trip();
         &mut self.transaction
     }
 
@@ -116,6 +126,7 @@ impl MasterTx {
     /// # Errors
     /// Whatever the server refuses; nothing is written then.
     pub async fn commit(self) -> Result<(), DbError> {
+        count_master_round_trip();
         Ok(self.transaction.commit().await?)
     }
 }

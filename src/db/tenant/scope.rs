@@ -18,7 +18,9 @@ use super::lanes::{LaneAddress, Lanes};
 use super::query::{Statement, typed as param};
 use crate::db::{DbError, Refusal};
 use crate::domain::ids::TenantId;
-use crate::telemetry::metrics::{Plane, record_db_round_trip};
+use crate::telemetry::metrics::{
+    Plane, count_db_error, count_prepared, record_db_round_trip, record_pool_wait,
+};
 
 /// Where a tenant lives, as stored in the registry at its creation.
 #[derive(Debug, Clone)]
@@ -135,7 +137,10 @@ impl Drop for TenantTx {
 
 impl TenantTx {
     async fn open(db: &TenantDb) -> Result<Self, DbError> {
-        let mut connection = db.lanes.connection(&db.home.lane).await?;
+        let asked = std::time::Instant::now();
+        let connection = db.lanes.connection(&db.home.lane).await;
+        record_pool_wait(Plane::Tenant, asked.elapsed());
+        let mut connection = connection.map_err(counted)?;
         connection.serve(db.home.id.as_uuid());
         Ok(Self {
             connection: Some(connection),
@@ -153,13 +158,14 @@ impl TenantTx {
         statements: &[Statement],
         begin: Option<&'static Statement>,
     ) -> Result<(Identity, Vec<Answer>), DbError> {
-        match self.opening(access, statements, begin).await {
+        let opened = match self.opening(access, statements, begin).await {
             Err(DbError::Other { code, .. }) if code == TABLE_HAS_CHANGED => {
                 self.failed = false;
                 self.opening(access, statements, begin).await
             }
             other => other,
-        }
+        };
+        opened.map_err(counted)
     }
 
     /// Guard, credentials and the first statements.
@@ -236,7 +242,7 @@ impl TenantTx {
         let tenant = Some(self.home.id.as_uuid());
         let mut flight: Vec<_> = statements.0.iter().map(|statement| (tenant, statement)).collect();
         flight.extend(end.map(|end| (None, end)));
-        let answers = self.fly(&flight).await.map_err(|(_, error)| error)?;
+        let answers = self.fly(&flight).await.map_err(|(_, error)| counted(error))?;
         B::decode(decode, &mut Answers(answers.into_iter()))
     }
 
@@ -259,6 +265,7 @@ impl TenantTx {
         record_db_round_trip(Plane::Tenant, started.elapsed());
         let landed = landed.map_err(|error| (0, error))?;
 
+        count_prepared(landed.prepared.len());
         for (position, prepared) in landed.prepared {
             if let Some((tenant, statement)) = flight.get(position) {
                 connection.prepared(*tenant, statement, prepared);
@@ -281,6 +288,11 @@ impl TenantTx {
         }
         Err((position, error.into()))
     }
+}
+
+fn counted(error: DbError) -> DbError {
+    count_db_error(Plane::Tenant, error.kind());
+    error
 }
 
 fn over() -> DbError {

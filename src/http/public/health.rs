@@ -9,7 +9,7 @@ use subtle::ConstantTimeEq;
 use crate::http::extract::bearer;
 use crate::http::problem::{Problem, ProblemBody};
 use crate::platform::Platform;
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::{Metrics, Plane, set_cache_entries, set_open_lanes, set_pool_size};
 
 /// The answer of a health check.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -60,11 +60,19 @@ pub async fn get_metrics(
     if !fits {
         return Err(Problem::unauthorized());
     }
-    Ok(render(&metrics))
+    Ok(render(&platform, &metrics))
 }
 
-/// The metrics as an answer.
-pub fn render(metrics: &Metrics) -> HttpResponse {
+/// The metrics as an answer. What has a size is measured now.
+pub fn render(platform: &Platform, metrics: &Metrics) -> HttpResponse {
+    let (open, busy) = platform.master.status();
+    set_pool_size(Plane::Master, open, busy);
+    let lanes = platform.lanes.status();
+    let open = lanes.iter().map(|(_, open, _)| open).sum::<usize>();
+    let idle = lanes.iter().map(|(_, _, idle)| idle).sum::<usize>();
+    set_pool_size(Plane::Tenant, open, open.saturating_sub(idle));
+    set_open_lanes(lanes.len());
+    set_cache_entries(platform.resolver.cached());
     HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, Metrics::CONTENT_TYPE))
         .body(metrics.render())

@@ -18,6 +18,7 @@ use crate::domain::month::local_day;
 use crate::domain::tenant::{Niche, TenantStatus};
 use crate::domain::tenant_key::TenantKey;
 use crate::domain::token::ParsedToken;
+use crate::telemetry::metrics::count_provisioning;
 
 /// How often an onboarding is taken up before it is given up. Each waits twice as long as the one before.
 pub const ATTEMPTS: i32 = 10;
@@ -57,8 +58,10 @@ impl Provisioner {
             Ok(intent) => self.finish(&tenant, &intent, worker).await,
             Err(error) => Err(error.into()),
         };
-        if let Err(OnboardError::Db(error)) = &outcome {
-            self.note_failure(&tenant, worker, error).await?;
+        match &outcome {
+            Ok(_) => count_provisioning("resumed"),
+            Err(OnboardError::Db(error)) => self.note_failure(&tenant, worker, error).await?,
+            Err(_) => {}
         }
         outcome
     }
@@ -74,6 +77,7 @@ impl Provisioner {
         let text = error.to_string();
         let gave_up =
             onboarding::note_failed_attempt(&mut tx, tenant.id, worker, &text, ATTEMPTS, now).await?;
+        count_provisioning(if gave_up { "given_up" } else { "failed" });
         if gave_up {
             insert_audit(
                 &mut tx,

@@ -30,7 +30,7 @@ use crate::domain::password::Password;
 use crate::domain::platform_key::PlatformKey;
 use crate::domain::tenant::{Niche, TenantStatus};
 use crate::domain::tenant_key::TenantKey;
-use crate::telemetry::metrics::record_provisioning;
+use crate::telemetry::metrics::{count_provisioning, record_provisioning};
 
 /// The plan of an onboarding that names none.
 pub const DEFAULT_PLAN: &str = "starter";
@@ -224,10 +224,14 @@ impl Provisioner {
                 // An outage may pass, or the outcome may be unknown: the reconciler decides.
                 match error {
                     OnboardError::Db(cause) if !cause.is_transient() => {
+                        count_provisioning("refused");
                         self.undo(&tenant, worker).await?;
                         Err(in_the_way(cause))
                     }
-                    other => Err(other),
+                    other => {
+                        count_provisioning("failed");
+                        Err(other)
+                    }
                 }
             }
         }
