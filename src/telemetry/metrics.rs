@@ -1,16 +1,17 @@
 //! The program's metrics: their names, what they mean, and the recorder that `/metrics` prints.
 //!
-//! To add one: a constant, a line in `describe` and, where it is recorded in more than one place, a function here.
+//! To add one: a constant, a line in `super::metric_descriptions` and, where it is recorded in more than one place, a function here.
 //! Labels have few values: a route's pattern, never its path; a pool's kind; never a tenant, a user or an id.
 
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use ::metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use ::metrics::{counter, gauge, histogram};
 use metrics_exporter_prometheus::{
     BuildError, Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
 };
 
+use super::metric_descriptions::describe;
 use crate::domain::usage::Meter;
 
 /// Requests answered, by `method`, `route` (its pattern) and `status`.
@@ -282,79 +283,6 @@ fn recorder() -> Result<PrometheusRecorder, BuildError> {
     Ok(PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &BUCKETS)?
         .build_recorder())
-}
-
-fn describe() {
-    describe_counter!(HTTP_REQUESTS, "Requests answered, by method, route and status");
-    describe_histogram!(
-        HTTP_DURATION,
-        Unit::Seconds,
-        "Time to answer a request, by method and route"
-    );
-    describe_gauge!(HTTP_IN_FLIGHT, "Requests being served");
-    describe_counter!(RATE_LIMITED, "Requests refused with 429, by reason");
-    describe_counter!(DB_ROUND_TRIPS, "Round trips to PostgreSQL, by plane");
-    describe_histogram!(
-        DB_DURATION,
-        Unit::Seconds,
-        "Time of one round trip to PostgreSQL, by plane"
-    );
-    describe_counter!(DB_ERRORS, "Failed database work, by plane and kind");
-    describe_gauge!(DB_CONNECTIONS, "Connections open, by plane");
-    describe_gauge!(DB_CONNECTIONS_BUSY, "Connections in use, by plane");
-    describe_histogram!(
-        DB_POOL_WAIT,
-        Unit::Seconds,
-        "Time waited for a connection of a tenant's lane, by plane"
-    );
-    describe_gauge!(DB_LANES, "Lanes with an open pool");
-    describe_counter!(DB_PREPARED, "Statements prepared on tenants' connections");
-    describe_counter!(CACHE_HITS, "Tenants resolved from memory");
-    describe_counter!(CACHE_MISSES, "Tenants looked up in the master schema");
-    describe_gauge!(CACHE_ENTRIES, "Tenants in memory");
-    describe_counter!(CACHE_INVALIDATIONS, "Tenants thrown out of memory by a change");
-    describe_counter!(PROVISIONING, "Onboardings, by outcome");
-    describe_histogram!(PROVISION_SECONDS, Unit::Seconds, "Time of one onboarding");
-    describe_counter!(METERING, "Reservations of usage, by meter and outcome");
-    describe_counter!(
-        USAGE_ALERTS,
-        "Alerts that a threshold of a limit was reached, by meter"
-    );
-    describe_gauge!(
-        USAGE_DISCREPANCIES,
-        "Counters of usage that do not add up, as of the last check"
-    );
-    describe_counter!(LOG_LINES_LOST, "Log lines of tenants that were lost, by reason");
-    describe_counter!(PANICS, "Panics");
-    begin_at_nothing();
-}
-
-/// What has not happened yet is 0, not missing: an alarm on it works from the start.
-fn begin_at_nothing() {
-    for reason in ["tenant_rate", "address_rate", "login_failures"] {
-        counter!(RATE_LIMITED, "reason" => reason).increment(0);
-    }
-    for plane in [Plane::Master, Plane::Tenant] {
-        for kind in ["unavailable", "timeout", "conflict", "other"] {
-            counter!(DB_ERRORS, "plane" => plane.as_str(), "kind" => kind).increment(0);
-        }
-    }
-    for outcome in ["created", "resumed", "refused", "failed", "given_up"] {
-        counter!(PROVISIONING, "outcome" => outcome).increment(0);
-    }
-    for reason in ["queue_full", "write_failed"] {
-        counter!(LOG_LINES_LOST, "reason" => reason).increment(0);
-    }
-    for meter in Meter::ALL {
-        for outcome in ["reserved", "refused", "settled", "released", "expired", "recorded"] {
-            count_metering(*meter, outcome, 0);
-        }
-        count_usage_alerts(*meter, 0);
-    }
-    set_usage_discrepancies(0);
-    for metric in [PANICS, CACHE_HITS, CACHE_MISSES, CACHE_INVALIDATIONS, DB_PREPARED] {
-        counter!(metric).increment(0);
-    }
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod fields;
 mod filter;
 mod line;
 mod log_layer;
+mod metric_descriptions;
 pub mod metrics;
 mod panics;
 pub mod request_id;
