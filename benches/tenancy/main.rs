@@ -138,13 +138,24 @@ async fn serve(
         postmaster: bench.postmaster,
     };
     let onboarder = onboarding::Background::new(bench.platform.clone());
-    let results = rounds::run(&settings, &contestants, &onboarder, async || {
+    // Onboarding empties the caches of all of the server's processes, and a cold server takes its memory: after, not between.
+    let (beside, undisturbed): (Vec<_>, Vec<_>) = contestants
+        .into_iter()
+        .partition(|contestant| contestant.with_onboardings);
+    let limit = undisturbed.first().context("the limit")?;
+    table::results(&rounds::run(&settings, &undisturbed, &onboarder).await?);
+    for contestant in &beside {
+        let two = [limit.clone(), contestant.clone()];
+        table::results(&rounds::run(&settings, &two, &onboarder).await?);
+    }
+    let cold = rounds::run_cold(&settings, limit, &onboarder, async || {
         let cold = bench.serve().await?;
         let each = random(cold.address, all, Order::EachOnce);
         Ok((each, cold))
     })
     .await?;
-    table::results(&results);
+    table::results(&cold);
+    table::legend();
     table::memory(
         &bench.memory_of_lanes().await?,
         cpu::private_memory(std::process::id()),

@@ -74,12 +74,11 @@ pub struct Result {
     pub samples: Vec<Sample>,
 }
 
-/// Runs all rounds. `cold` makes a server that has served nobody.
+/// Warms up and runs all rounds.
 pub async fn run(
     settings: &Settings,
     contestants: &[Contestant],
     onboarder: &Background,
-    cold: impl AsyncFn() -> anyhow::Result<(Contestant, Served)>,
 ) -> anyhow::Result<Vec<Result>> {
     for contestant in contestants.iter().filter(|one| !one.with_onboardings) {
         let share = if contestant.requests.len() > 1 { 1.0 } else { 0.1 };
@@ -92,22 +91,40 @@ pub async fn run(
             samples: Vec::new(),
         })
         .collect();
-    let mut cold_samples = Vec::new();
     for round in 0..settings.rounds {
         for (contestant, result) in contestants.iter().zip(&mut results) {
             result
                 .samples
                 .push(measure(settings, contestant, onboarder, round).await?);
         }
+    }
+    Ok(results)
+}
+
+/// The first request of each tenant, beside the limit: each round at a server that has served nobody, which `cold` makes.
+pub async fn run_cold(
+    settings: &Settings,
+    limit: &Contestant,
+    onboarder: &Background,
+    cold: impl AsyncFn() -> anyhow::Result<(Contestant, Served)>,
+) -> anyhow::Result<Vec<Result>> {
+    let (mut limits, mut firsts) = (Vec::new(), Vec::new());
+    for round in 0..settings.rounds {
+        limits.push(measure(settings, limit, onboarder, round).await?);
         let (contestant, server) = cold().await?;
-        cold_samples.push(measure(settings, &contestant, onboarder, round).await?);
+        firsts.push(measure(settings, &contestant, onboarder, round).await?);
         server.stop().await?;
     }
-    results.push(Result {
-        name: "C0 as C, cold: the first request of each tenant".to_owned(),
-        samples: cold_samples,
-    });
-    Ok(results)
+    Ok(vec![
+        Result {
+            name: limit.name.clone(),
+            samples: limits,
+        },
+        Result {
+            name: "C0 as C, cold: the first request of each tenant".to_owned(),
+            samples: firsts,
+        },
+    ])
 }
 
 async fn measure(

@@ -76,12 +76,16 @@ pub fn results(results: &[Result]) {
             of(|sample| sample.postgres_cpu),
         );
     }
+}
+
+/// How to read the comparison.
+pub fn legend() {
     println!(
         "  Medians of the rounds; `of limit` is the median of each round's ratio; us: time of a core per request."
     );
 }
 
-/// What the server keeps for each connection of a lane, in kilobytes.
+/// What the server keeps for each connection of a lane, and the program, in kilobytes.
 pub fn memory(connections: &[u64], program: Option<u64>) {
     let mut sorted = connections.to_vec();
     sorted.sort_unstable();

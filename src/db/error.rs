@@ -123,7 +123,9 @@ impl DbError {
             _ if state.starts_with("08") || state.starts_with("57P") || state.starts_with("28") => {
                 Self::Unavailable(format!("{state} {message}"))
             }
-            "53300" | "3D000" | "25006" => Self::Unavailable(format!("{state} {message}")),
+            "53300" | "3D000" | "25006" | "25P03" | "25P04" => {
+                Self::Unavailable(format!("{state} {message}"))
+            }
             _ => Self::Other {
                 code: state.to_owned(),
                 message: message.to_owned(),

@@ -4,9 +4,11 @@
 //! does here what it does best (addresses, authentication, start-up) and hands the stream back.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use postgres_protocol::message::frontend;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
@@ -21,10 +23,14 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::DbError;
 
 /// The bytes of one connection.
-pub enum Stream {
-    /// A local socket, or a network that is trusted.
+pub struct Stream {
+    bytes: Bytes,
+    /// The same socket, to be looked at without reading.
+    probe: socket2::Socket,
+}
+
+enum Bytes {
     Plain(Socket),
-    /// Encrypted.
     Tls(Box<<MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream>),
 }
 
@@ -36,7 +42,9 @@ impl Stream {
     pub async fn open(config: &Config, tls: &MakeRustlsConnect) -> Result<Self, DbError> {
         let opening = async {
             let socket = Socket::connect(config).await.map_err(unavailable)?;
-            login(config, encrypt(config, socket, tls).await?).await
+            let probe = socket.probe().map_err(unavailable)?;
+            let bytes = encrypt(config, socket, tls).await?;
+            login(config, Self { bytes, probe }).await
         };
         match config.get_connect_timeout() {
             Some(limit) => tokio::time::timeout(*limit, opening)
@@ -45,31 +53,38 @@ impl Stream {
             None => opening.await,
         }
     }
+
+    /// Whether the server has sent nothing, not even its end. Asks the kernel: a runtime that has not driven this socket
+    /// before knows nothing of it.
+    pub fn is_quiet(&self) -> bool {
+        let looked = self.probe.peek(&mut [MaybeUninit::uninit()]);
+        matches!(looked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
 }
 
 fn unavailable(error: impl std::fmt::Display) -> DbError {
     DbError::Unavailable(error.to_string())
 }
 
-async fn encrypt(config: &Config, mut socket: Socket, tls: &MakeRustlsConnect) -> Result<Stream, DbError> {
+async fn encrypt(config: &Config, mut socket: Socket, tls: &MakeRustlsConnect) -> Result<Bytes, DbError> {
     let Some(Host::Tcp(host)) = config.get_hosts().first() else {
-        return Ok(Stream::Plain(socket));
+        return Ok(Bytes::Plain(socket));
     };
     if config.get_ssl_mode() == SslMode::Disable {
-        return Ok(Stream::Plain(socket));
+        return Ok(Bytes::Plain(socket));
     }
     let mut request = bytes::BytesMut::new();
     frontend::ssl_request(&mut request);
     socket.write_all(&request).await.map_err(unavailable)?;
     if socket.read_u8().await.map_err(unavailable)? != b'S' {
         return match config.get_ssl_mode() {
-            SslMode::Prefer => Ok(Stream::Plain(socket)),
+            SslMode::Prefer => Ok(Bytes::Plain(socket)),
             _ => Err(unavailable("the server does not offer TLS")),
         };
     }
     let connect = MakeTlsConnect::<Socket>::make_tls_connect(&mut tls.clone(), host).map_err(unavailable)?;
     let encrypted = connect.connect(socket).await.map_err(unavailable)?;
-    Ok(Stream::Tls(Box::new(encrypted)))
+    Ok(Bytes::Tls(Box::new(encrypted)))
 }
 
 async fn login(config: &Config, stream: Stream) -> Result<Stream, DbError> {
@@ -104,6 +119,12 @@ impl Drop for Lent {
         }
     }
 }
+
+/// Where the address does not say: how often a silent server is asked whether it is there, and how many times.
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
+const KEEPALIVES: u32 = 3;
+/// How long what was sent may stay unacknowledged.
+const UNANSWERED: Duration = Duration::from_secs(30);
 
 /// A socket that is driven by the runtime that uses it, whichever opened it: each of the server's threads has its
 /// own, and an answer that arrives at another thread has to wake this one, which costs a fifth of a small request.
@@ -142,10 +163,26 @@ impl Socket {
     fn tcp(stream: TcpStream, config: &Config) -> io::Result<Kind> {
         stream.set_nodelay(true)?;
         if config.get_keepalives() {
-            let keepalive = socket2::TcpKeepalive::new().with_time(config.get_keepalives_idle());
+            let keepalive = socket2::TcpKeepalive::new()
+                .with_time(config.get_keepalives_idle())
+                .with_interval(config.get_keepalives_interval().unwrap_or(KEEPALIVE_EVERY))
+                .with_retries(config.get_keepalives_retries().unwrap_or(KEEPALIVES));
             socket2::SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
         }
+        // A network that swallows what is sent is noticed by this alone.
+        #[cfg(target_os = "linux")]
+        socket2::SockRef::from(&stream)
+            .set_tcp_user_timeout(Some(config.get_tcp_user_timeout().copied().unwrap_or(UNANSWERED)))?;
         Ok(Kind::Tcp(stream))
+    }
+
+    /// A second handle.
+    fn probe(&self) -> io::Result<socket2::Socket> {
+        match &self.kind {
+            Some(Kind::Tcp(stream)) => socket2::SockRef::from(stream).try_clone(),
+            Some(Kind::Unix(stream)) => socket2::SockRef::from(stream).try_clone(),
+            None => Err(io::ErrorKind::NotConnected.into()),
+        }
     }
 
     /// The socket, driven by the current runtime.
@@ -199,5 +236,5 @@ macro_rules! delegate_io {
 }
 
 delegate_io!(Socket, this, context => Kind::Tcp(stream) => stream, Kind::Unix(stream) => stream; in this.here()?);
-delegate_io!(Stream, this, context => Self::Plain(stream) => stream, Self::Tls(stream) => stream.as_mut(); in this);
+delegate_io!(Stream, this, context => Bytes::Plain(stream) => stream, Bytes::Tls(stream) => stream.as_mut(); in &mut this.bytes);
 delegate_io!(Lent, this, context => stream => stream; in this.stream.as_mut().ok_or(io::ErrorKind::NotConnected)?);

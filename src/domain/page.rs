@@ -6,7 +6,7 @@
 
 use super::invalid::Invalid;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike as _, Utc};
 use serde::Serialize;
 use std::{fmt, str::FromStr};
 use utoipa::ToSchema;
@@ -87,7 +87,8 @@ impl Cursor {
         let (version, rest) = bytes.split_first()?;
         let (micros, id) = rest.split_first_chunk()?;
         let at = DateTime::from_timestamp_micros(i64::from_be_bytes(*micros))?;
-        (*version == VERSION).then_some(Self {
+        // A year that the database cannot compare with is none of this program.
+        ((1..=9999).contains(&at.year()) && *version == VERSION).then_some(Self {
             at,
             id: Uuid::from_slice(id).ok()?,
         })
@@ -184,6 +185,10 @@ mod tests {
         let other_version = URL_SAFE_NO_PAD.encode([2; 25]);
         let long = URL_SAFE_NO_PAD.encode([1; 26]);
         let short = URL_SAFE_NO_PAD.encode([1; 24]);
+        let long_ago = chrono::NaiveDate::from_ymd_opt(-6000, 1, 1)
+            .unwrap_or_default()
+            .and_time(chrono::NaiveTime::MIN);
+        let long_ago = Cursor::new(long_ago.and_utc(), Uuid::nil()).to_string();
         let no_time = URL_SAFE_NO_PAD.encode([[1].as_slice(), &[0x7f; 24]].concat());
         for text in [
             "",
@@ -194,6 +199,7 @@ mod tests {
             &long,
             &short,
             &no_time,
+            &long_ago,
         ] {
             assert_eq!(
                 Cursor::parse(text).map_err(|e| e.code),

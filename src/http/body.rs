@@ -10,7 +10,7 @@ use actix_web::error::PayloadError;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use actix_web::{FromRequest, HttpRequest, web};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike as _, Utc};
 use futures_util::{Stream, StreamExt};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -263,14 +263,16 @@ pub fn flag(raw: &str) -> Result<bool, Invalid> {
     raw.parse().map_err(|_| Invalid::format("must be true or false"))
 }
 
-/// A moment.
+/// A moment, in a year that the database can hold.
 ///
 /// # Errors
 /// `invalid_format`.
 pub fn instant(raw: &str) -> Result<DateTime<Utc>, Invalid> {
     DateTime::parse_from_rfc3339(raw)
+        .ok()
         .map(|at| at.with_timezone(&Utc))
-        .map_err(|_| Invalid::format("must be a moment of RFC 3339, as 2026-11-21T09:30:00-03:00"))
+        .filter(|at| (1..=9999).contains(&at.year()))
+        .ok_or_else(|| Invalid::format("must be a moment of RFC 3339, as 2026-11-21T09:30:00-03:00"))
 }
 
 /// The parameters of a list that cannot be narrowed.

@@ -93,6 +93,30 @@ async fn a_connection_is_retired_when_it_has_served_its_share_of_tenants() {
     assert_eq!(pids.len(), 4, "four tenants each: {pids:?}");
 }
 
+/// More statements in one flight than are kept: what is pushed out is still used by the flight that pushes it.
+#[tokio::test]
+async fn a_flight_may_be_larger_than_what_is_kept() {
+    let test = TestPlatform::builder()
+        .lane_pool(1)
+        .statements_per_connection(2)
+        .start()
+        .await;
+    let db = test.onboard("alpha", "cars").await;
+    let db = test.tenant_db(&db).await;
+    let number = |number: i32| -> Query<i32> {
+        let text: &'static str = ["select 0", "select 1", "select 2", "select 3"][number as usize];
+        Query::one(text, |mut row| row.next())
+    };
+    for first in [0, 1, 0, 2, 3, 0, 0, 1] {
+        for _ in 0..3 {
+            let several: Vec<_> = (0..4).map(|step| number((first + step) % 4)).collect();
+            let expected: Vec<_> = (0..4).map(|step| (first + step) % 4).collect();
+            assert_eq!(db.run(&test.system(), several).await.unwrap().output, expected);
+            assert_eq!(db.run(&test.system(), number(first)).await.unwrap().output, first);
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_table_that_changes_under_one_tenant_disturbs_nobody() {
     let test = TestPlatform::builder().proxied().lane_pool(1).start().await;

@@ -95,6 +95,10 @@ async fn a_conversation_is_begun_read_changed_and_removed() {
     expected["version"] = json!(2);
     assert_eq!(changed, expected);
     patch(&change).await.problem(409, "stale_version");
+    for year in ["0000-01-01T00:00:00Z", "9999-12-31T23:59:59-01:00"] {
+        let refused = patch(&json!({ "snoozed_until": year })).await;
+        refused.problem(422, "invalid_fields");
+    }
     let emptied = patch(&json!({"snoozed_until": null, "bot_paused_until": null, "labels": []})).await;
     let emptied = emptied.expect(200).json();
     assert_eq!(

@@ -30,6 +30,8 @@ impl LoginTimeouts {
                 "idle_in_transaction_session_timeout",
                 self.idle_in_transaction.as_millis().to_string(),
             ),
+            // The server goes on with a query whose connection is gone, unless it looks.
+            ("client_connection_check_interval", "1000".to_owned()),
             // A search for stop words alone is no news.
             ("client_min_messages", "warning".to_owned()),
         ];

@@ -113,6 +113,15 @@ impl Lanes {
     }
 
     fn open(&self, lane: &LaneAddress) -> Result<Pool<ConnectionManager>, DbError> {
+        // Held while the shard is looked up: `set_shard` changes the shard first and then closes the pools that it finds.
+        let mut pools = self
+            .inner
+            .pools
+            .write()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(pool) = pools.get(lane) {
+            return Ok(pool.clone());
+        }
         let connector = {
             let shards = self
                 .inner
@@ -122,14 +131,6 @@ impl Lanes {
             shards.get(&lane.shard).cloned()
         }
         .ok_or_else(|| DbError::Unavailable(format!("shard {} is not known to this process", lane.shard)))?;
-        let mut pools = self
-            .inner
-            .pools
-            .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(pool) = pools.get(lane) {
-            return Ok(pool.clone());
-        }
         let settings = &self.inner.settings;
         let manager = ConnectionManager {
             connector,

@@ -40,13 +40,14 @@ pub fn find(code: &Stage) -> Query<LeadStage> {
     .bind(code.to_string())
 }
 
-/// Refuses with [`crate::db::Refusal::Stale`] when there are as many stages as there may be.
-pub fn room() -> Query<u64> {
-    Query::execute(
-        "select case when count(code) >= $1 then helixai.refuse('HX409') else 0 end \
-         from (select code from lead_stages order by code for update) s",
-    )
-    .bind(MOST_STAGES)
+/// Locks the stages, and refuses with [`crate::db::Refusal::Stale`] when there are as many as there may be. Two
+/// statements: one that waits for a lock counts what was there before it waited.
+pub fn room() -> (Query<u64>, Query<u64>) {
+    let lock = Query::execute("select code from lead_stages order by code for update");
+    let count = Query::execute(
+        "select case when count(*) >= $1 then helixai.refuse('HX409') else 0 end from lead_stages",
+    );
+    (lock, count.bind(MOST_STAGES))
 }
 
 const INSERT: &str = concat!(

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::catalog::photos;
 use super::query::Query;
+use super::text::lock_row;
 use crate::domain::ids::PhotoId;
 use crate::domain::photo::Photo;
 use crate::domain::tenant::Niche;
@@ -34,6 +35,7 @@ pub struct NewPhoto {
 
 struct Texts {
     count: &'static str,
+    lock: &'static str,
     room: &'static str,
     insert: &'static str,
     list: &'static str,
@@ -53,12 +55,10 @@ macro_rules! texts {
                 "select case when not exists (select from ", $table, " where id = $1) then helixai.refuse('HX404') ",
                 "else (select count(*)::int4 from ", $photos, " where ", $item, " = $1) end"
             ),
-            // Under the item's lock, so that two uploads do not fill the same room.
+            lock: lock_row!($table),
             room: concat!(
-                "select case when locked.id is null then helixai.refuse('HX404') ",
-                "when (select count(*) from ", $photos, " where ", $item, " = $1) + $2 > $3 then helixai.refuse('HX409') ",
-                "else 0 end from (values (true)) as request (one) ",
-                "left join (select id from ", $table, " where id = $1 for update) locked on true"
+                "select case when (select count(*) from ", $photos, " where ", $item, " = $1) + $2 > $3 ",
+                "then helixai.refuse('HX409') else 0 end"
             ),
             insert: concat!(
                 "insert into ", $photos, " (id, ", $item, ", position, url, content_type, byte_size, created_at) ",
@@ -126,10 +126,16 @@ impl PhotosOf {
         Query::one(self.texts().count, |mut row| row.next()).bind(item)
     }
 
-    /// Locks an item until the end of the transaction; refuses as not found when there is none, and as stale when
-    /// `new` photos more would be more than `most`.
-    pub fn room(self, item: Uuid, new: i64, most: i64) -> Query<u64> {
-        Query::execute(self.texts().room).bind(item).bind(new).bind(most)
+    /// Locks an item until the end of the transaction; refuses as not found when there is none.
+    pub fn lock(self, item: Uuid) -> Query<u64> {
+        Query::execute(self.texts().lock).bind(item).bind(None::<i32>)
+    }
+
+    /// Locks an item, and refuses as stale when `new` photos more would be more than `most`. Two statements: one that
+    /// waits for a lock counts what was there before it waited.
+    pub fn room(self, item: Uuid, new: i64, most: i64) -> (Query<u64>, Query<u64>) {
+        let count = Query::execute(self.texts().room).bind(item).bind(new).bind(most);
+        (self.lock(item), count)
     }
 
     /// Adds photos behind those that an item has. Runs after [`PhotosOf::room`].

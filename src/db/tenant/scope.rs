@@ -16,6 +16,7 @@ use super::batch::{Answers, Batch, Statements, missing_answer};
 use super::connection::ConnectionManager;
 use super::lanes::{LaneAddress, Lanes};
 use super::query::{Statement, typed as param};
+use super::wire::How;
 use crate::db::{DbError, Refusal};
 use crate::domain::ids::TenantId;
 use crate::telemetry::metrics::{
@@ -84,7 +85,8 @@ impl TenantDb {
     ///
     /// # Errors
     /// [`Refusal::Credentials`] or [`Refusal::Rights`] when `access` is not proven; the refusals of the guard when the
-    /// tenant is suspended, moved or locked; whatever a statement fails with. Nothing is written in any of them.
+    /// tenant is suspended, moved or locked; whatever a statement fails with. Nothing is written in any of them, unless an
+    /// answer cannot be read, a defect of the query.
     pub async fn run<B: Batch>(&self, access: &Access, batch: B) -> Result<Reply<B::Output>, DbError> {
         let mut statements = Statements::default();
         let decode = batch.split(&mut statements);
@@ -278,13 +280,9 @@ impl TenantTx {
         if error.state == TABLE_HAS_CHANGED {
             connection.forget(self.home.id.as_uuid());
         }
-        if !connection.wire.is_idle() {
-            let rollback = [(&ROLLBACK, connection.how(None, &ROLLBACK))];
-            connection
-                .wire
-                .send(&rollback)
-                .await
-                .map_err(|error| (0, error))?;
+        if connection.wire.is_in_transaction() {
+            // Should it not arrive, the connection is not idle and will be closed.
+            let _ = connection.wire.send(&[(&ROLLBACK, How::Once)]).await;
         }
         Err((position, error.into()))
     }

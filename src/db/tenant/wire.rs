@@ -6,14 +6,13 @@
 
 use std::io;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 
 use bytes::{Buf as _, BytesMut};
 use fallible_iterator::FallibleIterator as _;
 use postgres_protocol::IsNull;
 use postgres_protocol::message::backend::{ErrorResponseBody, Header, Message, RowDescriptionBody};
 use postgres_protocol::message::frontend::{self, BindError};
-use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_postgres::types::Type;
 
 use super::answer::Answer;
@@ -24,6 +23,8 @@ use crate::db::stream::Stream;
 /// Binary, for parameters and columns alike.
 const BINARY: [i16; 1] = [1];
 const DATA_ROW: u8 = b'D';
+/// Bytes that there is room for whenever the socket is read.
+const READ_AT_ONCE: usize = 8 * 1024;
 
 /// A connection on which statements are sent together.
 pub(super) struct Wire {
@@ -106,32 +107,15 @@ impl Wire {
         self.state == State::Idle
     }
 
-    /// Whether the server has ended the connection. Costs one look at the socket.
-    pub(super) fn is_closed(&mut self) -> bool {
-        let mut space = [0; 512];
-        loop {
-            let mut buffer = ReadBuf::new(&mut space);
-            match std::pin::Pin::new(&mut self.stream)
-                .poll_read(&mut Context::from_waker(Waker::noop()), &mut buffer)
-            {
-                Poll::Pending => return self.announces_its_end(),
-                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
-                    self.incoming.extend_from_slice(buffer.filled());
-                }
-                Poll::Ready(_) => return true,
-            }
-        }
+    /// Whether a transaction is open that the server waits in.
+    pub(super) fn is_in_transaction(&self) -> bool {
+        self.state == State::InTransaction
     }
 
-    /// Nobody has asked anything: an error among what was sent is the server's farewell.
-    fn announces_its_end(&mut self) -> bool {
-        loop {
-            match Message::parse(&mut self.incoming) {
-                Ok(None) => return false,
-                Ok(Some(Message::ErrorResponse(_))) | Err(_) => return true,
-                Ok(Some(_)) => {}
-            }
-        }
+    /// Whether nothing more can be asked. Nobody has asked anything, so whatever the server has sent is its farewell, or
+    /// a notice: such a connection is not worth reading.
+    pub(super) fn is_closed(&self) -> bool {
+        !self.incoming.is_empty() || !self.stream.is_quiet()
     }
 
     /// The name of a statement that is to be kept.
@@ -161,7 +145,6 @@ impl Wire {
         let landed = async {
             self.stream.write_all(&self.outgoing).await?;
             self.stream.flush().await?;
-            self.unused.clear();
             self.receive(flight).await
         };
         landed
@@ -171,9 +154,6 @@ impl Wire {
 
     fn encode(&mut self, flight: &[(&Statement, How)]) -> io::Result<()> {
         let out = &mut self.outgoing;
-        for name in &self.unused {
-            frontend::close(b'S', &server_name(*name), out)?;
-        }
         for (statement, how) in flight {
             let name = match how {
                 How::Once => String::new(),
@@ -198,6 +178,10 @@ impl Wire {
                 }
             })?;
             frontend::execute("", 0, out)?;
+        }
+        // Last, because what this flight has pushed out of the cache may be used in it.
+        for name in &self.unused {
+            frontend::close(b'S', &server_name(*name), out)?;
         }
         frontend::sync(out);
         Ok(())
@@ -234,10 +218,19 @@ impl Wire {
                         landed.answers.push(std::mem::take(&mut answer));
                     }
                     Message::ErrorResponse(body) => {
+                        // Parsed perhaps, and not bound: nobody knows its name.
+                        if let Some(How::Prepare(name)) = how
+                            && landed.prepared.last().is_none_or(|(last, _)| *last != position)
+                        {
+                            self.unused.push(*name);
+                        }
                         let error = server_error(&body)?;
                         landed.failed.get_or_insert((position, error));
                     }
                     Message::ReadyForQuery(body) => {
+                        if landed.failed.is_none() {
+                            self.unused.clear();
+                        }
                         self.state = match body.status() {
                             b'I' => State::Idle,
                             _ => State::InTransaction,
@@ -250,6 +243,7 @@ impl Wire {
                     _ => {}
                 }
             }
+            self.incoming.reserve(READ_AT_ONCE);
             if self.stream.read_buf(&mut self.incoming).await? == 0 {
                 return match landed.failed {
                     // The server's last words say why it ended the connection.

@@ -222,7 +222,7 @@ async fn arrange(
     let order = access.check(body.value).await?;
     let order = access.check(order.check()).await?;
     let batch = (
-        of.photos.room(of.item, 0, i64::MAX),
+        of.photos.lock(of.item),
         of.photos.complete(of.item, &order),
         of.photos.arrange(of.item, &order),
         of.photos.list(of.item),
@@ -234,7 +234,7 @@ async fn arrange(
 
 async fn remove(access: &TenantAccess<WriteData>, of: Of, photo: PhotoId) -> Result<HttpResponse, Problem> {
     let batch = (
-        of.photos.room(of.item, 0, i64::MAX),
+        of.photos.lock(of.item),
         of.photos.delete(of.item, photo),
         audit::insert_with(
             &access.access,
