@@ -98,21 +98,22 @@ async fn a_connection_is_retired_when_it_has_served_its_share_of_tenants() {
 async fn a_flight_may_be_larger_than_what_is_kept() {
     let test = TestPlatform::builder()
         .lane_pool(1)
-        .statements_per_connection(2)
+        .statements_per_connection(10)
         .start()
         .await;
     let db = test.onboard("alpha", "cars").await;
     let db = test.tenant_db(&db).await;
-    let number = |number: i32| -> Query<i32> {
-        let text: &'static str = ["select 0", "select 1", "select 2", "select 3"][number as usize];
-        Query::one(text, |mut row| row.next())
-    };
-    for first in [0, 1, 0, 2, 3, 0, 0, 1] {
+    let texts: Vec<&'static str> = (0..16)
+        .map(|number| &*Box::leak(format!("select {number}").into_boxed_str()))
+        .collect();
+    let number = |number: usize| Query::<i32>::one(texts[number % 16], |mut row| row.next());
+    for first in [0, 1, 0, 5, 9, 0, 0, 12] {
         for _ in 0..3 {
-            let several: Vec<_> = (0..4).map(|step| number((first + step) % 4)).collect();
-            let expected: Vec<_> = (0..4).map(|step| (first + step) % 4).collect();
+            let several: Vec<_> = (first..first + 16).map(number).collect();
+            let expected: Vec<_> = (first..first + 16).map(|number| number as i32 % 16).collect();
             assert_eq!(db.run(&test.system(), several).await.unwrap().output, expected);
-            assert_eq!(db.run(&test.system(), number(first)).await.unwrap().output, first);
+            let one = db.run(&test.system(), number(first)).await.unwrap().output;
+            assert_eq!(one, first as i32);
         }
     }
 }
