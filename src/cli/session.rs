@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::cli::exit::{Exit, Refused};
 use crate::config::Settings;
 use crate::domain::clock::Clock;
 use crate::platform::Platform;
@@ -12,6 +13,21 @@ const MASTER_POOL: u32 = 2;
 /// The settings of this process; `config` is the file named on the command line.
 pub fn settings(config: Option<&Path>) -> anyhow::Result<Settings> {
     Ok(Settings::load(config)?)
+}
+
+/// As [`start`], for commands that also read or write tenants' files.
+pub async fn start_with_files(config: Option<&Path>) -> anyhow::Result<Platform> {
+    let folder = settings(config)?.storage.folder;
+    if folder.is_relative() {
+        // From here it may be another folder than the server's: a backup would be without photos, and say nothing.
+        let message = format!(
+            "storage.folder is relative ({}): name the folder in which `serve` keeps photos absolutely, for example \
+             HELIXAI__STORAGE__FOLDER=/var/lib/helixai/storage",
+            folder.display()
+        );
+        return Err(Refused::error(Exit::Settings, message));
+    }
+    start(config).await
 }
 
 /// Connects to the platform that the settings name. Nothing runs in the background.

@@ -89,11 +89,13 @@ impl Shards {
             roles: shard.roles.clone(),
             epoch: shard.epoch,
         };
+        let mut shards = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        // Another may have learnt of a newer epoch meanwhile.
+        if let Some(newer) = shards.get(&shard.id).filter(|newer| newer.epoch >= known.epoch) {
+            return Ok(newer.clone());
+        }
         self.lanes.set_shard(shard.id, known.connector.clone());
-        self.known
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(shard.id, known.clone());
+        shards.insert(shard.id, known.clone());
         Ok(known)
     }
 

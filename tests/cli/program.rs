@@ -13,6 +13,7 @@ use crate::helpers::{TestDb, random_key};
 pub struct Program {
     db: TestDb,
     key: String,
+    storage: tempfile::TempDir,
     variables: Vec<(String, String)>,
 }
 
@@ -30,6 +31,7 @@ impl Program {
         Self {
             db: TestDb::create_empty().await,
             key: random_key(),
+            storage: tempfile::tempdir().expect("a folder"),
             variables: Vec::new(),
         }
     }
@@ -39,6 +41,7 @@ impl Program {
         let program = Self {
             db: TestDb::create().await,
             key: random_key(),
+            storage: tempfile::tempdir().expect("a folder"),
             variables: Vec::new(),
         };
         program.run(&["migrate"]).expect(0);
@@ -77,6 +80,7 @@ impl Program {
         command
             .env("HELIXAI__DATABASE__URL", self.db.url())
             .env("HELIXAI__PLATFORM__KEY", &self.key)
+            .env("HELIXAI__STORAGE__FOLDER", self.storage.path())
             .envs(self.variables.iter().cloned());
         command
     }

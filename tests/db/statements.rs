@@ -193,7 +193,7 @@ async fn a_changed_table_does_not_end_a_longer_transaction_at_its_first_step() {
         .unwrap();
     tx.commit(whereabouts()).await.unwrap();
 
-    // Later on it is too late to repeat; but it is not the end of the statement.
+    // Later on it is for the caller to begin again; but it is not the end of the statement.
     for _ in 0..3 {
         alpha.run(&test.system(), version_of_any_contact()).await.unwrap();
     }
@@ -201,7 +201,7 @@ async fn a_changed_table_does_not_end_a_longer_transaction_at_its_first_step() {
     admin.batch_execute(&alter("integer")).await.unwrap();
     let refused = tx.run(version_of_any_contact()).await;
     assert!(
-        matches!(&refused, Err(DbError::Other { code, .. }) if code == "0A000"),
+        matches!(&refused, Err(DbError::Conflict(code)) if code == "0A000"),
         "{refused:?}"
     );
     drop(tx);

@@ -58,6 +58,10 @@ impl Killed {
             .env_clear()
             .env("HELIXAI__DATABASE__URL", self.test.db().url())
             .env("HELIXAI__PLATFORM__KEY", &self.key)
+            .env(
+                "HELIXAI__STORAGE__FOLDER",
+                &self.test.platform.settings.storage.folder,
+            )
             .env("HELIXAI__TENANCY__LANE_CAPACITY", self.lane_capacity.to_string());
         command
     }

@@ -28,7 +28,7 @@ pub struct Args {
 
 /// Writes the snapshot.
 pub async fn run(config: Option<&Path>, args: Args) -> anyhow::Result<ExitCode> {
-    let platform = session::start(config).await?;
+    let platform = session::start_with_files(config).await?;
     let progress = Progress::start(args.json);
     let made = platform
         .keeper

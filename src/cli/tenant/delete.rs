@@ -34,7 +34,7 @@ pub async fn run(config: Option<&Path>, args: Args) -> anyhow::Result<ExitCode> 
         );
         return Err(Refused::error(Exit::Usage, text));
     }
-    let platform = session::start(config).await?;
+    let platform = session::start_with_files(config).await?;
     let deleted = platform
         .keeper
         .delete(&args.key, super::origin())

@@ -33,7 +33,7 @@ pub struct Args {
 
 /// Restores.
 pub async fn run(config: Option<&Path>, args: Args) -> anyhow::Result<ExitCode> {
-    let platform = session::start(config).await?;
+    let platform = session::start_with_files(config).await?;
     let progress = Progress::start(args.json);
     let request = RestoreRequest {
         file: args.file.clone(),

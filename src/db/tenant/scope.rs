@@ -244,7 +244,13 @@ impl TenantTx {
         let tenant = Some(self.home.id.as_uuid());
         let mut flight: Vec<_> = statements.0.iter().map(|statement| (tenant, statement)).collect();
         flight.extend(end.map(|end| (None, end)));
-        let answers = self.fly(&flight).await.map_err(|(_, error)| counted(error))?;
+        let answers = self.fly(&flight).await.map_err(|(_, error)| {
+            counted(match error {
+                // Earlier answers have been seen, so it is for the caller to begin again.
+                DbError::Other { code, .. } if code == TABLE_HAS_CHANGED => DbError::Conflict(code),
+                other => other,
+            })
+        })?;
         B::decode(decode, &mut Answers(answers.into_iter()))
     }
 

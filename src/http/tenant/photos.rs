@@ -55,6 +55,11 @@ impl ArrangePhotos {
     fn check(self) -> Result<Vec<PhotoId>, FieldErrors> {
         let mut errors = FieldErrors::new();
         let mut photos = Vec::new();
+        if i64::try_from(self.photos.len()).is_ok_and(|given| given > MOST) {
+            let message = format!("must be at most {MOST} photos");
+            errors.push("photos", Invalid::new("too_many", message));
+            return errors.finish(|| None);
+        }
         for (index, photo) in self.photos.into_iter().enumerate() {
             let field = format!("photos[{index}]");
             let Some(photo) = errors.check(&field, photo.parse::<PhotoId>()) else {

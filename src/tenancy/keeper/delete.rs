@@ -8,7 +8,7 @@ use super::{Keeper, KeeperError};
 use crate::db::DbError;
 use crate::db::master::audit::{MasterActor, MasterAudit, Subject, insert_audit};
 use crate::db::master::tenants::{self, TenantRecord};
-use crate::db::master::{deletions, lanes, reserved_keys, restores};
+use crate::db::master::{deletions, idempotency, lanes, reserved_keys, restores};
 use crate::db::shard::removal;
 use crate::domain::ids::TenantId;
 use crate::domain::tenant::TenantStatus;
@@ -115,6 +115,7 @@ impl Keeper {
         let now = self.clock.now();
         let mut tx = self.master.begin().await?;
         if deletions::delete_tenant(&mut tx, tenant.id).await? {
+            idempotency::release(&mut tx, tenant.id.as_uuid()).await?;
             reserved_keys::reserve_key(&mut tx, &tenant.key, tenant.id, now + KEY_KEPT, now).await?;
             lanes::give_place_back(&mut tx, tenant.shard, &tenant.login, now).await?;
             insert_audit(&mut tx, &audit(tenant, "tenant.deleted", origin, now)).await?;

@@ -72,15 +72,16 @@ impl Keeper {
         // Also after a failure: when the connection is lost at the end, only the shard knows what became of it.
         let settled = self.settle(begun.restore).await;
         let rows = match (loaded, settled) {
-            (Ok(rows), Ok(Settled::Done)) => rows,
+            // Elsewhere: the reconciler was first to note what this worker has committed.
+            (Ok(rows), Ok(Settled::Done | Settled::Elsewhere)) => rows,
             (Err(_), Ok(Settled::Done)) => begun.rows,
             (Err(error), _) | (Ok(_), Err(error)) => return Err(error),
-            (Ok(_), Ok(Settled::TakenBack | Settled::Elsewhere)) => return Err(KeeperError::Busy),
+            (Ok(_), Ok(Settled::TakenBack)) => return Err(KeeperError::Busy),
         };
         Ok(Restored {
             id: begun.destination.tenant,
             tenant_key: wanted.key.to_string(),
-            is_copy: wanted.is_copy,
+            is_copy: begun.is_copy(&wanted),
             over: begun.destination.over,
             made_at,
             rows,
@@ -101,7 +102,12 @@ impl Keeper {
         if !restores::is_under_way(&self.master, begun.restore).await? {
             return Err(KeeperError::Busy);
         }
-        let places = Places::find(&snapshot.header, &wanted.niche, loading.tables(), wanted.is_copy)?;
+        let places = Places::find(
+            &snapshot.header,
+            &wanted.niche,
+            loading.tables(),
+            begun.is_copy(wanted),
+        )?;
         let parts = snapshot.parts(progress.clone());
         let rows = fill(&loading, &places, parts, (self.store.as_ref(), to.tenant)).await?;
         loading.finish().await?;

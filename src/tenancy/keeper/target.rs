@@ -46,6 +46,13 @@ pub(super) struct Begun {
     pub(super) rows: u64,
 }
 
+impl Begun {
+    /// Whether a tenant of its own is made: over a living one, perhaps renamed since, the rows stay that tenant's.
+    pub(super) fn is_copy(&self, wanted: &Wanted) -> bool {
+        wanted.is_copy && !self.destination.over
+    }
+}
+
 /// What the registry will say when the rows are there.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Outcome {

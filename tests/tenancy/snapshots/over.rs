@@ -87,6 +87,8 @@ async fn who_was_shut_out_since_stays_out() {
         .batch_execute(&format!(
             "update {schema}.api_keys set revoked_at = now() where name = 'default';
              update {schema}.users set status = 'disabled' where email = 'agent1@garage.example';
+             delete from {schema}.users where email = 'agent3@garage.example';
+             update {schema}.users set role = 'manager' where email = 'agent2@garage.example';
              update {schema}.users set name = 'Renamed' where email = 'agent2@garage.example';
              insert into {schema}.api_keys (id, name, prefix, key_hash, scopes, created_at)
              values (gen_random_uuid(), 'made since', 'abcdefgh', sha256('x'), array['read'], now())"
@@ -98,7 +100,15 @@ async fn who_was_shut_out_since_stays_out() {
         ("api_keys where name = 'default' and revoked_at is not null", 1),
         ("api_keys where revoked_at is null", 2),
         ("api_keys where name = 'made since'", 0),
-        ("users where status = 'disabled'", 1),
+        ("users where status = 'disabled'", 2),
+        (
+            "users where email = 'agent3@garage.example' and status = 'disabled'",
+            1,
+        ),
+        (
+            "users where email = 'agent2@garage.example' and role = 'manager' and status = 'active'",
+            1,
+        ),
         ("users where name = 'Renamed'", 0),
         ("sessions", 0),
     ] {
@@ -108,6 +118,28 @@ async fn who_was_shut_out_since_stays_out() {
             "{sql}"
         );
     }
+}
+
+/// The one owner of today was not there: nobody could manage the users any more.
+#[tokio::test]
+async fn a_restore_that_would_leave_no_owner_changes_nothing() {
+    let case = Case::start().await;
+    let schema = case.garage("garage").await;
+    let admin = case.test.admin().await;
+    case.backup("garage", "a").await;
+    admin
+        .batch_execute(&format!(
+            "insert into {schema}.users (id, email, name, password_hash, role, status, created_at, updated_at)
+             select gen_random_uuid(), 'heir@garage.example', 'Heir', password_hash, 'owner', 'active', now(), now()
+             from {schema}.users where role = 'owner' limit 1;
+             update {schema}.users set status = 'disabled' where role = 'owner' and email <> 'heir@garage.example'"
+        ))
+        .await
+        .unwrap();
+    let before = kept(&admin, &schema).await;
+    case.restore("a", None).await.unwrap_err();
+    assert_eq!(kept(&admin, &schema).await, before);
+    case.sound().await;
 }
 
 #[tokio::test]

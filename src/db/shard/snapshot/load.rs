@@ -191,15 +191,27 @@ async fn replace(transaction: &Transaction<'_>, to: &Destination, aside: &str) -
         .execute("select pg_advisory_xact_lock($1)", &[&to.tenant.lock_key()])
         .await?;
     let (old, new) = (ident(&to.schema), ident(aside));
-    // A key that was revoked since stays revoked, and a user who was shut out stays out.
+    // A key that was revoked since stays revoked. Who may do what is not taken back either: users keep the role that they
+    // have now, and those who were shut out or removed since stay out.
     transaction
         .batch_execute(&format!(
             "update {new}.api_keys n set revoked_at = o.revoked_at
              from {old}.api_keys o where o.id = n.id and o.revoked_at is not null and n.revoked_at is null;
+             update {new}.users n set role = o.role from {old}.users o where o.id = n.id and o.role <> n.role;
              update {new}.users n set status = 'disabled'
-             from {old}.users o where o.id = n.id and o.status = 'disabled' and n.status <> 'disabled';
-             drop schema {old} cascade;
-             alter schema {new} rename to {old}"
+             where n.status <> 'disabled'
+               and not exists (select from {old}.users o where o.id = n.id and o.status <> 'disabled')"
+        ))
+        .await?;
+    let owner = format!("select 1 from {new}.users where role = 'owner' and status = 'active' limit 1");
+    if transaction.query_opt(&owner, &[]).await?.is_none() {
+        let why =
+            "none of today's owners is in the snapshot: make a user who was there then an owner, and repeat";
+        return Err(refused(why.to_owned()));
+    }
+    transaction
+        .batch_execute(&format!(
+            "drop schema {old} cascade; alter schema {new} rename to {old}"
         ))
         .await?;
     transaction
