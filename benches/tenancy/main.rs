@@ -194,6 +194,15 @@ async fn contestants(
             bare("/observed/leads"),
             Order::Random,
         ),
+        Contestant::new(
+            "A\" the same handler without tenancy: A' with an API key",
+            plain.address,
+            vec![Request::get(
+                "/observed/keyed",
+                &[("authorization", &bearer(hot))],
+            )],
+            Order::Random,
+        ),
         Contestant {
             name: "B  the program, one hot tenant".to_owned(),
             ..program
@@ -219,7 +228,7 @@ fn random(address: std::net::SocketAddr, tenants: &[TenantUnderTest], order: Ord
     let requests: Arc<[Request]> = tenants
         .iter()
         .map(|tenant| {
-            let bearer = format!("Bearer {}", tenant.api_key);
+            let bearer = bearer(tenant);
             let headers = [
                 ("x-tenant-key", tenant.key.as_str()),
                 ("authorization", bearer.as_str()),
@@ -228,4 +237,8 @@ fn random(address: std::net::SocketAddr, tenants: &[TenantUnderTest], order: Ord
         })
         .collect();
     Contestant::new("C  cold", address, requests, order)
+}
+
+fn bearer(tenant: &TenantUnderTest) -> String {
+    format!("Bearer {}", tenant.api_key)
 }

@@ -3,11 +3,13 @@
 
 use std::net::{SocketAddr, TcpListener};
 
+use actix_web::http::header::AUTHORIZATION;
 use actix_web::middleware::{Compress, from_fn};
 use actix_web::{App, HttpRequest, HttpServer, web};
 use anyhow::Context as _;
 use chrono::{DateTime, Utc};
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod};
+use helixai::domain::token::ParsedToken;
 use helixai::http::observe::observe;
 use serde::Serialize;
 use tokio_postgres::types::Type;
@@ -23,6 +25,8 @@ select id, name, phone, email, source, stage, notes, assigned_to, version, creat
 from leads where ($1::text is null or stage = $1) and ($2::text is null or source = $2) \
 and ($3::uuid is null or assigned_to = $3) and ($4::timestamptz is null or (created_at, id) < ($4, $5)) \
 order by created_at desc, id desc limit $6";
+
+const KEY: &str = "select id, scopes from api_keys where key_hash = $1 and revoked_at is null";
 
 #[derive(Serialize)]
 struct Page {
@@ -68,6 +72,7 @@ impl Plain {
         let server = HttpServer::new(move || {
             let observed = web::scope("/observed")
                 .route("/leads", web::get().to(list))
+                .route("/keyed", web::get().to(list_with_key))
                 .wrap(Compress::default())
                 .wrap(from_fn(observe));
             App::new()
@@ -108,6 +113,36 @@ async fn list(pool: web::Data<OneSchema>) -> actix_web::Result<web::Json<Page>> 
     let client = pool.0.get().await.map_err(failed)?;
     let statement = client.prepare_typed_cached(LIST, &TYPES).await.map_err(failed)?;
     let rows = client.query(&statement, &all()).await.map_err(failed)?;
+    page(&rows)
+}
+
+/// As [`list`], for the holder of an API key: the key is looked up beside the rows, in the same round trip.
+async fn list_with_key(
+    request: HttpRequest,
+    pool: web::Data<OneSchema>,
+) -> actix_web::Result<web::Json<Page>> {
+    let bearer = request.headers().get(AUTHORIZATION);
+    let token: ParsedToken = bearer
+        .and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "))
+        .and_then(|token| ParsedToken::parse(token).ok())
+        .ok_or_else(|| actix_web::error::ErrorUnauthorized("no API key"))?;
+    let client = pool.0.get().await.map_err(failed)?;
+    let key = client
+        .prepare_typed_cached(KEY, &[Type::BYTEA])
+        .await
+        .map_err(failed)?;
+    let statement = client.prepare_typed_cached(LIST, &TYPES).await.map_err(failed)?;
+    let (hash, values) = (token.hash.as_bytes().as_slice(), all());
+    let hash: [&(dyn tokio_postgres::types::ToSql + Sync); 1] = [&hash];
+    let (known, rows) =
+        tokio::try_join!(client.query_opt(&key, &hash), client.query(&statement, &values)).map_err(failed)?;
+    let scopes: Vec<String> = known
+        .ok_or_else(|| actix_web::error::ErrorUnauthorized("unknown API key"))?
+        .try_get(1)
+        .map_err(failed)?;
+    if !scopes.iter().any(|scope| scope == "read") {
+        return Err(actix_web::error::ErrorForbidden("may not read"));
+    }
     page(&rows)
 }
 
