@@ -86,6 +86,14 @@ impl PlatformKey {
         *self.derive(&[b"fingerprint:", purpose.as_bytes(), b":", text])
     }
 
+    /// The key of one long message that is sealed piece by piece. `head` is what stands in front of it, in clear: random
+    /// in part, so that no two messages have one key. It opens nothing behind another head.
+    pub fn pieces(&self, head: &[u8]) -> PieceKey {
+        PieceKey(XChaCha20Poly1305::new(&Key::from(
+            *self.derive(&[b"pieces:", head]),
+        )))
+    }
+
     fn cipher(&self) -> XChaCha20Poly1305 {
         XChaCha20Poly1305::new(&Key::from(*self.derive(&[b"seal"])))
     }
@@ -95,6 +103,36 @@ impl PlatformKey {
         // HKDF refuses only outputs of more than 8160 bytes.
         let _ = Hkdf::<Sha256>::new(None, self.0.as_slice()).expand_multi_info(purpose, key.as_mut_slice());
         key
+    }
+}
+
+/// Seals the pieces of one message, each in its place: XChaCha20-Poly1305 with the piece's number, and whether it is the
+/// last, as nonce. So pieces cannot be altered, left out, added, swapped or taken from another message.
+pub struct PieceKey(XChaCha20Poly1305);
+
+impl PieceKey {
+    /// Seals the piece of this number; the result is 16 bytes longer. No two pieces may have one number.
+    #[must_use]
+    pub fn seal(&self, number: u64, last: bool, plain: &[u8]) -> Vec<u8> {
+        // The cipher refuses only messages of 256 GiB and more.
+        self.0
+            .encrypt(&Self::nonce(number, last), plain)
+            .unwrap_or_default()
+    }
+
+    /// Opens what [`PieceKey::seal`] made of this piece; `None` when it is not that.
+    pub fn open(&self, number: u64, last: bool, sealed: &[u8]) -> Option<Vec<u8>> {
+        self.0.decrypt(&Self::nonce(number, last), sealed).ok()
+    }
+
+    fn nonce(number: u64, last: bool) -> XNonce {
+        let mut nonce = [0; NONCE];
+        let (flag, counter) = nonce.split_at_mut(NONCE - 8);
+        if let Some(flag) = flag.first_mut() {
+            *flag = last.into();
+        }
+        counter.copy_from_slice(&number.to_be_bytes());
+        XNonce::from(nonce)
     }
 }
 
@@ -131,6 +169,20 @@ mod tests {
             assert!(key(1).open("tenant a", &altered).is_none());
         }
         assert!(key(1).open("tenant a", b"short").is_none());
+    }
+
+    #[test]
+    fn a_piece_opens_in_its_own_place_only() {
+        let sealed = key(1).pieces(b"head").seal(3, false, b"piece");
+        let open = |key: PlatformKey, head: &[u8], number, last| key.pieces(head).open(number, last, &sealed);
+        assert_eq!(
+            open(key(1), b"head", 3, false).as_deref(),
+            Some(b"piece".as_slice())
+        );
+        assert!(open(key(1), b"head", 2, false).is_none());
+        assert!(open(key(1), b"head", 3, true).is_none());
+        assert!(open(key(1), b"other", 3, false).is_none());
+        assert!(open(key(2), b"head", 3, false).is_none());
     }
 
     #[test]

@@ -224,6 +224,7 @@ pub fn points(group: &str) -> Vec<String> {
             "backup",
             "restore",
             "delete",
+            "verify",
         ];
         assert!(
             known.contains(&point.split('.').next().unwrap_or_default()),

@@ -10,6 +10,7 @@ use crate::cli::exit::Exit;
 use crate::cli::progress::Progress;
 use crate::cli::{output, session};
 use crate::domain::tenant_key::TenantKey;
+use crate::tenancy::keeper::Target;
 
 /// Which tenant, and where to.
 #[derive(Debug, clap::Args)]
@@ -20,6 +21,10 @@ pub struct Args {
 
     /// The file to write; one that exists is replaced when the new one is whole
     file: PathBuf,
+
+    /// Encrypt the file with the platform's key, which alone opens it
+    #[arg(long)]
+    encrypt: bool,
 
     /// Print what was written as JSON
     #[arg(long)]
@@ -34,7 +39,10 @@ pub async fn run(config: Option<&Path>, args: Args) -> anyhow::Result<ExitCode> 
         .keeper
         .backup(
             &args.key,
-            &args.file,
+            Target {
+                file: args.file.clone(),
+                encrypted: args.encrypt,
+            },
             super::origin(),
             &(Arc::new(move |what: &str, done, of| progress.show(what, done, of)) as _),
         )
@@ -50,7 +58,8 @@ pub async fn run(config: Option<&Path>, args: Args) -> anyhow::Result<ExitCode> 
             "tables": made.tables,
             "rows": made.rows,
             "files": made.files,
-            "sha256": made.digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
+            "encrypted": made.encrypted,
+            "sha256": made.sha256.iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
         }));
     } else {
         let file = args.file.display();

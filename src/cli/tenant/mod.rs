@@ -11,6 +11,7 @@ mod list;
 mod restore;
 mod show;
 mod state;
+mod verify;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -52,6 +53,9 @@ enum Command {
     /// Bring a tenant back from a file: under its key, over what it has, or as a copy under another key
     #[command(after_help = exit::HELP)]
     Restore(restore::Args),
+    /// Restore a file into a scratch schema that nobody sees, and compare what is there with what is in the file
+    #[command(after_help = exit::HELP)]
+    Verify(verify::Args),
     /// Remove a tenant with all its data; only a backup brings it back
     #[command(after_help = exit::HELP)]
     Delete(delete::Args),
@@ -68,6 +72,7 @@ pub async fn run(config: Option<&Path>, args: Args) -> anyhow::Result<ExitCode> 
         Command::Activate(args) => state::activate(config, args).await,
         Command::Backup(args) => backup::run(config, args).await,
         Command::Restore(args) => restore::run(config, args).await,
+        Command::Verify(args) => verify::run(config, args).await,
         Command::Delete(args) => delete::run(config, args).await,
     }
 }

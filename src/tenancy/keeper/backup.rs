@@ -2,9 +2,10 @@
 
 use std::fs::File;
 use std::io::BufWriter;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use futures_util::StreamExt as _;
 use tokio::sync::mpsc;
 
@@ -20,13 +21,38 @@ use crate::domain::tenant::{Niche, TenantStatus};
 use crate::domain::tenant_key::TenantKey;
 use crate::tenancy::lifecycle::Origin;
 use crate::tenancy::snapshot::{
-    Header, HeaderSubscription, HeaderTable, HeaderTenant, SnapshotError, Summary, TargetFile, Writer,
+    Header, HeaderSubscription, HeaderTable, HeaderTenant, Output, SnapshotError, Stored, Summary,
+    TargetFile, Writer,
 };
 
 /// Bytes of rows that are handed to the writer at once.
 const PIECE: usize = 128 * 1024;
 /// Pieces that may wait for the writer.
 const WAITING: usize = 4;
+
+/// Where a snapshot goes, and in which form.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// The file; one that exists is replaced.
+    pub file: PathBuf,
+    /// Whether it is encrypted with the platform's key.
+    pub encrypted: bool,
+}
+
+impl From<&Path> for Target {
+    fn from(file: &Path) -> Self {
+        Self {
+            file: file.to_owned(),
+            encrypted: false,
+        }
+    }
+}
+
+impl From<&PathBuf> for Target {
+    fn from(file: &PathBuf) -> Self {
+        file.as_path().into()
+    }
+}
 
 /// A snapshot that is on the disk.
 #[derive(Debug, Clone)]
@@ -35,6 +61,10 @@ pub struct BackedUp {
     pub id: TenantId,
     /// Its key.
     pub tenant_key: String,
+    /// The moment whose rows these are.
+    pub made_at: DateTime<Utc>,
+    /// Whether the file is encrypted.
+    pub encrypted: bool,
     /// Length of the file.
     pub bytes: u64,
     /// How many tables it holds.
@@ -43,8 +73,8 @@ pub struct BackedUp {
     pub rows: u64,
     /// How many files of the tenant.
     pub files: u64,
-    /// SHA-256 of everything but the end of the file.
-    pub digest: [u8; 32],
+    /// SHA-256 of the file.
+    pub sha256: [u8; 32],
 }
 
 /// What the writer is told.
@@ -65,8 +95,20 @@ impl Keeper {
     pub async fn backup(
         &self,
         key: &TenantKey,
-        target: &Path,
+        target: impl Into<Target>,
         origin: Origin,
+        progress: &OnProgress,
+    ) -> Result<BackedUp, KeeperError> {
+        let made = self.write_snapshot(key, &target.into(), progress).await?;
+        self.note_backup(&made, origin).await?;
+        Ok(made)
+    }
+
+    /// As [`Keeper::backup`], noted nowhere.
+    pub(super) async fn write_snapshot(
+        &self,
+        key: &TenantKey,
+        target: &Target,
         progress: &OnProgress,
     ) -> Result<BackedUp, KeeperError> {
         let tenant = tenants::find_record(&self.master, key)
@@ -100,31 +142,32 @@ impl Keeper {
             tables: source.tables().iter().map(table).collect(),
             left_out: source.left_out().to_vec(),
         };
-        let (file, out) = TargetFile::create(target)?;
+        let (file, out) = TargetFile::create(&target.file)?;
+        let platform_key = self.platform_key.clone();
+        let out = Output::new(out, target.encrypted.then_some(&platform_key))?;
         let writer = Writer::new(out, &header)?;
         let (send, receive) = mpsc::channel(WAITING);
-        let platform_key = self.platform_key.clone();
         let writing = tokio::task::spawn_blocking(move || write(writer, file, receive, &platform_key));
         let read = self.read(source, tenant.id, &send, progress).await;
         drop(send);
         let summary = writing.await.map_err(|_| aborted())?;
         // Where both have failed, the reader did because the writer had.
-        let summary = match (read, summary) {
-            (Ok(()), summary) => summary?,
+        let (summary, stored) = match (read, summary) {
+            (Ok(()), written) => written?,
             (Err(_), Err(error @ SnapshotError::Io(_))) => return Err(error.into()),
             (Err(error), _) => return Err(error),
         };
-        let backed_up = BackedUp {
+        Ok(BackedUp {
             id: tenant.id,
             tenant_key: tenant.key,
-            bytes: summary.bytes,
+            made_at,
+            encrypted: target.encrypted,
+            bytes: stored.bytes,
             tables: header.tables.len(),
             rows: summary.rows,
             files: summary.files,
-            digest: summary.digest,
-        };
-        self.note_backup(&backed_up, origin).await?;
-        Ok(backed_up)
+            sha256: stored.sha256,
+        })
     }
 
     async fn read(
@@ -165,7 +208,7 @@ impl Keeper {
             action: "tenant.backup",
             subject: Subject::Tenant(made.id),
             request_id: origin.request_id,
-            details: serde_json::json!({ "rows": made.rows, "bytes": made.bytes }),
+            details: serde_json::json!({ "rows": made.rows, "bytes": made.bytes, "encrypted": made.encrypted }),
             at: self.clock.now(),
         };
         insert_audit(&mut tx, &line).await?;
@@ -198,11 +241,11 @@ pub(super) async fn tell(writer: &mpsc::Sender<Message>, message: Message) -> Re
 }
 
 fn write(
-    mut writer: Writer<BufWriter<File>>,
+    mut writer: Writer<Output<BufWriter<File>>>,
     file: TargetFile,
     mut messages: mpsc::Receiver<Message>,
     key: &PlatformKey,
-) -> Result<Summary, SnapshotError> {
+) -> Result<(Summary, Stored), SnapshotError> {
     while let Some(message) = messages.blocking_recv() {
         match message {
             Message::Table(name) => writer.table(&name)?,
@@ -215,8 +258,9 @@ fn write(
             }
             Message::Finish => {
                 let (out, summary) = writer.finish(key)?;
+                let (out, stored) = out.finish()?;
                 file.complete(out)?;
-                return Ok(summary);
+                return Ok((summary, stored));
             }
         }
     }

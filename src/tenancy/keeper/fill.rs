@@ -44,6 +44,11 @@ impl Places {
         });
         Ok(Self(places.collect::<Result<_, KeeperError>>()?))
     }
+
+    /// Where the rows of the snapshot's table of this number go, if anywhere.
+    pub(super) fn table(&self, number: usize) -> Option<&Table> {
+        self.0.get(number).and_then(Option::as_ref)
+    }
 }
 
 /// Whether the rows of a table come back.
@@ -62,7 +67,7 @@ fn stays(niche: &Niche, table: &str, is_copy: bool) -> Result<bool, KeeperError>
     }
 }
 
-fn misfit(table: &str, how: &str) -> KeeperError {
+pub(super) fn misfit(table: &str, how: &str) -> KeeperError {
     KeeperError::Misfit(format!("the table {table} {how}"))
 }
 
@@ -79,7 +84,7 @@ pub(super) async fn fill(
     while let Some(part) = parts.parts.recv().await {
         match part {
             Part::Table(number) => {
-                sink = match places.0.get(number).and_then(Option::as_ref) {
+                sink = match places.table(number) {
                     Some(table) => Some((loading.fill(table).await?, table)),
                     None => None,
                 };

@@ -8,6 +8,7 @@ mod backup;
 mod delete;
 mod files;
 mod fill;
+mod rehearse;
 mod restore;
 mod settle;
 mod target;
@@ -16,8 +17,9 @@ mod verify;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-pub use backup::BackedUp;
+pub use backup::{BackedUp, Target};
 pub use delete::Deleted;
+pub use rehearse::Rehearsed;
 pub use restore::{RestoreRequest, Restored};
 pub use settle::Settled;
 

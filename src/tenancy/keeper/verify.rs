@@ -19,8 +19,11 @@ pub(super) struct Verified {
     file: File,
     length: u64,
     digest: [u8; 32],
+    key: PlatformKey,
     pub(super) header: Header,
     pub(super) rows: u64,
+    pub(super) files: u64,
+    pub(super) encrypted: bool,
 }
 
 /// The pieces of a verified snapshot, from a thread of their own.
@@ -53,12 +56,13 @@ impl Verified {
         let file = open_source(path)?;
         let length = file.metadata()?.len();
         let mut input = Watched::new(&file, "checking", length, progress.clone());
-        let mut reader = Reader::open(BufReader::new(&mut input))?;
-        let header = reader.header().clone();
-        let mut rows = 0;
+        let mut reader = Reader::open(BufReader::new(&mut input), key)?;
+        let (header, encrypted) = (reader.header().clone(), reader.is_encrypted());
+        let (mut rows, mut files) = (0, 0);
         while let Some(part) = reader.next()? {
             match part {
                 Part::TableEnd(ended) => rows += ended,
+                Part::FileEnd => files += 1,
                 Part::File { name, length } if files::parse(&name).is_none() || length > files::LONGEST => {
                     return Err(SnapshotError::Damaged("it holds a file that no tenant has"));
                 }
@@ -74,19 +78,22 @@ impl Verified {
             file,
             length,
             digest,
+            key: key.clone(),
             header,
             rows,
+            files,
+            encrypted,
         })
     }
 
     /// Reads it again, piece by piece.
     pub(super) fn parts(self, progress: OnProgress) -> Parts {
         let (send, parts) = mpsc::channel(WAITING);
-        let (mut file, length, digest) = (self.file, self.length, self.digest);
+        let (mut file, length, digest, key) = (self.file, self.length, self.digest, self.key);
         let reading = tokio::task::spawn_blocking(move || {
             file.rewind()?;
             let input = Watched::new(&file, "loading", length, progress);
-            let mut reader = Reader::open(BufReader::new(input))?;
+            let mut reader = Reader::open(BufReader::new(input), &key)?;
             while let Some(part) = reader.next()? {
                 if send.blocking_send(part).is_err() {
                     // Nobody wants the rest.

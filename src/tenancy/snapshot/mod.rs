@@ -17,17 +17,20 @@
 //! (name and length), *bytes*, *end of file* (SHA-256). A frame is unpacked by itself, so neither side ever holds more than
 //! one. Every byte is covered by the SHA-256; the lengths and counts are checked as well.
 //!
-//! A change of this is a new format number, which older programs refuse.
+//! A change of this is a new format number, which older programs refuse. All of it may be encrypted: [`seal`].
 
 mod file;
 mod header;
+mod output;
 mod read;
+mod seal;
 #[cfg(test)]
 mod tests;
 mod write;
 
 pub use file::{TargetFile, open_source};
 pub use header::{Header, HeaderSubscription, HeaderTable, HeaderTenant};
+pub use output::{Output, Stored};
 pub use read::{Part, Reader};
 pub use write::{Summary, Writer};
 
@@ -78,6 +81,9 @@ pub enum SnapshotError {
          say --other-platform"
     )]
     OtherPlatform,
+    /// It is encrypted, and this platform's key does not open it.
+    #[error("the snapshot is encrypted with another `platform.key`: only that key opens it")]
+    OtherKey,
     /// The file cannot be read or written.
     #[error(transparent)]
     Io(std::io::Error),
@@ -86,9 +92,9 @@ pub enum SnapshotError {
 impl From<std::io::Error> for SnapshotError {
     fn from(error: std::io::Error) -> Self {
         if error.kind() == std::io::ErrorKind::UnexpectedEof {
-            Self::Truncated
-        } else {
-            Self::Io(error)
+            return Self::Truncated;
         }
+        // What opens an encrypted one can only answer errors of this type.
+        error.downcast::<Self>().unwrap_or_else(Self::Io)
     }
 }

@@ -1,7 +1,7 @@
 //! Reads a snapshot, frame by frame, and believes nothing of it: lengths are bounded before anything is unpacked, order
 //! and counts are checked, and only when [`Reader::next`] has answered `None` is it known that all of it was right.
 
-use std::io::Read;
+use std::io::{self, Cursor, Read};
 
 use flate2::bufread::ZlibDecoder;
 use serde::de::DeserializeOwned;
@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use super::header::{FileHead, Header, TableEnd};
+use super::seal::{self, Opener};
 use super::{CHUNK, DIGEST, FORMAT, HEADER_MAX, MAGIC, NOTE_MAX, SEAL, SnapshotError, kind};
 use crate::domain::platform_key::PlatformKey;
 
@@ -49,9 +50,38 @@ enum State {
     },
 }
 
+/// The plain form, whatever is stored.
+enum Input<R: Read> {
+    Plain(io::Chain<Cursor<[u8; MAGIC.len()]>, R>),
+    Sealed(Box<Opener<R>>),
+}
+
+impl<R: Read> Input<R> {
+    fn open(mut input: R, key: &PlatformKey) -> Result<Self, SnapshotError> {
+        let mut magic = [0; MAGIC.len()];
+        input.read_exact(&mut magic).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => SnapshotError::NotASnapshot,
+            _ => error.into(),
+        })?;
+        Ok(match magic {
+            seal::MAGIC => Self::Sealed(Box::new(Opener::open(input, key)?)),
+            plain => Self::Plain(Cursor::new(plain).chain(input)),
+        })
+    }
+}
+
+impl<R: Read> Read for Input<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(input) => input.read(buffer),
+            Self::Sealed(opener) => opener.read(buffer),
+        }
+    }
+}
+
 /// A snapshot being read.
 pub struct Reader<R: Read> {
-    input: R,
+    input: Input<R>,
     digest: Sha256,
     header: Header,
     /// Tables that have begun.
@@ -61,16 +91,14 @@ pub struct Reader<R: Read> {
 }
 
 impl<R: Read> Reader<R> {
-    /// Reads the beginning.
+    /// Reads the beginning; `key` opens an encrypted one.
     ///
     /// # Errors
     /// See [`SnapshotError`].
-    pub fn open(mut input: R) -> Result<Self, SnapshotError> {
+    pub fn open(input: R, key: &PlatformKey) -> Result<Self, SnapshotError> {
+        let mut input = Input::open(input, key)?;
         let mut digest = Sha256::new();
-        let magic: [u8; MAGIC.len()] = take(&mut input, &mut digest).map_err(|error| match error {
-            SnapshotError::Truncated => SnapshotError::NotASnapshot,
-            other => other,
-        })?;
+        let magic: [u8; MAGIC.len()] = take(&mut input, &mut digest)?;
         if magic != MAGIC {
             return Err(SnapshotError::NotASnapshot);
         }
@@ -92,6 +120,11 @@ impl<R: Read> Reader<R> {
             files: false,
             state: State::Between,
         })
+    }
+
+    /// Whether it is stored encrypted.
+    pub fn is_encrypted(&self) -> bool {
+        matches!(self.input, Input::Sealed(_))
     }
 
     /// What the snapshot says of itself.
@@ -156,7 +189,7 @@ impl<R: Read> Reader<R> {
         }
     }
 
-    /// SHA-256 of the file, once it has been read to its end.
+    /// SHA-256 of the plain form without its end, once it has been read to its end.
     pub fn digest(&self) -> Option<[u8; DIGEST]> {
         match &self.state {
             State::Ended { digest, .. } => Some(*digest),

@@ -1,10 +1,11 @@
 //! What is written is read, and nothing else is.
 
 use std::collections::BTreeMap;
-use std::io::Cursor;
+use std::io::{Cursor, Write as _};
 
 use chrono::DateTime;
 use proptest::prelude::*;
+use sha2::Digest as _;
 
 use super::*;
 use crate::domain::ids::TenantId;
@@ -62,9 +63,25 @@ fn sample() -> (Vec<u8>, u64) {
     (bytes, summary.rows)
 }
 
+/// The same bytes, encrypted.
+fn encrypted(plain: &[u8]) -> Vec<u8> {
+    let mut out = Output::new(Vec::new(), Some(&key(1))).unwrap();
+    out.write_all(plain).unwrap();
+    let (bytes, stored) = out.finish().unwrap();
+    assert_eq!(stored.bytes, bytes.len() as u64);
+    assert_eq!(stored.sha256[..], sha2::Sha256::digest(&bytes)[..]);
+    bytes
+}
+
+/// Both forms of [`sample`].
+fn samples() -> [Vec<u8>; 2] {
+    let plain = sample().0;
+    [encrypted(&plain), plain]
+}
+
 /// All of it, read to the end.
 fn read(bytes: &[u8]) -> Result<Vec<Part>, SnapshotError> {
-    let mut reader = Reader::open(Cursor::new(bytes))?;
+    let mut reader = Reader::open(Cursor::new(bytes), &key(1))?;
     let mut parts = Vec::new();
     while let Some(part) = reader.next()? {
         parts.push(part);
@@ -97,25 +114,74 @@ fn what_is_written_is_read() {
     assert_eq!(lines, rows);
     assert_eq!(names, ["table 0", "table 1", "photo.jpg of 262149"]);
     assert!(parts.len() > 8, "several frames: {}", parts.len());
+    assert_eq!(read(&encrypted(&bytes)).unwrap(), parts);
+}
+
+#[test]
+fn an_encrypted_snapshot_shows_nothing_and_is_never_the_same() {
+    let (plain, _) = sample();
+    let (one, other) = (encrypted(&plain), encrypted(&plain));
+    assert!(plain.len() > 2 * 64 * 1024, "several pieces: {}", plain.len());
+    assert_ne!(one[58..90], other[58..90]);
+    let shown = |bytes: &[u8], what: &[u8]| bytes.windows(what.len()).any(|part| part == what);
+    assert!(shown(&plain, MAGIC.as_slice()) && !shown(&one, MAGIC.as_slice()));
+    let mut reader = Reader::open(Cursor::new(&one), &key(1)).unwrap();
+    assert!(reader.is_encrypted());
+    while reader.next().unwrap().is_some() {}
+    assert!(matches!(
+        Reader::open(Cursor::new(&one), &key(2)).map(|_| ()),
+        Err(SnapshotError::OtherKey)
+    ));
+}
+
+#[test]
+fn pieces_that_are_swapped_left_out_or_another_files_are_refused() {
+    // Head, then two whole pieces of equal length.
+    let (head, piece) = (58, 5 + 64 * 1024 + 16);
+    let whole = encrypted(&sample().0);
+    let (first, second) = (head..head + piece, head + piece..head + 2 * piece);
+    let swapped = [
+        &whole[..head],
+        &whole[second.clone()],
+        &whole[first.clone()],
+        &whole[second.end..],
+    ]
+    .concat();
+    let without = [&whole[..head], &whole[second.clone()], &whole[second.end..]].concat();
+    let twice = [&whole[..second.end], &whole[second.clone()], &whole[second.end..]].concat();
+    let other = encrypted(&sample().0);
+    let mixed = [&whole[..first.end], &other[second.start..]].concat();
+    let mut declared_last = whole[..first.end].to_vec();
+    declared_last[head] = 1;
+    for bytes in [swapped, without, twice, mixed, declared_last] {
+        assert!(matches!(read(&bytes), Err(SnapshotError::Damaged(_))));
+    }
+    // A snapshot that is whole in pieces that are not: the last piece is missing.
+    assert!(matches!(
+        read(&whole[..second.end]),
+        Err(SnapshotError::Truncated)
+    ));
 }
 
 #[test]
 fn a_snapshot_that_ends_anywhere_is_refused() {
-    let (bytes, _) = sample();
-    for length in (0..bytes.len()).step_by(499).chain(bytes.len() - 70..bytes.len()) {
-        match read(&bytes[..length]) {
-            Err(SnapshotError::Truncated) => {}
-            Err(SnapshotError::NotASnapshot) => assert!(length < MAGIC.len()),
-            other => panic!("{length}: {other:?}"),
+    for bytes in samples() {
+        for length in (0..bytes.len()).step_by(997).chain(bytes.len() - 70..bytes.len()) {
+            match read(&bytes[..length]) {
+                Err(SnapshotError::Truncated) => {}
+                Err(SnapshotError::NotASnapshot) => assert!(length < MAGIC.len()),
+                other => panic!("{length}: {other:?}"),
+            }
         }
     }
 }
 
 #[test]
 fn what_follows_the_end_is_refused() {
-    let (mut bytes, _) = sample();
-    bytes.push(0);
-    assert!(matches!(read(&bytes), Err(SnapshotError::Damaged(_))));
+    for mut bytes in samples() {
+        bytes.push(0);
+        assert!(matches!(read(&bytes), Err(SnapshotError::Damaged(_))));
+    }
 }
 
 #[test]
@@ -168,11 +234,12 @@ proptest! {
 
     #[test]
     fn one_other_byte_anywhere_is_seen(at in any::<prop::sample::Index>(), flipped in 1..=255_u8) {
-        thread_local!(static SAMPLE: Vec<u8> = sample().0);
-        let mut bytes = SAMPLE.with(Clone::clone);
-        let at = at.index(bytes.len());
-        bytes[at] ^= flipped;
-        prop_assert!(read(&bytes).is_err(), "byte {}", at);
+        thread_local!(static SAMPLES: [Vec<u8>; 2] = samples());
+        for mut bytes in SAMPLES.with(Clone::clone) {
+            let at = at.index(bytes.len());
+            bytes[at] ^= flipped;
+            prop_assert!(read(&bytes).is_err(), "byte {}", at);
+        }
     }
 
     #[test]
@@ -181,6 +248,11 @@ proptest! {
         // As far as the frames.
         let mut begun = MAGIC.to_vec();
         begun.extend_from_slice(&FORMAT.to_be_bytes());
+        begun.extend_from_slice(&bytes);
+        prop_assert!(read(&begun).is_err());
+        prop_assert!(read(&encrypted(&begun)).is_err());
+        // Where a piece should begin.
+        let mut begun = encrypted(b"")[..58].to_vec();
         begun.extend_from_slice(&bytes);
         prop_assert!(read(&begun).is_err());
     }
@@ -193,5 +265,6 @@ proptest! {
         whole.truncate(whole.len() - 65);
         whole.extend_from_slice(&bytes);
         prop_assert!(read(&whole).is_err());
+        prop_assert!(read(&encrypted(&whole)).is_err());
     }
 }

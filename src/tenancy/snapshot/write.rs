@@ -27,7 +27,7 @@ pub struct Writer<W: Write> {
 /// What was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Summary {
-    /// Length of the file.
+    /// Length of the plain form.
     pub bytes: u64,
     /// Rows of all tables.
     pub rows: u64,

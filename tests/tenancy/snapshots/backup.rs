@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use helixai::domain::platform_key::PlatformKey;
 use helixai::tenancy::keeper::KeeperError;
 use helixai::tenancy::snapshot::{Part, Reader};
 
@@ -11,8 +12,8 @@ use super::{Case, backup, fill, number};
 use crate::helpers::cli_origin;
 
 /// Everything that a snapshot holds, unpacked: its header and all rows.
-fn unpacked(path: &std::path::Path) -> (String, String) {
-    let mut reader = Reader::open(std::fs::File::open(path).unwrap()).unwrap();
+fn unpacked(path: &std::path::Path, key: &PlatformKey) -> (String, String) {
+    let mut reader = Reader::open(std::fs::File::open(path).unwrap(), key).unwrap();
     let header = format!("{:?}", reader.header());
     let mut rows = Vec::new();
     while let Some(part) = reader.next().unwrap() {
@@ -104,7 +105,7 @@ async fn a_snapshot_holds_nothing_of_another_tenant_and_no_session() {
         }
     }
     case.backup("garage", "a").await;
-    let (header, rows) = unpacked(&case.file("a"));
+    let (header, rows) = unpacked(&case.file("a"), &case.test.platform.key);
     assert!(rows.contains("MINEONLY"));
     assert!(!rows.contains("SOMEBODYELSES") && !rows.contains("other.example"));
     assert!(!header.contains("other"), "{header}");

@@ -5,7 +5,7 @@ use helixai::tenancy::snapshot::SnapshotError;
 
 use super::{Case, content};
 
-async fn state(case: &Case) -> Vec<String> {
+pub async fn state(case: &Case) -> Vec<String> {
     let admin = case.test.admin().await;
     let rows = admin
         .query(

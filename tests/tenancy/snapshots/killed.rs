@@ -38,6 +38,23 @@ async fn a_backup_killed_at_any_point_leaves_the_older_file_or_the_new_one() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_verification_killed_at_any_point_leaves_nothing() {
+    let (killed, _folder, file) = with_snapshot().await;
+    let admin = killed.test.admin().await;
+    let relations = "select count(*) from pg_class";
+    let before = number(&admin, relations).await;
+    for point in points("verify") {
+        must_die(killed.command(&["tenant", "verify", &file]), &point).await;
+        killed.restart().await;
+        assert_eq!(number(&admin, relations).await, before, "{point}");
+        assert_eq!(killed.consistent().await, ["garage"], "{point}");
+    }
+    let run = ended(killed.command(&["tenant", "verify", &file])).await;
+    assert!(run.status.success(), "{run:?}");
+    assert_eq!(number(&admin, relations).await, before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_restore_over_a_tenant_killed_at_any_point_is_whole_or_nothing() {
     let (killed, _folder, file) = with_snapshot().await;
     let admin = killed.test.admin().await;

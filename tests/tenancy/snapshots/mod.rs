@@ -4,10 +4,12 @@ mod backup;
 mod copy;
 mod damage;
 mod delete;
+mod encrypted;
 #[cfg(feature = "kill_points")]
 mod killed;
 mod over;
 mod restore;
+mod verify;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -15,7 +17,7 @@ use std::sync::Arc;
 
 use helixai::domain::tenant_key::TenantKey;
 use helixai::platform::{Platform, doctor};
-use helixai::tenancy::keeper::{BackedUp, KeeperError, OnProgress, RestoreRequest, Restored};
+use helixai::tenancy::keeper::{BackedUp, KeeperError, OnProgress, RestoreRequest, Restored, Target};
 use tempfile::TempDir;
 use tokio_postgres::Client;
 
@@ -51,6 +53,18 @@ impl Case {
 
     pub async fn backup(&self, key: &str, name: &str) -> BackedUp {
         backup(&self.test.platform, key, self.file(name))
+            .await
+            .expect("a backup")
+    }
+
+    pub async fn backup_encrypted(&self, key: &str, name: &str) -> BackedUp {
+        let target = Target {
+            file: self.file(name),
+            encrypted: true,
+        };
+        let keeper = &self.test.platform.keeper;
+        keeper
+            .backup(&tenant_key(key), target, cli_origin(), &silent())
             .await
             .expect("a backup")
     }

@@ -62,6 +62,17 @@ pub struct RowSink {
 }
 
 impl RowSink {
+    /// Begins to fill a table of the schema that the transaction works in.
+    pub(super) async fn open(transaction: &Transaction<'_>, table: &Table) -> Result<Self, DbError> {
+        let command = format!(
+            "copy {} ({}) from stdin",
+            ident(&table.name),
+            quoted(&table.columns)
+        );
+        let sink = Box::pin(transaction.copy_in(command.as_str()).await?);
+        Ok(Self { sink })
+    }
+
     /// Sends a piece of rows as `COPY` has written them.
     ///
     /// # Errors
@@ -113,12 +124,7 @@ impl<'a> Loading<'a> {
             to.schema.clone()
         };
         let plan = Plan::new(&aside, &to.role, &to.owner_role, &to.niche)?;
-        plan.create(&transaction).await?;
-        crate::kill_point!("restore.schema");
-        plan.migrate(&transaction, versions).await?;
-        let [(core, _), (niche, _)] = &plan.parts;
-        let shape = Shape::read(&transaction, &aside, &[core, niche]).await?;
-        empty(&transaction, &shape).await?;
+        let shape = make_empty(&transaction, &plan, versions).await?;
         Ok(Self {
             transaction,
             to,
@@ -137,13 +143,7 @@ impl<'a> Loading<'a> {
     /// # Errors
     /// Whatever the server refuses.
     pub async fn fill(&self, table: &Table) -> Result<RowSink, DbError> {
-        let command = format!(
-            "copy {} ({}) from stdin",
-            ident(&table.name),
-            quoted(&table.columns)
-        );
-        let sink = Box::pin(self.transaction.copy_in(command.as_str()).await?);
-        Ok(RowSink { sink })
+        RowSink::open(&self.transaction, table).await
     }
 
     /// Brings what was loaded to the newest version, puts it into its place and commits. Answers the versions.
@@ -158,17 +158,8 @@ impl<'a> Loading<'a> {
             aside,
             ..
         } = self;
-        // What is checked at commit is checked now: tables with checks that wait cannot be altered.
-        transaction.batch_execute("set constraints all immediate").await?;
-        crate::kill_point!("restore.loaded");
         let plan = Plan::new(&aside, &to.role, &to.owner_role, &to.niche)?;
-        let newest = plan.newest();
-        plan.migrate(&transaction, &newest).await?;
-        for (_, part) in &plan.parts {
-            if !part.restore.trim().is_empty() {
-                transaction.batch_execute(&part.restore).await?;
-            }
-        }
+        let newest = bring_up(&transaction, &plan).await?;
         plan.restrict(&transaction).await?;
         crate::kill_point!("restore.migrated");
         transaction
@@ -182,6 +173,36 @@ impl<'a> Loading<'a> {
         crate::kill_point!("restore.committed");
         Ok(newest)
     }
+}
+
+/// Makes the schema at these versions, without a row. From here on the transaction works in it, as the owner of its tables.
+pub(super) async fn make_empty(
+    transaction: &Transaction<'_>,
+    plan: &Plan<'_>,
+    versions: &Versions,
+) -> Result<Shape, DbError> {
+    plan.create(transaction).await?;
+    crate::kill_point!("restore.schema");
+    plan.migrate(transaction, versions).await?;
+    let [(core, _), (niche, _)] = &plan.parts;
+    let shape = Shape::read(transaction, plan.schema, &[core, niche]).await?;
+    empty(transaction, &shape).await?;
+    Ok(shape)
+}
+
+/// Brings a schema that has its rows to the newest version, and ends what waited in it.
+pub(super) async fn bring_up(transaction: &Transaction<'_>, plan: &Plan<'_>) -> Result<Versions, DbError> {
+    // What is checked at commit is checked now: tables with checks that wait cannot be altered.
+    transaction.batch_execute("set constraints all immediate").await?;
+    crate::kill_point!("restore.loaded");
+    let newest = plan.newest();
+    plan.migrate(transaction, &newest).await?;
+    for (_, part) in &plan.parts {
+        if !part.restore.trim().is_empty() {
+            transaction.batch_execute(&part.restore).await?;
+        }
+    }
+    Ok(newest)
 }
 
 /// Puts the schema aside into the place of the tenant's own, while nobody is inside of the tenant.

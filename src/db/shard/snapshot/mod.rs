@@ -4,10 +4,12 @@
 //! indexes. Connections are an administrator's, opened for the operation, but rows are read with the tenant's own role.
 
 mod load;
+mod rehearsal;
 mod shape;
 mod source;
 
 pub use load::{Destination, Inquiry, Loading, RowSink};
+pub use rehearsal::Rehearsal;
 pub use shape::{Shape, Table};
 pub use source::{Rows, Source, SourceAddress};
 

@@ -119,13 +119,7 @@ impl<'a> Source<'a> {
     /// # Errors
     /// Whatever the server refuses.
     pub async fn rows(&self, table: &Table) -> Result<Rows, DbError> {
-        let command = format!(
-            "copy {} ({}) to stdout",
-            ident(&table.name),
-            quoted(&table.columns)
-        );
-        let rows = self.transaction.copy_out(command.as_str()).await?;
-        Ok(Box::pin(rows.map_err(DbError::from)))
+        read_rows(&self.transaction, table).await
     }
 
     /// Ends the transaction.
@@ -135,6 +129,17 @@ impl<'a> Source<'a> {
     pub async fn close(self) -> Result<(), DbError> {
         Ok(self.transaction.commit().await?)
     }
+}
+
+/// All rows of a table of the schema that the transaction works in.
+pub(super) async fn read_rows(transaction: &Transaction<'_>, table: &Table) -> Result<Rows, DbError> {
+    let command = format!(
+        "copy {} ({}) to stdout",
+        ident(&table.name),
+        quoted(&table.columns)
+    );
+    let rows = transaction.copy_out(command.as_str()).await?;
+    Ok(Box::pin(rows.map_err(DbError::from)))
 }
 
 /// The role that reads: the tenant's, which reaches nothing else. An administrator who is no superuser may not become
