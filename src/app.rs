@@ -1,4 +1,4 @@
-//! The HTTP server as `serve` and the tests run it.
+//! The HTTP server as `serve` and the tests run it, and the background work alone, as `worker` does.
 
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
@@ -55,7 +55,10 @@ impl App {
             }
         };
         let stop = CancellationToken::new();
-        let background = platform.watch(&stop);
+        let mut background = platform.watch(&stop);
+        if platform.settings.server.background_work {
+            background.extend(platform.work(&stop));
+        }
         Ok(Self {
             platform,
             server,
@@ -107,16 +110,51 @@ impl App {
             }
         };
         stop.cancel();
-        for task in background {
-            // A task that panicked has said so; the rest still ends in order.
-            let _ = task.await;
-        }
-        if let (Some(handle), Some(task)) = (metrics_handle, metrics_task) {
-            handle.stop(false).await;
-            let _ = task.await;
-        }
+        finish(background, metrics_handle.zip(metrics_task)).await;
         platform.close().await;
         result
+    }
+}
+
+/// The background work without the web server, until `until` completes: beside servers that leave it to others, or to have
+/// more of it. Metrics are shown at `metrics.bind`, if that is set.
+///
+/// # Errors
+/// When the address of the metrics is taken, or they cannot be recorded.
+pub async fn work(platform: Platform, until: impl Future<Output = ()>) -> std::io::Result<()> {
+    let metrics = metrics::install().map_err(std::io::Error::other)?;
+    let metrics_server = match platform.settings.metrics.bind {
+        None => None,
+        Some(bind) => Some(serve_metrics(
+            platform.clone(),
+            metrics,
+            TcpListener::bind(bind)?,
+        )?),
+    };
+    let handle = metrics_server.as_ref().map(Server::handle);
+    let metrics_task = metrics_server.map(tokio::spawn);
+    let stop = CancellationToken::new();
+    let mut background = platform.watch(&stop);
+    background.extend(platform.work(&stop));
+    until.await;
+    stop.cancel();
+    finish(background, handle.zip(metrics_task)).await;
+    platform.close().await;
+    Ok(())
+}
+
+/// Waits for tasks that have been told to stop, then stops the server of the metrics.
+async fn finish(
+    background: Vec<JoinHandle<()>>,
+    metrics: Option<(ServerHandle, JoinHandle<std::io::Result<()>>)>,
+) {
+    for task in background {
+        // A task that panicked has said so; the rest still ends in order.
+        let _ = task.await;
+    }
+    if let Some((handle, task)) = metrics {
+        handle.stop(false).await;
+        let _ = task.await;
     }
 }
 

@@ -232,7 +232,9 @@ impl Platform {
     /// # Errors
     /// [`StartError::ExcessPrivileges`], unless the settings accept them; when the registry cannot be read.
     pub async fn examine_before_serving(&self) -> Result<(), StartError> {
-        let findings = doctor(&self.settings, 1)?.examine_before_serving().await?;
+        let findings = doctor(&self.settings, 1, &self.clock)?
+            .examine_before_serving()
+            .await?;
         let (privileges, others): (Vec<_>, Vec<_>) = findings
             .into_iter()
             .partition(|finding| finding.check == PRIVILEGES);
@@ -266,15 +268,20 @@ impl Platform {
         Err(StartError::ExcessPrivileges(text))
     }
 
-    /// Hears change notices, finishes interrupted onboardings and lets go of forgotten holds, until `stop`.
+    /// Hears change notices, until `stop`: every process must.
     pub fn watch(&self, stop: &CancellationToken) -> Vec<JoinHandle<()>> {
+        vec![listen::spawn(
+            self.master.clone(),
+            self.shards.clone(),
+            self.resolver.clone(),
+            stop.clone(),
+        )]
+    }
+
+    /// Finishes what was interrupted, lets go of forgotten holds and removes forgotten files, until `stop`. At least one
+    /// process must; several share the work.
+    pub fn work(&self, stop: &CancellationToken) -> Vec<JoinHandle<()>> {
         vec![
-            listen::spawn(
-                self.master.clone(),
-                self.shards.clone(),
-                self.resolver.clone(),
-                stop.clone(),
-            ),
             reconcile::spawn(
                 self.provisioner.clone(),
                 self.keeper.clone(),
@@ -347,7 +354,7 @@ pub fn connector(settings: &Settings) -> Result<Connector, StartError> {
 ///
 /// # Errors
 /// When a setting is missing or wrong.
-pub fn doctor(settings: &Settings, processes: u16) -> Result<Doctor, StartError> {
+pub fn doctor(settings: &Settings, processes: u16, clock: &Clock) -> Result<Doctor, StartError> {
     Ok(Doctor {
         connector: connector(settings)?,
         key: platform_key(settings)?,
@@ -358,6 +365,8 @@ pub fn doctor(settings: &Settings, processes: u16) -> Result<Doctor, StartError>
             processes: processes.into(),
             allow_excess_privileges: settings.database.allow_excess_privileges,
         },
+        folders: vec![settings.storage.folder.clone(), settings.logging.dir.clone()],
+        clock: clock.clone(),
     })
 }
 

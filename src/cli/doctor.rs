@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use super::exit::Exit;
 use super::{output, session};
+use crate::domain::clock::Clock;
 use crate::platform;
 use crate::tenancy::doctor::report::Level;
 use crate::tenancy::doctor::{Finding, PRIVILEGES};
@@ -32,7 +33,9 @@ pub struct Args {
 /// Examines and prints what was found.
 pub async fn run(config: Option<&Path>, args: Args) -> anyhow::Result<ExitCode> {
     let settings = session::settings(config)?;
-    let findings = platform::doctor(&settings, args.processes)?.examine().await;
+    let findings = platform::doctor(&settings, args.processes, &Clock::system())?
+        .examine()
+        .await;
     let errors = count(&findings, Level::Error);
     let warnings = count(&findings, Level::Warning);
     if args.json {

@@ -18,6 +18,7 @@ pub mod serve;
 mod session;
 pub mod stop_signal;
 pub mod tenant;
+pub mod worker;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -47,6 +48,9 @@ pub enum Command {
     /// Serve the API on the database of HELIXAI__DATABASE__URL
     #[command(after_help = exit::HELP)]
     Serve,
+    /// Do the background work alone, beside servers that leave it to others
+    #[command(after_help = exit::HELP)]
+    Worker,
     /// Bring the database up to date: schemas, roles, revokes; safe to repeat
     #[command(after_help = exit::HELP)]
     Migrate(migrate::Args),
@@ -69,6 +73,7 @@ pub fn run() -> ExitCode {
     let outcome = match cli.command {
         Command::Dev(args) => block_on(dev::run(args, cli.config)),
         Command::Serve => block_on(async { serve::run(Settings::load(config)?).await }),
+        Command::Worker => block_on(async { worker::run(Settings::load(config)?).await }),
         Command::Migrate(args) => block_on(migrate::run(config, args)),
         Command::Doctor(args) => block_on(doctor::run(config, args)),
         Command::Admin(args) => block_on(admin::run(config, args)),

@@ -40,6 +40,8 @@ pub struct ServerSettings {
     /// Time that requests in flight get when the server stops.
     #[serde(rename = "shutdown_timeout_secs", deserialize_with = "values::seconds")]
     pub shutdown_timeout: Duration,
+    /// Whether `serve` does the background work as well; else `helixai worker` must run beside it.
+    pub background_work: bool,
 }
 
 /// Scheme of the addresses shown to clients.

@@ -1,4 +1,4 @@
-//! `helixai serve`: what it does not start with.
+//! `helixai serve`: what it does not start with; and `helixai worker`, which does the rest of its work.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::Stdio;
@@ -19,8 +19,13 @@ async fn program() -> Program {
 
 /// Starts it, waits until it listens, stops it; what it logged.
 fn start_and_stop(program: &Program) -> String {
+    run_until(program, "serve", "listening on 127.0.0.1:", || ())
+}
+
+/// Starts a command, waits for its first line, stops it when `done` returns; what it logged.
+fn run_until(program: &Program, command: &str, says: &str, done: impl FnOnce()) -> String {
     let mut child = program
-        .command(&["serve"])
+        .command(&[command])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -29,7 +34,8 @@ fn start_and_stop(program: &Program) -> String {
     BufReader::new(child.stdout.take().expect("a pipe"))
         .read_line(&mut first)
         .expect("a line");
-    assert!(first.starts_with("listening on 127.0.0.1:"), "{first}");
+    assert!(first.starts_with(says), "{first}");
+    done();
     let pid = Pid::from_raw(child.id().try_into().expect("a process number"));
     kill(pid, Signal::SIGTERM).expect("it runs");
     let mut logged = String::new();
@@ -71,4 +77,49 @@ async fn it_starts_on_a_sound_database_and_warns_of_too_many_connections() {
     let greedy = program.with("HELIXAI__DATABASE__MASTER_POOL", "1000");
     let logged = start_and_stop(&greedy);
     assert!(logged.contains("1002 connections may be needed"), "{logged}");
+}
+
+#[cfg(feature = "kill_points")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_finishes_what_a_server_leaves_to_it() {
+    use std::os::unix::process::ExitStatusExt as _;
+
+    let program = program().await.with("HELIXAI__SERVER__BACKGROUND_WORK", "false");
+    let arguments = [
+        "tenant",
+        "create",
+        "garage",
+        "--name",
+        "Garage",
+        "--niche",
+        "cars",
+        "--owner-email",
+        "ana@garage.example",
+        "--owner-name",
+        "Ana",
+    ];
+    let killed = program
+        .command(&arguments)
+        .env("HELIXAI_KILL_AT", "onboard.intent")
+        .output()
+        .expect("the program runs");
+    assert_eq!(killed.status.signal(), Some(9), "{killed:?}");
+    let admin = program.admin().await;
+    admin
+        .batch_execute("update master.tenants set lease_expires_at = now() - interval '1 minute'")
+        .await
+        .expect("the lease has run out");
+    let status = || program.json(&["tenant", "show", "garage"])["status"].clone();
+
+    // Enough requests' worth of time for a reconciler, which begins at once.
+    run_until(&program, "serve", "listening on", || {
+        for _ in 0..3 {
+            assert_eq!(status(), "provisioning");
+        }
+    });
+    run_until(&program, "worker", "working", || {
+        while status() != "active" {
+            std::thread::yield_now();
+        }
+    });
 }

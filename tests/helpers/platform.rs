@@ -154,7 +154,7 @@ impl TestPlatform {
         &self.db
     }
 
-    /// Starts the background work and waits until the resolver's cache is in use.
+    /// Hears change notices from here on, and waits until the resolver's cache is in use.
     pub async fn watch(&mut self) {
         let platform = self.platform.clone();
         self.watch_other(&platform).await;

@@ -1,6 +1,7 @@
 //! How a tenant comes to be, is found, and stops being served.
 
 mod concurrency;
+mod doctor;
 #[cfg(feature = "kill_points")]
 mod killed;
 mod provisioning;

@@ -2,11 +2,12 @@
 //!
 //! [`Doctor::examine`] looks at everything (`helixai doctor`); [`Doctor::examine_before_serving`] at what a server
 //! should not start with. The questions are asked in `db::shard::inspect`; here are only the judgements: [`server`],
-//! [`logins`], [`memberships`], [`belongings`], [`usage`], [`budget`]. To add a check: a question there if it needs one, a judgement
+//! [`logins`], [`memberships`], [`belongings`], [`usage`], [`budget`], [`host`]. To add a check: a question there if it needs one, a judgement
 //! here that adds to the [`Report`], a row in `docs/CLI.md`.
 
 pub mod belongings;
 pub mod budget;
+pub mod host;
 pub mod logins;
 pub mod memberships;
 pub mod report;
@@ -14,6 +15,7 @@ pub mod server;
 pub mod usage;
 mod view;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -26,6 +28,7 @@ use crate::db::shard::inspect::registry::{Registry, registry};
 use crate::db::shard::inspect::versions::{Versions, versions};
 use crate::db::shard::inspect::{roles, schemas};
 use crate::db::shard::{inspect, privileges, setup};
+use crate::domain::clock::Clock;
 use crate::domain::platform_key::PlatformKey;
 use budget::Budget;
 use report::{Level, Report};
@@ -59,6 +62,10 @@ pub struct Doctor {
     pub connect_timeout: Duration,
     /// What the program is set to use.
     pub limits: Limits,
+    /// Folders of this machine that the program writes to.
+    pub folders: Vec<PathBuf>,
+    /// Tells this machine's time.
+    pub clock: Clock,
 }
 
 /// The lanes of one server, and the connections that it has.
@@ -71,6 +78,7 @@ impl Doctor {
     /// Looks at everything. What cannot be looked at is a finding as well.
     pub async fn examine(&self) -> Vec<Finding> {
         let mut report = Report::default();
+        host::judge_disks(&self.folders, &mut report);
         match self.connector.administrator().await {
             Ok(admin) => {
                 if let Err(error) = self.examine_all(&admin, &mut report).await {
@@ -116,7 +124,7 @@ impl Doctor {
     }
 
     async fn examine_all(&self, admin: &AdminClient, report: &mut Report) -> Result<(), DbError> {
-        server::judge(&inspect::server::server(admin).await?, report);
+        self.examine_server(admin, report).await?;
         let (found, needed) = (versions(admin).await?, Versions::embedded()?);
         server::judge_versions(found, needed, report);
         if found.master.is_none() || found.is_behind(needed) {
@@ -150,6 +158,15 @@ impl Doctor {
         Ok(())
     }
 
+    async fn examine_server(&self, client: &AdminClient, report: &mut Report) -> Result<(), DbError> {
+        let before = self.clock.now();
+        let server = inspect::server::server(client).await?;
+        server::judge(&server, report);
+        host::judge_clock(server.clock, before, self.clock.now(), report);
+        host::judge_disks(&server.data_folder, report);
+        Ok(())
+    }
+
     async fn examine_shard(
         &self,
         admin: &AdminClient,
@@ -159,7 +176,7 @@ impl Doctor {
         report: &mut Report,
     ) -> Result<(), DbError> {
         if shard.database_url_sealed.is_some() {
-            server::judge(&inspect::server::server(client).await?, report);
+            self.examine_server(client, report).await?;
         }
         self.examine_privileges(client, connector, report).await?;
         match setup::find_roles(client).await? {

@@ -108,6 +108,8 @@ mod tests {
         Server {
             version: 150_004,
             version_text: "15.4".to_owned(),
+            clock: chrono::DateTime::UNIX_EPOCH,
+            data_folder: None,
             started_at: chrono::DateTime::UNIX_EPOCH,
             max_connections: 100,
             reserved_connections: 3,

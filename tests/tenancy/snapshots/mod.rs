@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use helixai::domain::clock::Clock;
 use helixai::domain::tenant_key::TenantKey;
 use helixai::platform::{Platform, doctor};
 use helixai::tenancy::keeper::{BackedUp, KeeperError, OnProgress, RestoreRequest, Restored, Target};
@@ -84,7 +85,7 @@ impl Case {
 
     /// Nothing is missing, stray or counted wrongly.
     pub async fn sound(&self) {
-        let doctor = doctor(&self.test.settings, 1).expect("the settings are right");
+        let doctor = doctor(&self.test.settings, 1, &Clock::system()).expect("the settings are right");
         let found: Vec<_> = doctor
             .examine()
             .await

@@ -1,5 +1,7 @@
 //! The server: its version, the settings that matter to the program, and what the administrator may do.
 
+use std::path::PathBuf;
+
 use chrono::{DateTime, Utc};
 use tokio_postgres::Client;
 
@@ -12,6 +14,10 @@ pub struct Server {
     pub version: i32,
     /// As people write it.
     pub version_text: String,
+    /// What its clock says.
+    pub clock: DateTime<Utc>,
+    /// Where it keeps its data, when it is on this machine and a superuser asks.
+    pub data_folder: Option<PathBuf>,
     /// When it was started, to the microsecond: two connections that say the same are to one server.
     pub started_at: DateTime<Utc>,
     /// Connections in all.
@@ -53,7 +59,10 @@ pub async fn server(admin: &Client) -> Result<Server, DbError> {
                     current_setting('fsync')::bool, current_setting('full_page_writes')::bool,
                     current_setting('password_encryption'), pg_encoding_to_char(d.encoding), r.rolname::text,
                     r.rolsuper,
-                    r.rolsuper or (r.rolcreaterole and has_database_privilege(d.oid, 'create'))
+                    r.rolsuper or (r.rolcreaterole and has_database_privilege(d.oid, 'create')),
+                    clock_timestamp(),
+                    case when r.rolsuper and (inet_server_addr() is null or inet_server_addr() = inet_client_addr())
+                         then current_setting('data_directory') end
              from pg_database d, pg_roles r
              where d.datname = current_database() and r.rolname = current_user",
             &[],
@@ -74,5 +83,7 @@ pub async fn server(admin: &Client) -> Result<Server, DbError> {
         administrator: row.get(11),
         is_superuser: row.get(12),
         may_provision: row.get(13),
+        clock: row.get(14),
+        data_folder: row.get::<_, Option<String>>(15).map(PathBuf::from),
     })
 }
