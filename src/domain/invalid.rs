@@ -80,6 +80,9 @@ pub struct FieldError {
 pub struct FieldErrors(Vec<FieldError>);
 
 impl FieldErrors {
+    /// So many are told; whoever has more mends these first.
+    pub const MOST: usize = 100;
+
     /// Nothing wrong so far.
     pub fn new() -> Self {
         Self::default()
@@ -116,8 +119,11 @@ impl FieldErrors {
         self.check(field, value.ok_or_else(Invalid::required).and_then(parse))
     }
 
-    /// Adds a refusal.
+    /// Adds a refusal, unless there are [`FieldErrors::MOST`].
     pub fn push(&mut self, field: &str, invalid: Invalid) {
+        if self.0.len() >= Self::MOST {
+            return;
+        }
         self.0.push(FieldError {
             field: field.to_owned(),
             code: invalid.code,

@@ -2,7 +2,7 @@
 //!
 //! A file is older than any request could still be before it is looked at, and it goes only when its tenant's own
 //! schema, asked as that tenant, says that it has no such photo. A folder of nobody, or of a tenant that cannot be
-//! asked, is left alone.
+//! asked or is being restored, whose files come before its rows, is left alone.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Photos;
 use crate::db::DbError;
-use crate::db::master::{MasterDb, tenants};
+use crate::db::master::{MasterDb, restores, tenants};
 use crate::db::tenant::photos::PhotosOf;
 use crate::db::tenant::{Access, Lanes, TenantDb};
 use crate::domain::clock::Clock;
@@ -82,11 +82,16 @@ impl Sweeper {
         let mut removed = 0;
         for some in old.chunks(ASKED) {
             let access = Access::system(self.clock.now());
-            let unknown = db.run(&access, of.unknown(some)).await?.output;
-            for photo in &unknown {
+            // As long as the transaction lasts no restore comes to its end: what is unknown stays so.
+            let (tx, unknown) = db.begin(&access, of.unknown(some)).await?;
+            if unknown.output.is_empty() || restores::is_tenant_under_way(&self.master, tenant).await? {
+                return Ok(removed);
+            }
+            for photo in &unknown.output {
                 self.photos.store.remove(tenant, *photo).await?;
             }
-            removed += unknown.len();
+            tx.rollback().await?;
+            removed += unknown.output.len();
         }
         if removed > 0 {
             tracing::info!(tenant_id = %tenant, "the files of {removed} photos without a row were removed");

@@ -117,7 +117,7 @@ fn found<T>(result: io::Result<T>) -> io::Result<Option<T>> {
 
 /// The bytes reach the disk before the name does, so that a name never stands for half a file.
 fn write(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    make(folder)?;
     let part = folder.join(format!("{name}{PART}"));
     let mut file = OpenOptions::new()
         .write(true)
@@ -129,6 +129,23 @@ fn write(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()?;
     fs::rename(&part, folder.join(name))?;
     File::open(folder)?.sync_all()
+}
+
+/// A folder that is new is on the disk when its parent says so.
+fn make(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if let Some(parent) = parent {
+        make(parent)?;
+    }
+    match DirBuilder::new().mode(0o700).create(folder) {
+        // Somebody was quicker, who may not have come to the next line.
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 fn remove(folder: &Path, photo: PhotoId) -> io::Result<()> {

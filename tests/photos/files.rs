@@ -190,6 +190,33 @@ async fn the_sweeper_removes_what_nothing_names_and_nothing_else() {
         .expect(200);
 }
 
+/// A restore writes its files before its rows: until it has ended, nobody knows which of them are named.
+#[tokio::test]
+async fn the_sweeper_waits_for_a_restore() {
+    let (app, garage, _) = garage("draft").await;
+    let (store, sweeper) = (store(&app), app.test.platform.sweeper());
+    let coming = PhotoId::new();
+    let put = store.put(id_of(&garage), coming, Rendition::Full, b"x".to_vec());
+    put.await.unwrap();
+    age(&app, &garage);
+    let admin = app.test.admin().await;
+    admin
+        .execute(
+            "insert into master.tenant_restores (id, tenant_id, mode, outcome, lease_expires_at, created_at)
+             values (gen_random_uuid(), $1, 'over', '{}', now() + interval '1 hour', now())",
+            &[&id_of(&garage).as_uuid()],
+        )
+        .await
+        .expect("noted");
+    assert_eq!(sweeper.sweep().await.unwrap(), 0);
+    assert_eq!(stored(&app, &garage).await, [coming.to_string()]);
+    admin
+        .batch_execute("delete from master.tenant_restores")
+        .await
+        .expect("done");
+    assert_eq!(sweeper.sweep().await.unwrap(), 1);
+}
+
 #[tokio::test]
 async fn the_demands_of_one_tenant_leave_room_for_another() {
     let app = TestApp::builder().set("storage.photo_workers", 2).start().await;

@@ -123,6 +123,9 @@ async fn a_form_that_is_none_is_told_so() {
         .problem(422, "invalid_fields");
     let eleven = vec![("photos", "a.jpg", photo.as_slice()); 11];
     fields(&eleven).await.refused_fields(&[("photos", "too_many")]);
+    let many = vec![("picture", "a.jpg", &b"1"[..]); 300];
+    let told = fields(&many).await.problem(422, "invalid_fields");
+    assert_eq!(told["errors"].as_array().map(Vec::len), Some(100));
     let long = "x".repeat(5000);
     let told = fields(&[(&long, "a", b"1"), ("photos", "a", &photo)])
         .await
@@ -134,6 +137,21 @@ async fn a_form_that_is_none_is_told_so() {
         .await
         .expect(201);
     assert_eq!(files::stored(&app, &garage).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_stranger_is_not_told_what_is_wrong_with_an_order() {
+    let (app, garage, vehicle) = garage("draft").await;
+    let path = format!("{vehicle}/photos");
+    for body in [
+        r#"{"photos": ["x"]}"#,
+        r#"{"photos": []}"#,
+        r#"{"photo": 1}"#,
+        "{",
+    ] {
+        let nobody = app.put(&path).of(&garage).text(body).await;
+        nobody.problem(401, "unauthorized");
+    }
 }
 
 #[tokio::test]

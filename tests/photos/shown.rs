@@ -137,13 +137,13 @@ async fn an_order_names_every_photo_once() {
 }
 
 #[tokio::test]
-async fn a_browser_keeps_what_is_in_the_storefront() {
+async fn a_browser_keeps_what_is_in_the_storefront_for_a_while() {
     let (app, garage, vehicle) = garage("published").await;
     let url = texts(&add(&app, &garage, &vehicle, 1).await, "url").remove(0);
     let first = app.get(&url).of(&garage).await;
     assert_eq!(
         first.expect(200).header("cache-control"),
-        Some("public, max-age=31536000, immutable")
+        Some("public, max-age=300")
     );
     assert_eq!(first.header("x-content-type-options"), Some("nosniff"));
     let tag = first.header("etag").expect("a tag").to_owned();
@@ -158,6 +158,11 @@ async fn a_browser_keeps_what_is_in_the_storefront() {
         head.expect(200).header("content-length"),
         Some(first.body.len().to_string().as_str())
     );
+    // What has left the storefront is not the same any more to whoever asks again.
+    let withdraw = app.patch(&vehicle).by(&garage).json(&json!({"status": "draft"}));
+    withdraw.await.expect(200);
+    let again = app.get(&url).of(&garage).header("if-none-match", &tag);
+    again.await.problem(404, "not_found");
 }
 
 #[tokio::test]

@@ -58,6 +58,7 @@ pub async fn run(config: Option<&Path>, args: Args) -> anyhow::Result<ExitCode> 
             "tables": made.tables,
             "rows": made.rows,
             "files": made.files,
+            "photos_without_files": made.photos_without_files,
             "encrypted": made.encrypted,
             "sha256": made.sha256.iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
         }));
@@ -67,6 +68,12 @@ pub async fn run(config: Option<&Path>, args: Args) -> anyhow::Result<ExitCode> 
             "{} → {file}: {} rows of {} tables, {} files, {} bytes",
             made.tenant_key, made.rows, made.tables, made.files, made.bytes
         ));
+        if made.photos_without_files > 0 {
+            let missing = made.photos_without_files;
+            output::line(format_args!(
+                "warning: {missing} photos have rows and no files: a restore will leave them out"
+            ));
+        }
     }
     Ok(Exit::Done.into())
 }

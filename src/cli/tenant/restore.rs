@@ -60,6 +60,7 @@ pub async fn run(config: Option<&Path>, args: Args) -> anyhow::Result<ExitCode> 
             "over": restored.over,
             "made_at": restored.made_at,
             "rows": restored.rows,
+            "photos_left_out": restored.photos_left_out,
         }));
         return Ok(Exit::Done.into());
     }
@@ -72,5 +73,11 @@ pub async fn run(config: Option<&Path>, args: Args) -> anyhow::Result<ExitCode> 
     output::line(format_args!("address   {url}"));
     output::line(format_args!("as of     {}", restored.made_at.to_rfc3339()));
     output::line(format_args!("rows      {}", restored.rows));
+    if restored.photos_left_out > 0 {
+        let missing = restored.photos_left_out;
+        output::line(format_args!(
+            "warning   {missing} photos are left out: the snapshot has their rows, but not their files"
+        ));
+    }
     Ok(Exit::Done.into())
 }

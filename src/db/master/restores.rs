@@ -117,6 +117,19 @@ pub async fn is_under_way(db: &MasterDb, id: Uuid) -> Result<bool, DbError> {
     .await?)
 }
 
+/// Whether any restore of this tenant is under way, seen from outside of a transaction.
+///
+/// # Errors
+/// When the database fails.
+pub async fn is_tenant_under_way(db: &MasterDb, tenant: TenantId) -> Result<bool, DbError> {
+    Ok(sqlx::query_scalar!(
+        r#"select exists (select from tenant_restores where tenant_id = $1) as "any!""#,
+        tenant.as_uuid()
+    )
+    .fetch_one(db.pool())
+    .await?)
+}
+
 /// Whether any restore of this tenant is under way.
 ///
 /// # Errors

@@ -34,6 +34,7 @@ pub struct NewPhoto {
 }
 
 struct Texts {
+    table: &'static str,
     count: &'static str,
     lock: &'static str,
     room: &'static str,
@@ -51,6 +52,7 @@ struct Texts {
 macro_rules! texts {
     ($table:literal, $photos:literal, $item:literal) => {
         Texts {
+            table: $photos,
             count: concat!(
                 "select case when not exists (select from ", $table, " where id = $1) then helixai.refuse('HX404') ",
                 "else (select count(*)::int4 from ", $photos, " where ", $item, " = $1) end"
@@ -119,6 +121,11 @@ impl PhotosOf {
             Self::Properties => &PROPERTIES,
             Self::Products => &PRODUCTS,
         }
+    }
+
+    /// The table that they are in.
+    pub fn table(self) -> &'static str {
+        self.texts().table
     }
 
     /// How many photos an item has; refuses as not found when there is no such item.

@@ -13,8 +13,9 @@ use crate::http::extract::{PublicTenant, ReadData, TenantAccess};
 use crate::http::problem::{Problem, ProblemBody};
 use crate::storage::Rendition;
 
-/// A photo never changes: another picture has another id.
-const FOR_ANYBODY: &str = "public, max-age=31536000, immutable";
+/// A photo never changes, as another picture has another id; but what it shows may leave the storefront. Whoever keeps it asks
+/// again after five minutes, and is told by the tag that it is still the same.
+const FOR_ANYBODY: &str = "public, max-age=300";
 /// Whoever shows it again asks again whether it may be seen.
 const FOR_THE_TENANT: &str = "private, no-cache";
 

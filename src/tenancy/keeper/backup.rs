@@ -15,6 +15,7 @@ use crate::db::master::audit::{MasterAudit, Subject, insert_audit};
 use crate::db::master::subscriptions::{self, SubscriptionRecord};
 use crate::db::master::tenants::{self, TenantRecord};
 use crate::db::shard::snapshot::{Source, SourceAddress};
+use crate::db::tenant::photos::PhotosOf;
 use crate::domain::ids::TenantId;
 use crate::domain::platform_key::PlatformKey;
 use crate::domain::tenant::{Niche, TenantStatus};
@@ -73,6 +74,8 @@ pub struct BackedUp {
     pub rows: u64,
     /// How many files of the tenant.
     pub files: u64,
+    /// Photos whose rows it holds without their files: a restore will leave them out.
+    pub photos_without_files: u64,
     /// SHA-256 of the file.
     pub sha256: [u8; 32],
 }
@@ -148,12 +151,12 @@ impl Keeper {
         let writer = Writer::new(out, &header)?;
         let (send, receive) = mpsc::channel(WAITING);
         let writing = tokio::task::spawn_blocking(move || write(writer, file, receive, &platform_key));
-        let read = self.read(source, tenant.id, &send, progress).await;
+        let read = self.read(source, &address, &send, progress).await;
         drop(send);
         let summary = writing.await.map_err(|_| aborted())?;
         // Where both have failed, the reader did because the writer had.
-        let (summary, stored) = match (read, summary) {
-            (Ok(()), written) => written?,
+        let ((summary, stored), photos_without_files) = match (read, summary) {
+            (Ok(photos_without_files), written) => (written?, photos_without_files),
             (Err(_), Err(error @ SnapshotError::Io(_))) => return Err(error.into()),
             (Err(error), _) => return Err(error),
         };
@@ -166,6 +169,7 @@ impl Keeper {
             tables: header.tables.len(),
             rows: summary.rows,
             files: summary.files,
+            photos_without_files,
             sha256: stored.sha256,
         })
     }
@@ -173,10 +177,10 @@ impl Keeper {
     async fn read(
         &self,
         source: Source<'_>,
-        tenant: TenantId,
+        of: &SourceAddress,
         writer: &mpsc::Sender<Message>,
         progress: &OnProgress,
-    ) -> Result<(), KeeperError> {
+    ) -> Result<u64, KeeperError> {
         let tables = source.tables();
         for (number, table) in tables.iter().enumerate() {
             progress(&table.name, number as u64, tables.len() as u64);
@@ -196,9 +200,14 @@ impl Keeper {
             crate::kill_point!("backup.table");
         }
         progress("", tables.len() as u64, tables.len() as u64);
-        self.read_files(tenant, writer).await?;
+        let photos = self.read_files(of.tenant, writer).await?.photos();
+        let without_files = match PhotosOf::niche(of.niche.as_str()) {
+            Some(table) => source.photos_without_files(table, &photos).await?,
+            None => 0,
+        };
         source.close().await?;
-        tell(writer, Message::Finish).await
+        tell(writer, Message::Finish).await?;
+        Ok(without_files)
     }
 
     async fn note_backup(&self, made: &BackedUp, origin: Origin) -> Result<(), DbError> {
@@ -208,7 +217,10 @@ impl Keeper {
             action: "tenant.backup",
             subject: Subject::Tenant(made.id),
             request_id: origin.request_id,
-            details: serde_json::json!({ "rows": made.rows, "bytes": made.bytes, "encrypted": made.encrypted }),
+            details: serde_json::json!({
+                "rows": made.rows, "bytes": made.bytes, "encrypted": made.encrypted,
+                "photos_without_files": made.photos_without_files,
+            }),
             at: self.clock.now(),
         };
         insert_audit(&mut tx, &line).await?;

@@ -1,7 +1,10 @@
 //! The files of a tenant, in a snapshot and out of it again: `photos/<id>.jpg` and `photos/<id>.thumb.jpg`.
 //!
 //! They are read after the rows, so a photo that is added meanwhile may be in the snapshot without its row, which the sweeper
-//! of photos takes care of; they are written before the rows are committed, so that no row ever lacks its files.
+//! of photos takes care of; one that is removed meanwhile has its row there without its files, and that row is told of and left
+//! out by a restore. They are written before the rows are committed, so that no row ever lacks its files.
+
+use std::collections::BTreeSet;
 
 use super::backup::{Message, tell};
 use super::{Keeper, KeeperError};
@@ -33,12 +36,13 @@ pub(super) fn parse(name: &str) -> Option<(PhotoId, Rendition)> {
 }
 
 impl Keeper {
-    /// Hands all files of a tenant to the writer of its snapshot.
+    /// Hands all files of a tenant to the writer of its snapshot; answers of which photos.
     pub(super) async fn read_files(
         &self,
         tenant: TenantId,
         writer: &tokio::sync::mpsc::Sender<Message>,
-    ) -> Result<(), KeeperError> {
+    ) -> Result<Whole, KeeperError> {
+        let mut whole = Whole::default();
         let mut photos = self.store.list(tenant).await.map_err(KeeperError::Files)?;
         photos.sort_by_key(|stored| stored.photo);
         for stored in photos {
@@ -49,9 +53,30 @@ impl Keeper {
                     continue;
                 };
                 tell(writer, Message::File(name(stored.photo, which), bytes)).await?;
+                whole.add((stored.photo, which));
             }
         }
-        Ok(())
+        Ok(whole)
+    }
+}
+
+/// The photos of which both pictures were met.
+#[derive(Default)]
+pub(super) struct Whole {
+    full: BTreeSet<PhotoId>,
+    thumbnails: BTreeSet<PhotoId>,
+}
+
+impl Whole {
+    pub(super) fn add(&mut self, (photo, which): (PhotoId, Rendition)) {
+        match which {
+            Rendition::Full => self.full.insert(photo),
+            Rendition::Thumbnail => self.thumbnails.insert(photo),
+        };
+    }
+
+    pub(super) fn photos(&self) -> Vec<PhotoId> {
+        self.full.intersection(&self.thumbnails).copied().collect()
     }
 }
 
@@ -73,9 +98,15 @@ impl Incoming {
         self.bytes.extend_from_slice(bytes);
     }
 
-    pub(super) async fn keep(self, store: &dyn Store, tenant: TenantId) -> Result<(), KeeperError> {
+    /// Answers what it was.
+    pub(super) async fn keep(
+        self,
+        store: &dyn Store,
+        tenant: TenantId,
+    ) -> Result<(PhotoId, Rendition), KeeperError> {
         let kept = store.put(tenant, self.photo, self.which, self.bytes).await;
-        kept.map_err(KeeperError::Files)
+        kept.map_err(KeeperError::Files)?;
+        Ok((self.photo, self.which))
     }
 }
 

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::KeeperError;
-use super::files::Incoming;
+use super::files::{Incoming, Whole};
 use super::verify::Parts;
 use crate::db::shard::snapshot::{Loading, Table};
 use crate::db::shard::template::{Keeping, Template};
+use crate::db::tenant::photos::PhotosOf;
 use crate::domain::ids::TenantId;
 use crate::domain::tenant::Niche;
 use crate::storage::Store;
@@ -71,14 +72,23 @@ pub(super) fn misfit(table: &str, how: &str) -> KeeperError {
     KeeperError::Misfit(format!("the table {table} {how}"))
 }
 
-/// Loads all rows and then the files; answers how many rows.
+/// What a snapshot held.
+pub(super) struct Filled {
+    /// Rows that were loaded and stay.
+    pub(super) rows: u64,
+    /// Photos that were left out, because the snapshot had their rows without their files.
+    pub(super) photos_left_out: u64,
+}
+
+/// Loads all rows and then the files.
 pub(super) async fn fill(
     loading: &Loading<'_>,
     places: &Places,
     mut parts: Parts,
-    (store, tenant): (&dyn Store, TenantId),
-) -> Result<u64, KeeperError> {
+    (store, tenant, niche): (&dyn Store, TenantId, &Niche),
+) -> Result<Filled, KeeperError> {
     let mut loaded = 0;
+    let mut kept = Whole::default();
     let mut sink = None;
     let mut file = None;
     while let Some(part) = parts.parts.recv().await {
@@ -111,11 +121,18 @@ pub(super) async fn fill(
             }
             Part::FileEnd => {
                 if let Some(file) = file.take() {
-                    file.keep(store, tenant).await?;
+                    kept.add(file.keep(store, tenant).await?);
                 }
             }
         }
     }
     parts.end().await?;
-    Ok(loaded)
+    let photos_left_out = match PhotosOf::niche(niche.as_str()) {
+        Some(of) => loading.leave_out_photos_without_files(of, &kept.photos()).await?,
+        None => 0,
+    };
+    Ok(Filled {
+        rows: loaded - photos_left_out,
+        photos_left_out,
+    })
 }

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use super::fill::{Places, fill};
+use super::fill::{Filled, Places, fill};
 use super::settle::Settled;
 use super::target::{Begun, Wanted};
 use super::verify::Verified;
@@ -40,6 +40,8 @@ pub struct Restored {
     pub made_at: chrono::DateTime<chrono::Utc>,
     /// How many rows were loaded.
     pub rows: u64,
+    /// Photos whose files the snapshot did not hold: their rows were left out.
+    pub photos_left_out: u64,
 }
 
 impl Keeper {
@@ -71,10 +73,17 @@ impl Keeper {
         let loaded = self.load(&wanted, &begun, snapshot, progress).await;
         // Also after a failure: when the connection is lost at the end, only the shard knows what became of it.
         let settled = self.settle(begun.restore).await;
-        let rows = match (loaded, settled) {
+        let Filled {
+            rows,
+            photos_left_out,
+        } = match (loaded, settled) {
             // Elsewhere: the reconciler was first to note what this worker has committed.
-            (Ok(rows), Ok(Settled::Done | Settled::Elsewhere)) => rows,
-            (Err(_), Ok(Settled::Done)) => begun.rows,
+            (Ok(filled), Ok(Settled::Done | Settled::Elsewhere)) => filled,
+            // Committed, and the answer was lost.
+            (Err(_), Ok(Settled::Done)) => Filled {
+                rows: begun.rows,
+                photos_left_out: 0,
+            },
             (Err(error), _) | (Ok(_), Err(error)) => return Err(error),
             (Ok(_), Ok(Settled::TakenBack)) => return Err(KeeperError::Busy),
         };
@@ -85,6 +94,7 @@ impl Keeper {
             over: begun.destination.over,
             made_at,
             rows,
+            photos_left_out,
         })
     }
 
@@ -94,7 +104,7 @@ impl Keeper {
         begun: &Begun,
         snapshot: Verified,
         progress: &OnProgress,
-    ) -> Result<u64, KeeperError> {
+    ) -> Result<Filled, KeeperError> {
         let to: &Destination = &begun.destination;
         let mut admin = self.shards.administrator(begun.shard).await?;
         let loading = Loading::begin(&mut admin, to, &wanted.versions).await?;
@@ -109,8 +119,14 @@ impl Keeper {
             begun.is_copy(wanted),
         )?;
         let parts = snapshot.parts(progress.clone());
-        let rows = fill(&loading, &places, parts, (self.store.as_ref(), to.tenant)).await?;
+        let filled = fill(
+            &loading,
+            &places,
+            parts,
+            (self.store.as_ref(), to.tenant, &wanted.niche),
+        )
+        .await?;
         loading.finish().await?;
-        Ok(rows)
+        Ok(filled)
     }
 }

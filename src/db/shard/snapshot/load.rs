@@ -14,13 +14,14 @@ use tokio_postgres::{Client, CopyInSink, Transaction};
 use uuid::Uuid;
 
 use super::shape::{Shape, Table};
-use super::{quoted, refused, write_values_alike};
+use super::{WITHOUT_FILES, quoted, refused, uuids, write_values_alike};
 use crate::db::DbError;
 use crate::db::shard::hold::{hold, wait_at_most};
 use crate::db::shard::ident;
 use crate::db::shard::provision::{create_role, inherit_clause, is_provisioned};
 use crate::db::shard::schema::{Plan, Versions};
-use crate::domain::ids::TenantId;
+use crate::db::tenant::photos::PhotosOf;
+use crate::domain::ids::{PhotoId, TenantId};
 use crate::domain::tenant::Niche;
 
 /// How long requests in flight may keep a restore from taking the place of what it replaces.
@@ -144,6 +145,20 @@ impl<'a> Loading<'a> {
     /// Whatever the server refuses.
     pub async fn fill(&self, table: &Table) -> Result<RowSink, DbError> {
         RowSink::open(&self.transaction, table).await
+    }
+
+    /// Removes the rows of photos that name files which are not among those of `kept`; how many it was. No row may lack its
+    /// files, and without the row that names it a photo is simply not there.
+    ///
+    /// # Errors
+    /// Whatever the server refuses.
+    pub async fn leave_out_photos_without_files(
+        &self,
+        of: PhotosOf,
+        kept: &[PhotoId],
+    ) -> Result<u64, DbError> {
+        let command = format!("delete from {} where {WITHOUT_FILES}", ident(of.table()));
+        Ok(self.transaction.execute(&command, &[&uuids(kept)]).await?)
     }
 
     /// Brings what was loaded to the newest version, puts it into its place and commits. Answers the versions.

@@ -14,9 +14,18 @@ pub use shape::{Shape, Table};
 pub use source::{Rows, Source, SourceAddress};
 
 use tokio_postgres::Transaction;
+use uuid::Uuid;
 
 use super::ident;
 use crate::db::DbError;
+use crate::domain::ids::PhotoId;
+
+/// Rows of photos that are kept by this program, whose files are not among `$1`.
+const WITHOUT_FILES: &str = "url = '/photos/' || id and id <> all ($1)";
+
+fn uuids(photos: &[PhotoId]) -> Vec<Uuid> {
+    photos.iter().map(|photo| photo.as_uuid()).collect()
+}
 
 /// Settings of the session that change how a value is written as text.
 async fn write_values_alike(transaction: &Transaction<'_>) -> Result<(), DbError> {

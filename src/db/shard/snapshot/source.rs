@@ -7,13 +7,14 @@ use futures_util::{Stream, TryStreamExt as _};
 use tokio_postgres::{Client, IsolationLevel, Transaction};
 
 use super::shape::{self, Shape, Table};
-use super::{quoted, refused, write_values_alike};
+use super::{WITHOUT_FILES, quoted, refused, uuids, write_values_alike};
 use crate::db::DbError;
 use crate::db::shard::hold::hold_shared;
 use crate::db::shard::ident;
 use crate::db::shard::schema::Versions;
 use crate::db::shard::template::{CORE, Keeping, Template};
-use crate::domain::ids::TenantId;
+use crate::db::tenant::photos::PhotosOf;
+use crate::domain::ids::{PhotoId, TenantId};
 use crate::domain::tenant::Niche;
 
 /// The rows of a table as `COPY` writes them, in pieces of any length.
@@ -120,6 +121,16 @@ impl<'a> Source<'a> {
     /// Whatever the server refuses.
     pub async fn rows(&self, table: &Table) -> Result<Rows, DbError> {
         read_rows(&self.transaction, table).await
+    }
+
+    /// How many rows of photos name files that are not among those of `kept`.
+    ///
+    /// # Errors
+    /// Whatever the server refuses.
+    pub async fn photos_without_files(&self, of: PhotosOf, kept: &[PhotoId]) -> Result<u64, DbError> {
+        let missing = format!("select count(*) from {} where {WITHOUT_FILES}", ident(of.table()));
+        let row = self.transaction.query_one(&missing, &[&uuids(kept)]).await?;
+        Ok(row.try_get::<_, i64>(0)?.unsigned_abs())
     }
 
     /// Ends the transaction.
