@@ -9,6 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rustls::pki_types::CertificateDer;
 use secrecy::{ExposeSecret, SecretString};
+use tokio_postgres::config::{ChannelBinding, SslNegotiation, TargetSessionAttrs};
 use tokio_postgres::{Client, Config, Error};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -67,6 +68,22 @@ impl Connector {
         // The two drivers choose among several hosts differently; `localhost/db?host=/folder` is two of them.
         if admin.get_hosts().len() != 1 || admin.get_ports().len() > 1 {
             return Err(invalid("must name exactly one host"));
+        }
+        // What the lanes' own connections would pass over in silence.
+        if admin.get_channel_binding() == ChannelBinding::Require {
+            return Err(invalid(
+                "asks for channel_binding=require, which this program cannot do",
+            ));
+        }
+        if admin.get_ssl_negotiation() == SslNegotiation::Direct {
+            return Err(invalid(
+                "asks for sslnegotiation=direct, which this program cannot do",
+            ));
+        }
+        if admin.get_target_session_attrs() != TargetSessionAttrs::Any {
+            return Err(invalid(
+                "asks for target_session_attrs, but it names one host: name the one that takes writes",
+            ));
         }
         admin
             .connect_timeout(connect_timeout)

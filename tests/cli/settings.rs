@@ -37,6 +37,18 @@ fn a_database_that_does_not_answer_is_no_mistake_of_the_settings() {
     run_bare(&["tenant", "list"], &two_hosts)
         .expect(3)
         .says("`database.url` must name exactly one host");
+    for (wish, says) in [
+        ("channel_binding=require", "asks for channel_binding=require"),
+        ("sslnegotiation=direct", "asks for sslnegotiation=direct"),
+        ("target_session_attrs=read-write", "asks for target_session_attrs"),
+    ] {
+        let url = format!("postgres://postgres@a/x?{wish}");
+        let settings = [
+            ("HELIXAI__DATABASE__URL", url.as_str()),
+            ("HELIXAI__PLATFORM__KEY", KEY),
+        ];
+        run_bare(&["tenant", "list"], &settings).expect(3).says(says);
+    }
 }
 
 #[tokio::test]

@@ -41,6 +41,45 @@ async fn a_statement_is_prepared_for_each_tenant_on_its_second_use() {
     assert_eq!(prepared, [0, 0, 1, 1, 0, 0, 0, 0], "once for each tenant");
 }
 
+/// One text may be asked with parameters of several types: each time it is what it would be alone.
+#[tokio::test]
+async fn a_text_with_other_types_is_another_statement() {
+    let test = TestPlatform::builder().lane_pool(1).start().await;
+    let alpha = test.onboard("alpha", "cars").await;
+    let db = test.tenant_db(&alpha).await;
+    let kind = || Query::<String>::one("select pg_typeof($1)::text", |mut row| row.next());
+    for _ in 0..4 {
+        for (query, expected) in [
+            (kind().bind(1_i64), "bigint"),
+            (kind().bind("one"), "text"),
+            (kind().bind(Some(true)), "boolean"),
+        ] {
+            let answer = db.run(&test.system(), query).await.unwrap();
+            assert_eq!(answer.output, expected);
+        }
+    }
+}
+
+/// With more to say than the socket takes, each side would wait for the other to listen.
+#[tokio::test]
+async fn much_is_said_and_heard_in_one_flight() {
+    let test = TestPlatform::builder().lane_pool(1).start().await;
+    let alpha = test.onboard("alpha", "cars").await;
+    let db = test.tenant_db(&alpha).await;
+    let said = "x".repeat(24 << 20);
+    let answer = || Query::<String>::one("select repeat('y', 12 << 20)", |mut row| row.next());
+    let length =
+        |text: &str| Query::<i32>::one("select length($1)", |mut row| row.next()).bind(text.to_owned());
+    for _ in 0..3 {
+        let access = test.system();
+        let flight = db.run(&access, (answer(), length(&said), answer()));
+        let flight = tokio::time::timeout(std::time::Duration::from_secs(60), flight).await;
+        let (first, heard, last) = flight.expect("nobody waits for nobody").unwrap().output;
+        assert_eq!((first.len(), heard, last.len()), (12 << 20, 24 << 20, 12 << 20));
+    }
+    assert_eq!(db.run(&test.system(), count_contacts()).await.unwrap().output, 0);
+}
+
 #[tokio::test]
 async fn the_number_of_prepared_statements_is_bounded() {
     let test = TestPlatform::builder()

@@ -8,6 +8,7 @@ use std::num::NonZeroUsize;
 
 use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
 use lru::LruCache;
+use tokio_postgres::types::Oid;
 use uuid::Uuid;
 
 use super::query::Statement;
@@ -23,8 +24,8 @@ type StatementKey = (Uuid, usize, usize);
 enum Known {
     /// Sent once, unprepared; it is kept from its second use on.
     Seen,
-    /// Kept by the server.
-    Prepared(Prepared),
+    /// Kept by the server, for parameters of these types.
+    Prepared(Prepared, Box<[Oid]>),
 }
 
 pub(super) struct Connection {
@@ -46,7 +47,11 @@ impl Connection {
     pub(super) fn how(&mut self, tenant: Option<Uuid>, statement: &Statement) -> How {
         let key = key(tenant, statement);
         match self.statements.get(&key) {
-            Some(Known::Prepared(prepared)) => How::Prepared(prepared.clone()),
+            Some(Known::Prepared(prepared, types)) if statement.types().eq(types.iter().copied()) => {
+                How::Prepared(prepared.clone())
+            }
+            // The same text for parameters of other types is another statement.
+            Some(Known::Prepared(..)) => How::Once,
             None if tenant.is_some() => {
                 self.keep(key, Known::Seen);
                 How::Once
@@ -57,7 +62,8 @@ impl Connection {
 
     /// The server keeps a statement from now on.
     pub(super) fn prepared(&mut self, tenant: Option<Uuid>, statement: &Statement, prepared: Prepared) {
-        self.keep(key(tenant, statement), Known::Prepared(prepared));
+        let types = statement.types().collect();
+        self.keep(key(tenant, statement), Known::Prepared(prepared, types));
     }
 
     /// Forgets what was prepared for a tenant whose tables have changed.
@@ -69,7 +75,7 @@ impl Connection {
             .filter(|key| key.0 == tenant)
             .collect();
         for key in stale {
-            if let Some(Known::Prepared(prepared)) = self.statements.pop(&key) {
+            if let Some(Known::Prepared(prepared, _)) = self.statements.pop(&key) {
                 self.wire.close(&prepared);
             }
         }
@@ -77,7 +83,7 @@ impl Connection {
 
     fn keep(&mut self, key: StatementKey, known: Known) {
         // What is replaced or thrown out for it; `Seen` gives way to `Prepared`.
-        if let Some((_, Known::Prepared(prepared))) = self.statements.push(key, known) {
+        if let Some((_, Known::Prepared(prepared, _))) = self.statements.push(key, known) {
             self.wire.close(&prepared);
         }
     }

@@ -4,7 +4,7 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::Value;
-use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::types::{Oid, ToSql, Type};
 use uuid::Uuid;
 
 use super::answer::Answer;
@@ -72,6 +72,11 @@ impl Statement {
             params,
             ..Self::bare(text)
         }
+    }
+
+    /// The types that its parameters are sent as.
+    pub(super) fn types(&self) -> impl Iterator<Item = Oid> {
+        self.params.iter().map(|(_, kind)| kind.oid())
     }
 
     /// Whether it is planned for the values that are bound to it, instead of once for all values.

@@ -4,15 +4,18 @@
 //! them as one transaction, which the `Sync` commits; after an error it skips the rest, and the `Sync` rolls back.
 //! Nothing outside this file starts a statement.
 
+use std::future::{Future as _, poll_fn};
 use std::io;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 
 use bytes::{Buf as _, BytesMut};
 use fallible_iterator::FallibleIterator as _;
 use postgres_protocol::IsNull;
 use postgres_protocol::message::backend::{ErrorResponseBody, Header, Message, RowDescriptionBody};
 use postgres_protocol::message::frontend::{self, BindError};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWrite as _};
 use tokio_postgres::types::Type;
 
 use super::answer::Answer;
@@ -25,6 +28,8 @@ const BINARY: [i16; 1] = [1];
 const DATA_ROW: u8 = b'D';
 /// Bytes that there is room for whenever the socket is read.
 const READ_AT_ONCE: usize = 8 * 1024;
+/// The largest buffer that a connection keeps between two flights.
+const KEPT: usize = 256 * 1024;
 
 /// A connection on which statements are sent together.
 pub(super) struct Wire {
@@ -143,13 +148,46 @@ impl Wire {
         })?;
         self.state = State::Unknown;
         let landed = async {
-            self.stream.write_all(&self.outgoing).await?;
-            self.stream.flush().await?;
+            self.write().await?;
             self.receive(flight).await
         };
-        landed
-            .await
-            .map_err(|error: io::Error| DbError::Unavailable(error.to_string()))
+        let landed = landed.await;
+        self.outgoing.clear();
+        shrink(&mut self.outgoing);
+        shrink(&mut self.incoming);
+        landed.map_err(|error: io::Error| DbError::Unavailable(error.to_string()))
+    }
+
+    /// Writes what is to be sent, and reads meanwhile: with much to say, the server reads on only when it has been heard.
+    async fn write(&mut self) -> io::Result<()> {
+        let (stream, outgoing, incoming) = (&mut self.stream, &self.outgoing, &mut self.incoming);
+        let mut rest: &[u8] = outgoing;
+        poll_fn(|context| {
+            loop {
+                let written = if rest.is_empty() {
+                    Pin::new(&mut *stream).poll_flush(context).map_ok(|()| 0)
+                } else {
+                    Pin::new(&mut *stream).poll_write(context, rest)
+                };
+                match written? {
+                    Poll::Ready(0) if rest.is_empty() => return Poll::Ready(Ok(())),
+                    Poll::Ready(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                    Poll::Ready(length) => {
+                        rest = rest.get(length..).unwrap_or_default();
+                        continue;
+                    }
+                    Poll::Pending => {}
+                }
+                incoming.reserve(READ_AT_ONCE);
+                match pin!(stream.read_buf(incoming)).poll(context)? {
+                    // It says no more; what it has said before says why.
+                    Poll::Ready(0) => return Poll::Ready(Ok(())),
+                    Poll::Ready(_) => {}
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+        })
+        .await
     }
 
     fn encode(&mut self, flight: &[(&Statement, How)]) -> io::Result<()> {
@@ -161,8 +199,7 @@ impl Wire {
                 How::Prepared(prepared) => server_name(prepared.name),
             };
             if !matches!(how, How::Prepared(_)) {
-                let types = statement.params.iter().map(|(_, kind)| kind.oid());
-                frontend::parse(&name, statement.text, types, out)?;
+                frontend::parse(&name, statement.text, statement.types(), out)?;
                 frontend::describe(b'S', &name, out)?;
             }
             let encode = |(value, kind): &super::query::Param, out: &mut BytesMut| {
@@ -272,6 +309,13 @@ impl Wire {
     }
 }
 
+/// Gives memory back that one large flight has taken, once nothing in it is needed.
+fn shrink(buffer: &mut BytesMut) {
+    if buffer.is_empty() && buffer.capacity() > KEPT {
+        *buffer = BytesMut::new();
+    }
+}
+
 /// Tag and length of a message.
 const HEAD: usize = 5;
 /// The count of columns, which a row begins with.
@@ -313,4 +357,23 @@ fn server_error(body: &ErrorResponseBody) -> io::Result<ServerError> {
         }
     }
     Ok(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_buffer_is_not_kept() {
+        let mut large = BytesMut::with_capacity(KEPT + 1);
+        shrink(&mut large);
+        assert_eq!(large.capacity(), 0);
+        // What has not been read yet stays, as does what is small.
+        let mut unread = BytesMut::zeroed(KEPT + 1);
+        shrink(&mut unread);
+        assert_eq!(unread.len(), KEPT + 1);
+        let mut small = BytesMut::with_capacity(KEPT);
+        shrink(&mut small);
+        assert_eq!(small.capacity(), KEPT);
+    }
 }
