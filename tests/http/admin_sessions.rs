@@ -46,6 +46,43 @@ async fn an_administrator_logs_in_on_the_base_domain_and_out() {
 }
 
 #[tokio::test]
+async fn logging_in_and_out_is_in_the_audit() {
+    let app = TestApp::start().await;
+    for password in ["wrong", "wrong again"] {
+        try_password(&app, &app.admin.email, password)
+            .await
+            .problem(401, "wrong_credentials");
+    }
+    try_password(&app, "nobody@example.com", "wrong")
+        .await
+        .problem(401, "wrong_credentials");
+    let token = app.log_in_admin().await;
+    let out = app.delete("/api/admin/sessions/current").bearer(&token);
+    let out = out.await.expect(204).header("x-request-id").unwrap().to_owned();
+    let audit = app.get("/api/admin/audit?limit=2").bearer(&app.admin.token);
+    let audit = audit.await.expect(200).json();
+    let [last, before] = &audit["items"].as_array().unwrap()[..] else {
+        panic!("{audit}")
+    };
+    assert_eq!(
+        (&last["action"], &last["request_id"]),
+        (&json!("admin.log_out"), &json!(out))
+    );
+    assert_eq!(
+        (&before["action"], &before["details"]),
+        (&json!("admin.log_in"), &json!({"failures_before": 2}))
+    );
+    for line in [last, before] {
+        assert_eq!(
+            (&line["actor_kind"], &line["entity"]),
+            (&json!("admin"), &json!("admin"))
+        );
+        assert_eq!(line["actor_id"], line["entity_id"]);
+    }
+    assert!(!audit.to_string().contains('@'), "nobody's address: {audit}");
+}
+
+#[tokio::test]
 async fn an_administrators_session_ends_by_itself() {
     let clock = Clock::fixed(chrono::Utc::now());
     let app = TestApp::builder()

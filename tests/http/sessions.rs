@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 use helixai::domain::clock::Clock;
 use serde_json::{Value, json};
 
-use crate::helpers::{Answer, Call, TestApp, TestTenant, send_raw};
+use crate::helpers::{Answer, Call, TestApp, TestTenant, send_raw, tenant_db_of};
 
 async fn try_password(app: &TestApp, tenant: &TestTenant, email: &str, password: &str) -> Answer {
     let call = app.post("/api/sessions").of(tenant);
@@ -476,4 +476,33 @@ async fn attempts_of_unknown_addresses_are_forgotten() {
     attempt("/api/sessions", "four").of(&garage).await.expect(401);
     attempt("/api/admin/sessions", "four").await.expect(401);
     assert_eq!((kept(&garage.schema).await, kept("master").await), (2, 2));
+}
+
+/// What is changed has its line in the audit, or is not changed: also when its session ends half-way.
+#[tokio::test]
+async fn nothing_is_written_for_a_session_that_has_ended() {
+    use helixai::db::tenant::{Access, Query, audit};
+    use helixai::db::{DbError, Refusal};
+    use helixai::domain::rights::Need;
+    use helixai::domain::token::ParsedToken;
+
+    let app = TestApp::start().await;
+    let garage = app.onboard("garage-alpha", "cars").await;
+    let session = app.log_in(&garage).await;
+    let token = ParsedToken::parse(&session).expect("a token");
+    let access = Access::bearer(&token, Need::Write, app.test.clock.now()).expect("a session");
+    let db = tenant_db_of(&app.test.platform, &garage.key).await;
+    let (tx, _) = db.begin(&access, ()).await.expect("it lives");
+    app.delete("/api/sessions/current")
+        .of(&garage)
+        .bearer(&session)
+        .await
+        .expect(204);
+    let change = Query::execute("update settings set value = '1'");
+    let line = audit::insert(&access, "settings.update", "settings", "all");
+    let refused = tx.commit((change, line)).await;
+    assert!(
+        matches!(refused, Err(DbError::Refused(Refusal::Credentials))),
+        "{refused:?}"
+    );
 }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::MasterDb;
+use super::{MasterDb, MasterTx};
 use crate::db::DbError;
 use crate::domain::login_attempt::LoginAttempt;
 
@@ -68,14 +68,18 @@ pub async fn prune(db: &MasterDb, attempt: &LoginAttempt) -> Result<(), DbError>
     Ok(())
 }
 
-/// Forgets the attempts of somebody who got in.
+/// Forgets the attempts of somebody who got in; how many had failed before.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn clear(db: &MasterDb, attempt: &LoginAttempt) -> Result<(), DbError> {
-    let keys = [attempt.near.clone(), attempt.anywhere.clone()];
-    sqlx::query!("delete from login_throttle where key = any ($1)", &keys)
-        .execute(db.pool())
-        .await?;
-    Ok(())
+pub async fn clear(tx: &mut MasterTx, attempt: &LoginAttempt) -> Result<i32, DbError> {
+    // The attempt that has succeeded was counted, too.
+    Ok(sqlx::query_scalar!(
+        r#"with gone as (delete from login_throttle where key in ($1, $2) returning key, failures)
+           select coalesce((select failures - 1 from gone where key = $2), 0) as "failures!""#,
+        attempt.near,
+        attempt.anywhere,
+    )
+    .fetch_one(tx.connection())
+    .await?)
 }

@@ -1,17 +1,21 @@
 //! `/api/admin/sessions`: administrators log in and out.
 
 use actix_web::{HttpRequest, HttpResponse, delete, post, web};
-use chrono::Duration;
+use chrono::{DateTime, Duration, Utc};
 use secrecy::ExposeSecret;
+use serde_json::{Value, json};
 
 use crate::accounts::{hashing, throttle as limits};
+use crate::db::master::audit::{MasterActor, MasterAudit, Subject, insert_audit};
 use crate::db::master::{admins, throttle};
+use crate::domain::ids::AdminId;
 use crate::domain::token::{NewToken, TokenKind};
 use crate::http::body::Body;
 use crate::http::extract::{AdminAccess, ClientAddress, on_base_domain};
 use crate::http::problem::{Problem, ProblemBody};
 use crate::http::tenant::sessions::{Credentials, NewSession, too_many_failures, wrong_credentials};
 use crate::platform::Platform;
+use crate::telemetry::request_id;
 
 /// Log in as an administrator.
 #[utoipa::path(
@@ -39,12 +43,14 @@ pub async fn create_admin_session(
         .unzip();
     let fits = hashing::verify(password, hash).await?;
     let admin = admin.filter(|_| fits).ok_or_else(wrong_credentials)?;
-    throttle::clear(&platform.master, &attempt).await?;
     let token = NewToken::generate(TokenKind::AdminSession);
     let expires_at =
         now + Duration::from_std(platform.settings.sessions.admin_life).unwrap_or(Duration::hours(12));
     let mut tx = platform.master.begin().await?;
+    let failures = throttle::clear(&mut tx, &attempt).await?;
     admins::insert_session(&mut tx, admin, &token.hash, expires_at, now).await?;
+    let line = audit(admin, "admin.log_in", json!({ "failures_before": failures }), now);
+    insert_audit(&mut tx, &line).await?;
     tx.commit().await?;
     Ok(HttpResponse::Created().json(NewSession {
         token: token.plain.expose_secret().to_owned(),
@@ -61,6 +67,25 @@ pub async fn create_admin_session(
 pub async fn delete_admin_session(access: AdminAccess) -> Result<HttpResponse, Problem> {
     let mut tx = access.platform.master.begin().await?;
     admins::delete_session(&mut tx, access.admin.session).await?;
+    let line = audit(
+        access.admin.id,
+        "admin.log_out",
+        json!({}),
+        access.platform.clock.now(),
+    );
+    insert_audit(&mut tx, &line).await?;
     tx.commit().await?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+/// What an administrator does to their own session. Of failures only their number is told, of an account that exists.
+fn audit(admin: AdminId, action: &'static str, details: Value, at: DateTime<Utc>) -> MasterAudit {
+    MasterAudit {
+        actor: MasterActor::Admin(admin),
+        action,
+        subject: Subject::Admin(admin),
+        request_id: request_id::current().map(|id| id.to_string()),
+        details,
+        at,
+    }
 }
