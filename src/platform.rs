@@ -26,7 +26,7 @@ use crate::photos::Photos;
 use crate::photos::sweep::{self, Sweeper};
 use crate::storage::{Folder, Store};
 use crate::tenancy::doctor::{Doctor, Finding, Limits, PRIVILEGES};
-use crate::tenancy::fairness::RequestRate;
+use crate::tenancy::fairness::Fairness;
 use crate::tenancy::keeper::Keeper;
 use crate::tenancy::lifecycle::Lifecycle;
 use crate::tenancy::provision::Provisioner;
@@ -83,8 +83,8 @@ pub struct Platform {
     pub shards: Shards,
     /// Finds the tenant of a request.
     pub resolver: Resolver,
-    /// Counts requests per tenant.
-    pub request_rate: RequestRate,
+    /// Keeps each tenant's requests to their share.
+    pub fairness: Fairness,
     /// Keeps photos.
     pub photos: Photos,
     /// Onboards tenants.
@@ -189,7 +189,13 @@ impl Platform {
             shards: shards.clone(),
             clock: clock.clone(),
         };
-        let metering = Metering::new(master.clone(), clock.clone());
+        let metering = Metering::new(
+            master.clone(),
+            clock.clone(),
+            // One connection hears notices.
+            usize::try_from(database.master_pool / 4).unwrap_or(1),
+            database.wait_timeout,
+        );
         let store: Arc<dyn Store> = Arc::new(Folder::new(&settings.storage.folder));
         let keeper = Keeper {
             master: master.clone(),
@@ -203,7 +209,11 @@ impl Platform {
                 .tenant_files
                 .then(|| settings.logging.dir.clone()),
         };
-        let request_rate = RequestRate::new(settings.rate_limit.quota());
+        let fairness = Fairness::new(
+            settings.rate_limit.quota(),
+            settings.tenancy.tenant_requests,
+            settings.database.wait_timeout,
+        );
         let photos = Photos::new(
             store,
             settings.storage.photo_workers,
@@ -217,7 +227,7 @@ impl Platform {
             lanes,
             shards,
             resolver,
-            request_rate,
+            fairness,
             provisioner,
             lifecycle,
             metering,
@@ -319,6 +329,7 @@ fn lane_settings(settings: &Settings) -> LaneSettings {
     let (tenancy, database) = (&settings.tenancy, &settings.database);
     LaneSettings {
         connections: tenancy.lane_pool,
+        of_one_tenant: tenancy.connections_of_one_tenant(),
         statements: NonZeroUsize::new(tenancy.statements_per_connection).unwrap_or(NonZeroUsize::MIN),
         tenants: tenancy.tenants_per_connection,
         wait: database.wait_timeout,

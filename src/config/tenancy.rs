@@ -15,6 +15,10 @@ pub struct TenancySettings {
     pub lane_capacity: u32,
     /// Connections of this process per lane.
     pub lane_pool: usize,
+    /// Connections of a lane that one tenant may have in use at once; 0 for all but one.
+    pub tenant_connections: usize,
+    /// Requests of one tenant that are served at once.
+    pub tenant_requests: usize,
     /// Prepared statements kept per connection.
     pub statements_per_connection: usize,
     /// Tenants whose statements are kept per connection.
@@ -30,9 +34,24 @@ pub struct TenancySettings {
 }
 
 impl TenancySettings {
+    /// Connections of a lane that one tenant may have in use at once.
+    #[must_use]
+    pub fn connections_of_one_tenant(&self) -> usize {
+        match self.tenant_connections {
+            0 => self.lane_pool.saturating_sub(1).max(1),
+            some => some,
+        }
+    }
+
     pub(super) fn check(&self, problems: &mut Problems) {
         problems.range("tenancy.lane_capacity", self.lane_capacity, 1..=250);
         problems.range("tenancy.lane_pool", self.lane_pool, 1..=100);
+        problems.range(
+            "tenancy.tenant_connections",
+            self.tenant_connections,
+            0..=self.lane_pool,
+        );
+        problems.range("tenancy.tenant_requests", self.tenant_requests, 1..=100_000);
         problems.range(
             "tenancy.statements_per_connection",
             self.statements_per_connection,

@@ -17,6 +17,9 @@ pub enum DbError {
     /// No connection, a lost connection, a pool that stayed empty, a server that is starting or stopping.
     #[error("database unavailable: {0}")]
     Unavailable(String),
+    /// The tenant has its share of its lane's connections in use, and none came back in time.
+    #[error("the tenant has its share of connections in use")]
+    Crowded,
     /// A statement ran into its timeout or was cancelled.
     #[error("statement timed out")]
     Timeout,
@@ -97,6 +100,7 @@ impl DbError {
             Self::Refused(_) => "refused",
             Self::Constraint(_) => "constraint",
             Self::Unavailable(_) => "unavailable",
+            Self::Crowded => "crowded",
             Self::Timeout => "timeout",
             Self::Conflict(_) => "conflict",
             Self::Other { .. } => "other",
@@ -105,7 +109,10 @@ impl DbError {
 
     /// Whether the same request may succeed in a moment.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unavailable(_) | Self::Timeout | Self::Conflict(_))
+        matches!(
+            self,
+            Self::Unavailable(_) | Self::Crowded | Self::Timeout | Self::Conflict(_)
+        )
     }
 
     pub(super) fn from_state(state: &str, constraint: Option<&str>, message: &str) -> Self {

@@ -49,6 +49,7 @@ pub mod text;
 mod text_enum;
 mod text_value;
 pub mod token;
+pub mod turns;
 pub mod usage;
 pub mod user;
 pub mod vehicle;

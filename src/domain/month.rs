@@ -30,6 +30,11 @@ pub fn next_month(month: NaiveDate) -> NaiveDate {
     month.checked_add_months(Months::new(1)).unwrap_or(NaiveDate::MAX)
 }
 
+/// First day of the month before `month`.
+pub fn previous_month(month: NaiveDate) -> NaiveDate {
+    month.checked_sub_months(Months::new(1)).unwrap_or(NaiveDate::MIN)
+}
+
 /// The instant at which the day `date` begins at `tz`: the earlier of two midnights, and where a change of the
 /// clock skips midnight, the first moment after it.
 pub fn start_of_day(date: NaiveDate, tz: Tz) -> DateTime<Utc> {

@@ -87,6 +87,8 @@ pub enum Section {
     Read,
     /// Changing the tenant's data, bots, sending.
     Write,
+    /// Booking or giving back what was reserved before.
+    Settle,
     /// Messages that come in from outside.
     Inbound,
     /// Taking all of the tenant's data away.
@@ -162,17 +164,24 @@ mod tests {
 
     #[test]
     fn each_gate_opens_what_it_says() {
-        use Section::{Billing, Checkout, Export, Inbound, Login, Read, Write};
+        use Section::{Billing, Checkout, Export, Inbound, Login, Read, Settle, Write};
         let open = |status| {
             let gate = Gate::of(status);
-            [Login, Billing, Checkout, Read, Write, Inbound, Export].map(|section| gate.allows(section))
+            [Login, Billing, Checkout, Read, Write, Inbound, Export, Settle]
+                .map(|section| gate.allows(section))
         };
         for status in [Trialing, Active, PastDue] {
-            assert_eq!(open(Some(status)), [true; 7]);
+            assert_eq!(open(Some(status)), [true; 8]);
         }
-        assert_eq!(open(Some(Suspended)), [true, true, true, true, false, true, true]);
+        assert_eq!(
+            open(Some(Suspended)),
+            [true, true, true, true, false, true, true, true]
+        );
         for status in [Some(Canceled), None] {
-            assert_eq!(open(status), [true, true, false, false, false, false, true]);
+            assert_eq!(
+                open(status),
+                [true, true, false, false, false, false, true, false]
+            );
         }
     }
 

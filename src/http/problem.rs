@@ -189,6 +189,15 @@ impl Problem {
         }
     }
 
+    /// 429: so much of one tenant is under way that its share of the process is taken.
+    pub fn crowded() -> Self {
+        Self::too_many(
+            "too_many_at_once",
+            "More requests of this account are under way than its share: wait for answers before you ask for more.",
+            RETRY_SECONDS,
+        )
+    }
+
     /// 503, to be tried again.
     pub fn unavailable(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
         Self {
@@ -296,6 +305,7 @@ impl From<DbError> for Problem {
                     "This account is being worked on: try again in a moment.",
                 )
             }
+            DbError::Crowded => Self::crowded(),
             DbError::Unavailable(_) | DbError::Timeout | DbError::Conflict(_) => {
                 tracing::warn!(%error, "the database did not answer");
                 Self::unavailable(

@@ -7,19 +7,16 @@
 mod jpeg;
 pub mod render;
 pub mod sweep;
-mod turns;
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::ids::{PhotoId, TenantId};
+use crate::domain::turns::{Busy, Turn, Turns};
 use crate::kill_point;
 use crate::storage::{Rendition, Store};
 use render::{Unusable, render};
-use turns::Turns;
-
-pub use turns::{Busy, Turn};
 
 /// Uploads that this process receives at once: each is held in memory until its pictures are made.
 const RECEIVED: usize = 24;

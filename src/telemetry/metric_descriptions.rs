@@ -53,11 +53,17 @@ pub(super) fn describe() {
 
 /// What has not happened yet is 0, not missing: an alarm on it works from the start.
 fn begin_at_nothing() {
-    for reason in ["tenant_rate", "address_rate", "login_failures"] {
+    for reason in [
+        "tenant_rate",
+        "address_rate",
+        "tenant_share",
+        "address_share",
+        "login_failures",
+    ] {
         counter!(RATE_LIMITED, "reason" => reason).increment(0);
     }
     for plane in [Plane::Master, Plane::Tenant] {
-        for kind in ["unavailable", "timeout", "conflict", "other"] {
+        for kind in ["unavailable", "crowded", "timeout", "conflict", "other"] {
             counter!(DB_ERRORS, "plane" => plane.as_str(), "kind" => kind).increment(0);
         }
     }

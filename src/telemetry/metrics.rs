@@ -20,14 +20,14 @@ pub const HTTP_REQUESTS: &str = "helixai_http_requests_total";
 pub const HTTP_DURATION: &str = "helixai_http_request_duration_seconds";
 /// Requests being served now.
 pub const HTTP_IN_FLIGHT: &str = "helixai_http_requests_in_flight";
-/// Requests refused with 429, by `reason` (`tenant_rate`, `address_rate`, `login_failures`).
+/// Requests refused with 429, by `reason` (`tenant_rate`, `address_rate`, `tenant_share`, `address_share`, `login_failures`).
 pub const RATE_LIMITED: &str = "helixai_rate_limited_total";
 /// Round trips to PostgreSQL, by `plane` (`tenant`: counted; `master`: one for each statement, begin and commit, since its
 /// driver does not tell).
 pub const DB_ROUND_TRIPS: &str = "helixai_db_round_trips_total";
 /// Time of one pipelined batch of a tenant's queries, by `plane`.
 pub const DB_DURATION: &str = "helixai_db_duration_seconds";
-/// Failed database work, by `plane` and `kind` (`refused`, `constraint`, `unavailable`, `timeout`, `conflict`, `other`).
+/// Failed database work, by `plane` and `kind` (`refused`, `constraint`, `unavailable`, `crowded`, `timeout`, `conflict`, `other`).
 pub const DB_ERRORS: &str = "helixai_db_errors_total";
 /// Connections open, by `plane`.
 pub const DB_CONNECTIONS: &str = "helixai_db_connections";

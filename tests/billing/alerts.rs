@@ -86,12 +86,54 @@ async fn a_limit_that_falls_below_what_was_used_is_told() {
     assert_eq!(alerts(&tally).await, []);
     tally.include(Some(90)).await;
     assert_eq!(alerts(&tally).await, [alert("2026-03-01", 80, 79, 90)]);
-    // Told once, whatever comes.
+    // Of a limit that the month has had before nobody is told again.
     tally.include(Some(1000)).await;
     tally.include(Some(90)).await;
     assert_eq!(alerts(&tally).await.len(), 1);
     tally.include(Some(60)).await;
+    assert_eq!(alerts(&tally).await.len(), 3);
+}
+
+/// Whoever has bought more is told when that runs out, too.
+#[tokio::test]
+async fn a_larger_plan_has_alerts_of_its_own() {
+    let tally = Tally::start(100).await;
+    let use_up = async |name: &str, amount| {
+        tally.reserve(name, amount).await.expect("held");
+        tally.settle(name, amount).await.expect("settled");
+    };
+    use_up("one", 100).await;
     assert_eq!(alerts(&tally).await.len(), 2);
+    tally.include(Some(1000)).await;
+    assert_eq!(alerts(&tally).await.len(), 2, "there is room again");
+    use_up("two", 700).await;
+    use_up("three", 200).await;
+    let of_the_month = async || {
+        let rows = tally
+            .admin
+            .query(
+                "select limit_value, threshold, used from master.usage_alerts order by limit_value, threshold",
+                &[],
+            )
+            .await
+            .expect("alerts");
+        rows.iter()
+            .map(|row| (row.get::<_, i64>(0), row.get::<_, i16>(1), row.get::<_, i64>(2)))
+            .collect::<Vec<_>>()
+    };
+    let told = [
+        (100, 80, 100),
+        (100, 100, 100),
+        (1000, 80, 800),
+        (1000, 100, 1000),
+    ];
+    assert_eq!(of_the_month().await, told);
+    // Back and forth between plans says nothing twice.
+    tally.include(Some(100)).await;
+    tally.include(None).await;
+    tally.include(Some(1000)).await;
+    assert_eq!(of_the_month().await, told);
+    tally.adds_up().await;
 }
 
 #[tokio::test]

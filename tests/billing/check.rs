@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use helixai::billing::metering::background;
+use helixai::db::master::duties::{self, Turn};
 use helixai::telemetry::metrics;
 use tokio_util::sync::CancellationToken;
 
@@ -54,6 +55,67 @@ async fn a_counter_that_somebody_has_changed_is_found_and_can_be_counted_anew() 
         tally.admin.batch_execute(&recount).await.expect("recounted");
         assert_eq!(tally.metering().check().await.expect("checked"), []);
     }
+}
+
+/// Months that nothing is booked into any more are not read again every night.
+#[tokio::test]
+async fn the_check_looks_at_two_months() {
+    let tally = Tally::start(100).await;
+    tally.reserve("one", 10).await.expect("held");
+    tally
+        .admin
+        .batch_execute("update master.usage_counters set used = 3")
+        .await
+        .expect("done");
+    for (time, found) in [("2026-04-30T12:00:00Z", 1), ("2026-05-01T12:00:00Z", 0)] {
+        tally.clock.set(time.parse().expect("a time"));
+        assert_eq!(
+            tally.metering().check().await.expect("checked").len(),
+            found,
+            "{time}"
+        );
+    }
+}
+
+/// However many processes there are, one does the work of a night; when it is gone or has failed, another one, later and later.
+#[tokio::test]
+async fn one_process_does_the_work_of_a_night() {
+    let tally = Tally::start(100).await;
+    let (master, clock) = (&tally.test.platform.master, &tally.clock);
+    let night = clock.now();
+    let lease = TimeDelta::minutes(15);
+    let take = async |night| {
+        duties::take(master, "test", night, lease, clock.now())
+            .await
+            .expect("asked")
+    };
+    assert_eq!(take(night).await, Turn::Mine);
+    for minutes in [15, 30, 60] {
+        assert_eq!(take(night).await, Turn::Elsewhere);
+        clock.advance(TimeDelta::minutes(minutes) - TimeDelta::microseconds(1));
+        assert_eq!(take(night).await, Turn::Elsewhere, "{minutes}");
+        clock.advance(TimeDelta::microseconds(1));
+        assert_eq!(take(night).await, Turn::Mine, "{minutes}");
+    }
+    duties::finish(master, "test", night, 3, clock.now())
+        .await
+        .expect("done");
+    assert_eq!(take(night).await, Turn::Done(3));
+    let next = night + TimeDelta::days(1);
+    assert_eq!(take(next).await, Turn::Mine);
+    assert_eq!(take(next).await, Turn::Elsewhere);
+
+    let second = tally.second().await;
+    assert!(tally.metering().work_at_night(next).await.expect("done"));
+    tally
+        .admin
+        .batch_execute("update master.duties set result = 7 where name = 'usage_check'")
+        .await
+        .expect("done");
+    assert!(second.metering.work_at_night(next).await.expect("it was done"));
+    let results = "select result from master.duties where name = 'usage_check'";
+    let result: i64 = tally.admin.query_one(results, &[]).await.expect("read").get(0);
+    assert_eq!(result, 7, "nobody has done it again");
 }
 
 /// The ledger cannot be rewritten to fit, not even by the program's own login.

@@ -176,7 +176,7 @@ fn told(result: Result<Reservation, MeteringError>) -> Result<(ReservationState,
         MeteringError::Released => "released",
         MeteringError::Expired => "expired",
         MeteringError::Settled => "settled",
-        MeteringError::Db(error) => panic!("{error}"),
+        error @ (MeteringError::Busy | MeteringError::Db(_)) => panic!("{error}"),
     })?;
     Ok((reservation.state, reservation.settled_amount))
 }

@@ -384,7 +384,8 @@ async fn counters_of_usage_that_do_not_add_up_are_found() {
     sound
         .sql(
             "select outcome from master.tenants t, unnest(array['one', 'two']) k,
-                  master.reserve_usage(t.id, 'messages', 'api:' || k, 5, '2026-03-01', now(), now()) r",
+                  master.reserve_usage(t.id, 'messages', 'api:' || k, 5,
+                      date_trunc('month', now() at time zone 'America/Sao_Paulo')::date, now(), now()) r",
         )
         .await;
     sound

@@ -15,10 +15,13 @@ async fn an_exhausted_pool_is_unavailable_after_the_wait() {
         .start()
         .await;
     let alpha = test.onboard("alpha", "cars").await;
-    let db = test.tenant_db(&alpha).await;
+    let beta = test.onboard("beta", "cars").await;
+    let (db, other) = (test.tenant_db(&alpha).await, test.tenant_db(&beta).await);
     let (tx, _) = db.begin(&test.system(), ()).await.unwrap();
+    let refused = db.run(&test.system(), ()).await.err();
+    assert!(matches!(refused, Some(DbError::Crowded)), "{refused:?}");
     let started = Instant::now();
-    let refused = db.run(&test.system(), ()).await;
+    let refused = other.run(&test.system(), ()).await;
     let waited = started.elapsed();
     assert!(
         matches!(refused, Err(DbError::Unavailable(_))),
@@ -28,6 +31,31 @@ async fn an_exhausted_pool_is_unavailable_after_the_wait() {
     assert!((900..2500).contains(&waited.as_millis()), "{waited:?}");
     tx.rollback().await.unwrap();
     db.run(&test.system(), ()).await.unwrap();
+}
+
+#[tokio::test]
+async fn one_tenant_leaves_a_connection_to_the_others() {
+    let test = TestPlatform::builder()
+        .lane_pool(3)
+        .set("database.wait_timeout_secs", 1)
+        .start()
+        .await;
+    let (alpha, beta) = (
+        test.onboard("alpha", "cars").await,
+        test.onboard("beta", "cars").await,
+    );
+    let (alpha, beta) = (test.tenant_db(&alpha).await, test.tenant_db(&beta).await);
+    let (one, _) = alpha.begin(&test.system(), ()).await.unwrap();
+    let (two, _) = alpha.begin(&test.system(), ()).await.unwrap();
+    let refused = alpha.run(&test.system(), ()).await.err();
+    assert!(matches!(refused, Some(DbError::Crowded)), "{refused:?}");
+    for _ in 0..10 {
+        beta.run(&test.system(), ()).await.unwrap();
+    }
+    // Dropped, not rolled back: the share is free as the connection is.
+    drop(one);
+    alpha.run(&test.system(), ()).await.unwrap();
+    two.rollback().await.unwrap();
 }
 
 #[tokio::test]

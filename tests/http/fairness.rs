@@ -31,6 +31,49 @@ async fn a_tenant_in_haste_is_slowed_down_and_nobody_else() {
     app.get("/healthz").of(&garage).await.expect(200);
 }
 
+/// Requests that hang take up their tenant's share of the process, and nobody else's.
+#[tokio::test]
+async fn a_tenant_that_hangs_waits_for_itself() {
+    let app = TestApp::builder()
+        .set("tenancy.tenant_requests", 2)
+        .set("database.wait_timeout_secs", 1)
+        .set("database.lock_timeout_ms", 10_000)
+        .start()
+        .await;
+    let garage = app.onboard("garage-alpha", "cars").await;
+    let sales = app.onboard("sales-beta", "cars").await;
+    app.get("/api/leads").by(&garage).await.expect(200);
+    let mut admin = app.test.admin().await;
+    let lock = admin.transaction().await.expect("a transaction");
+    let table = format!("lock table {}.leads in access exclusive mode", garage.schema);
+    lock.batch_execute(&table).await.expect("locked");
+    let hang = || async { app.get("/api/leads").by(&garage).await };
+    let watching = app.test.admin().await;
+    let refused = async {
+        app.until("both hang", || async {
+            let waiting = "select count(*) from pg_locks where not granted";
+            watching
+                .query_one(waiting, &[])
+                .await
+                .expect("read")
+                .get::<_, i64>(0)
+                == 2
+        })
+        .await;
+        let refused = app.get("/api/contacts").by(&garage).await;
+        refused.problem(429, "too_many_at_once");
+        assert!(refused.header("retry-after").is_some());
+        app.get("/api/leads").by(&sales).await.expect(200);
+        // A stranger, who is not known to be anybody, is served as well.
+        app.get("/veiculos").of(&garage).await.expect(200);
+        lock.rollback().await.expect("unlocked");
+    };
+    let (first, second, ()) = futures_util::join!(hang(), hang(), refused);
+    first.expect(200);
+    second.expect(200);
+    app.get("/api/leads").by(&garage).await.expect(200);
+}
+
 #[tokio::test]
 async fn strangers_do_not_use_up_a_tenants_share() {
     let app = TestApp::builder()

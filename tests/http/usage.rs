@@ -116,6 +116,30 @@ async fn a_key_has_one_meaning() {
     settled.expect("it was held all the time");
 }
 
+/// Who has not paid may reserve no more, and still says what became of what was reserved before.
+#[tokio::test]
+async fn what_was_reserved_before_a_suspension_is_settled_in_it() {
+    let (app, garage) = at_noon("cars").await;
+    for key in ["used", "not-used"] {
+        reserve(&app, &garage, "messages", 10, key).await.expect(201);
+    }
+    let admin = app.test.admin().await;
+    admin
+        .batch_execute(
+            "update master.subscriptions set status = 'suspended', suspended_at = '2026-03-10T12:00:00Z'",
+        )
+        .await
+        .expect("changed");
+    let key = helixai::domain::tenant_key::TenantKey::parse(&garage.key).expect("a key");
+    app.test.platform.resolver.find_fresh(&key).await.expect("found");
+    reserve(&app, &garage, "messages", 1, "more")
+        .await
+        .problem(403, "subscription_inactive");
+    settle(&app, &garage, "used", 4).await.expect(200);
+    release(&app, &garage, "not-used").await.expect(200);
+    assert_eq!(messages(&app, &garage).await, json!([1000, 4, 0]));
+}
+
 #[tokio::test]
 async fn another_tenants_key_does_not_exist() {
     let (app, garage) = at_noon("cars").await;

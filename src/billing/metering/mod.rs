@@ -17,6 +17,9 @@
 //!   in the tenant's outbox. What was used is booked even then: settling late is no error.
 //! - A process that dies between reserving and settling leaves a hold. Whoever does its work again uses the same key.
 //! - More may be settled than was reserved: it was used.
+//! - Of one tenant few operations are under way at once; the others wait their turn ([`MeteringError::Busy`]).
+//! - What was settled is known by its key for ever, also to a tenant that was deleted and restored; the rest of a reservation
+//!   is forgotten after two months.
 //! - When the registry is away the error is [`DbError::Unavailable`]: do not do what costs.
 //!
 //! [`check`] compares the counters with their ledger every night; [`background`] runs both in `serve`.
@@ -24,6 +27,8 @@
 pub mod background;
 pub mod check;
 pub mod sweep;
+
+use std::time::Duration;
 
 use chrono::TimeDelta;
 
@@ -34,6 +39,7 @@ use crate::domain::clock::Clock;
 use crate::domain::ids::TenantId;
 use crate::domain::metering::{ActualUse, Amount, Exhausted, Reservation, ReservationState, UsageKey};
 use crate::domain::month::{BOOKS_TZ, local_month};
+use crate::domain::turns::{Busy, Share, Shares};
 use crate::domain::usage::Meter;
 use crate::telemetry::metrics::{count_metering, count_usage_alerts};
 
@@ -62,6 +68,9 @@ pub enum MeteringError {
     /// The reservation was settled, with another amount where one was given.
     #[error("the reservation has been settled")]
     Settled,
+    /// The tenant has as many operations under way as it may, and none of them ended in time.
+    #[error("the tenant has its share of operations under way")]
+    Busy,
     /// The registry failed.
     #[error(transparent)]
     Db(#[from] DbError),
@@ -72,12 +81,23 @@ pub enum MeteringError {
 pub struct Metering {
     master: MasterDb,
     clock: Clock,
+    /// Operations on one tenant wait for each other at its counter: there is no use in more connections waiting.
+    shares: Shares<TenantId>,
 }
 
 impl Metering {
-    /// Counts in the registry.
-    pub fn new(master: MasterDb, clock: Clock) -> Self {
-        Self { master, clock }
+    /// Counts in the registry. One tenant has at most `each` operations under way; more of them wait, for `wait` at most.
+    pub fn new(master: MasterDb, clock: Clock, each: usize, wait: Duration) -> Self {
+        Self {
+            master,
+            clock,
+            shares: Shares::new(each, wait),
+        }
+    }
+
+    async fn share(&self, tenant: TenantId) -> Result<Share, MeteringError> {
+        let share = self.shares.share(tenant).await;
+        share.map_err(|Busy| MeteringError::Busy)
     }
 
     /// Holds `amount` of this month's limit free. Repeated, it answers what was reserved before; the state then tells
@@ -100,7 +120,9 @@ impl Metering {
             now,
             until: now + HOLD,
         };
+        let share = self.share(tenant).await?;
         let reserved = booking::reserve(&self.master, tenant, meter, amount, key, hold).await?;
+        drop(share);
         crate::kill_point!("metering.reserved");
         match reserved {
             Reserved::Now(reservation) => {
@@ -132,7 +154,9 @@ impl Metering {
         actual: ActualUse,
     ) -> Result<Reservation, MeteringError> {
         crate::kill_point!("metering.before_settle");
+        let share = self.share(tenant).await?;
         let settled = booking::settle(&self.master, tenant, key, actual, self.clock.now()).await?;
+        drop(share);
         crate::kill_point!("metering.settled");
         match settled {
             Settled::Now(reservation, alerts) => {
@@ -152,6 +176,7 @@ impl Metering {
     /// # Errors
     /// [`MeteringError::Unknown`]; [`MeteringError::Settled`]. When the registry fails.
     pub async fn release(&self, tenant: TenantId, key: &UsageKey) -> Result<Reservation, MeteringError> {
+        let _share = self.share(tenant).await?;
         match booking::release(&self.master, tenant, key, self.clock.now()).await? {
             Released::Now(reservation) => {
                 count_metering(reservation.meter, "released", 1);
@@ -177,6 +202,7 @@ impl Metering {
     ) -> Result<(), MeteringError> {
         let now = self.clock.now();
         let period = local_month(now, BOOKS_TZ);
+        let _share = self.share(tenant).await?;
         match booking::record(&self.master, tenant, meter, amount, key, period, now).await? {
             Recorded::Now(alerts) => {
                 count_metering(meter, "recorded", 1);

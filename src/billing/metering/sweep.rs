@@ -17,11 +17,14 @@ use crate::db::master::usage::holds::{self, DueHold};
 use crate::db::tenant::{Access, Lanes, TenantDb, outbox};
 use crate::domain::ids::TenantId;
 use crate::domain::metering::{ActualUse, UsageKey};
+use crate::domain::month::{BOOKS_TZ, local_month};
 use crate::domain::outbox::OutboxState;
 use crate::telemetry::metrics::count_metering;
 
 /// Holds that are looked at in one go.
 const BATCH: i64 = 1000;
+/// How long a reservation that is settled, released or expired is kept: for so long it is known what had been asked for.
+const KEPT: TimeDelta = TimeDelta::days(62);
 /// When a tenant cannot be asked, its holds are looked at again after this.
 const POSTPONED: TimeDelta = TimeDelta::minutes(2);
 
@@ -54,6 +57,23 @@ impl Metering {
             // Where nothing moves, another round would meet the same holds.
             if last || swept == before {
                 return Ok(swept);
+            }
+        }
+    }
+
+    /// Removes reservations that were settled, released or let go long ago; how many it was.
+    ///
+    /// # Errors
+    /// When the registry fails; what was removed before stays so.
+    pub async fn forget_what_is_over(&self) -> Result<u64, DbError> {
+        let changed = self.clock.now() - KEPT;
+        let month = local_month(changed, BOOKS_TZ);
+        let mut all = 0;
+        loop {
+            let removed = holds::remove_over(&self.master, month, changed, BATCH).await?;
+            all += removed;
+            if removed < BATCH.unsigned_abs() {
+                return Ok(all);
             }
         }
     }

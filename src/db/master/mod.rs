@@ -7,6 +7,7 @@ pub mod admins;
 pub mod audit;
 pub mod deletions;
 pub mod domains;
+pub mod duties;
 pub mod idempotency;
 pub mod lanes;
 pub mod ledger;

@@ -13,7 +13,8 @@ use deadpool::managed::{Object, Pool, Timeouts};
 use super::connection::ConnectionManager;
 use crate::db::DbError;
 use crate::db::connect::Connector;
-use crate::domain::ids::ShardId;
+use crate::domain::ids::{ShardId, TenantId};
+use crate::domain::turns::{Busy, Share, Shares};
 
 /// Names a lane.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -29,6 +30,8 @@ pub struct LaneAddress {
 pub struct LaneSettings {
     /// Connections of a lane, at most.
     pub connections: usize,
+    /// Those of them that one tenant may have in use at once.
+    pub of_one_tenant: usize,
     /// Prepared statements kept on a connection.
     pub statements: NonZeroUsize,
     /// A connection is retired after it has served this many tenants.
@@ -50,18 +53,21 @@ struct Inner {
     statement_timeout: String,
     shards: RwLock<HashMap<ShardId, Connector>>,
     pools: RwLock<HashMap<LaneAddress, Pool<ConnectionManager>>>,
+    shares: Shares<TenantId>,
 }
 
 impl Lanes {
     /// No lane yet.
     pub fn new(settings: LaneSettings) -> Self {
         let statement_timeout = settings.statement_timeout.as_millis().to_string();
+        let shares = Shares::new(settings.of_one_tenant, settings.wait);
         Self {
             inner: Arc::new(Inner {
                 settings,
                 statement_timeout,
                 shards: RwLock::default(),
                 pools: RwLock::default(),
+                shares,
             }),
         }
     }
@@ -96,7 +102,15 @@ impl Lanes {
         &self.inner.statement_timeout
     }
 
-    pub(super) async fn connection(&self, lane: &LaneAddress) -> Result<Object<ConnectionManager>, DbError> {
+    /// A connection for a tenant of the lane. Each waits for its own share first, so that those who queue for the lane are
+    /// of different tenants.
+    pub(super) async fn connection(
+        &self,
+        tenant: TenantId,
+        lane: &LaneAddress,
+    ) -> Result<(Object<ConnectionManager>, Share), DbError> {
+        let share = self.inner.shares.share(tenant).await;
+        let share = share.map_err(|Busy| DbError::Crowded)?;
         let known = {
             let pools = self
                 .inner
@@ -109,7 +123,7 @@ impl Lanes {
             Some(pool) => pool,
             None => self.open(lane)?,
         };
-        Ok(pool.get().await?)
+        Ok((pool.get().await?, share))
     }
 
     fn open(&self, lane: &LaneAddress) -> Result<Pool<ConnectionManager>, DbError> {

@@ -19,6 +19,7 @@ use super::query::{Statement, typed as param};
 use super::wire::How;
 use crate::db::{DbError, Refusal};
 use crate::domain::ids::TenantId;
+use crate::domain::turns::Share;
 use crate::telemetry::metrics::{
     Plane, count_db_error, count_prepared, record_db_round_trip, record_pool_wait,
 };
@@ -118,6 +119,8 @@ impl TenantDb {
 pub struct TenantTx {
     /// There until the drop.
     connection: Option<Object<ConnectionManager>>,
+    /// Of the lane, given back after the connection.
+    _share: Share,
     home: Arc<TenantHome>,
     statement_timeout: String,
     /// A statement has failed: nothing of this transaction can be committed any more.
@@ -140,12 +143,13 @@ impl Drop for TenantTx {
 impl TenantTx {
     async fn open(db: &TenantDb) -> Result<Self, DbError> {
         let asked = std::time::Instant::now();
-        let connection = db.lanes.connection(&db.home.lane).await;
+        let connection = db.lanes.connection(db.home.id, &db.home.lane).await;
         record_pool_wait(Plane::Tenant, asked.elapsed());
-        let mut connection = connection.map_err(counted)?;
+        let (mut connection, share) = connection.map_err(counted)?;
         connection.serve(db.home.id.as_uuid());
         Ok(Self {
             connection: Some(connection),
+            _share: share,
             home: Arc::clone(&db.home),
             statement_timeout: db.lanes.statement_timeout().to_owned(),
             failed: false,

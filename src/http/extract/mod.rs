@@ -11,5 +11,5 @@ pub(in crate::http) use client::bearer;
 pub use client::{ClientAddress, IdempotencyHeader};
 pub use tenant::{
     Checkout, Inbound, Invoices, LogIn, ManageTenant, OwnAccount, OwnTenant, Permission, PublicTenant,
-    ReadData, SESSION_COOKIE, SeeSettings, TenantAccess, WriteData,
+    ReadData, SESSION_COOKIE, SeeSettings, SettleUsage, TenantAccess, WriteData,
 };

@@ -8,21 +8,23 @@ use std::sync::Arc;
 use actix_web::dev::Payload;
 use actix_web::http::Method;
 use actix_web::http::header::{AUTHORIZATION, HeaderName, ORIGIN};
-use actix_web::{FromRequest, HttpRequest, web};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
 use chrono::{DateTime, Duration, Utc};
 
 use super::client::{bearer, client_address, host, only_header};
 use crate::config::PublicScheme;
 use crate::db::tenant::{Access, Actor, Batch, Reply, TenantDb, TenantTx, api_keys};
 use crate::db::{DbError, Refusal};
+use crate::domain::ids::TenantId;
 use crate::domain::rights::Need;
 use crate::domain::subscription::{Gate, Section};
 use crate::domain::tenant::TenantStatus;
 use crate::domain::token::{ParsedToken, TokenHash, TokenKind};
+use crate::domain::turns::Share;
 use crate::http::problem::Problem;
 use crate::platform::Platform;
 use crate::telemetry::metrics::count_rate_limited;
-use crate::tenancy::fairness::Hasty;
+use crate::tenancy::fairness::Unfair;
 use crate::tenancy::resolve::{ResolveError, ResolvedTenant};
 
 /// The cookie that holds a user's session token. Host-only, so it is never sent to another tenant's address.
@@ -59,6 +61,8 @@ permissions! {
     WriteData: Write, Write;
     /// To see users, keys and settings.
     SeeSettings: Manage, Read;
+    /// To book what was reserved before: also of who may reserve no more.
+    SettleUsage: Write, Settle;
     /// To manage users, keys and settings.
     ManageTenant: Manage, Write;
     /// To decide about the tenant's people.
@@ -238,9 +242,7 @@ impl<P: Permission> TenantAccess<P> {
         if error.refusal() == Some(Refusal::Credentials)
             && let Some(presented) = self.access.presented()
         {
-            self.platform
-                .request_rate
-                .refused(self.tenant.home.id, *presented);
+            self.platform.fairness.refused(self.tenant.home.id, *presented);
         }
         if error.refusal().is_some_and(Refusal::is_about_the_tenant) {
             let tenant = self.platform.resolver.find_fresh(&self.tenant.key).await?;
@@ -251,7 +253,7 @@ impl<P: Permission> TenantAccess<P> {
 
     fn note_proof(&self) {
         if let Some(presented) = self.access.presented() {
-            self.platform.request_rate.proven(self.tenant.home.id, *presented);
+            self.platform.fairness.proven(self.tenant.home.id, *presented);
         }
     }
 
@@ -296,16 +298,7 @@ async fn admit(
     let tenant = platform.resolver.resolve(host(request)?, key).await?;
     tracing::Span::current().record("tenant", tenant.key.as_str());
     served(&tenant)?;
-    let from = || client_address(request, &platform.settings.server);
-    let counted = platform.request_rate.count(tenant.home.id, presented, from);
-    counted.map_err(|Hasty { who, seconds }| {
-        count_rate_limited(who);
-        Problem::too_many(
-            "too_many_requests",
-            "More requests come from here than its share: slow down.",
-            seconds,
-        )
-    })?;
+    take_share(request, platform, tenant.home.id, presented).await?;
     let now = platform.clock.now();
     let gate = Gate::of(tenant.subscription.map(|subscription| subscription.at(now)));
     if !gate.allows(section) {
@@ -315,6 +308,40 @@ async fn admit(
         ));
     }
     Ok((tenant, now))
+}
+
+/// Kept with a request until it has been answered.
+struct Admitted(#[expect(dead_code, reason = "counts by being there")] Share);
+
+/// Counts the request towards its share, once however often it is asked whose it is.
+async fn take_share(
+    request: &HttpRequest,
+    platform: &Platform,
+    tenant: TenantId,
+    presented: Option<TokenHash>,
+) -> Result<(), Problem> {
+    if request.extensions().contains::<Admitted>() {
+        return Ok(());
+    }
+    let from = || client_address(request, &platform.settings.server);
+    match platform.fairness.admit(tenant, presented, from).await {
+        Ok(share) => {
+            request.extensions_mut().insert(Admitted(share));
+            Ok(())
+        }
+        Err(Unfair::Rate { who, seconds }) => {
+            count_rate_limited(who);
+            Err(Problem::too_many(
+                "too_many_requests",
+                "More requests come from here than its share: slow down.",
+                seconds,
+            ))
+        }
+        Err(Unfair::AtOnce { who }) => {
+            count_rate_limited(who);
+            Err(Problem::crowded())
+        }
+    }
 }
 
 fn served(tenant: &ResolvedTenant) -> Result<(), Problem> {

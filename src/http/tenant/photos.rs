@@ -14,13 +14,14 @@ use crate::db::{DbError, Refusal};
 use crate::domain::ids::PhotoId;
 use crate::domain::invalid::{FieldErrors, Invalid};
 use crate::domain::photo::Photo;
+use crate::domain::turns::Busy;
 use crate::http::body::Body;
 use crate::http::create::Creation;
 use crate::http::extract::{IdempotencyHeader, TenantAccess, WriteData};
 use crate::http::multipart::Form;
 use crate::http::problem::Problem;
+use crate::photos::KeepError;
 use crate::photos::render::{MAX_PIXELS, Unusable};
-use crate::photos::{Busy, KeepError};
 
 /// Photos of one item.
 const MOST: i64 = 30;

@@ -12,7 +12,7 @@ use crate::domain::metering::{ActualUse, Amount, Reservation, UsageKey};
 use crate::domain::month::{BOOKS_TZ, local_month};
 use crate::domain::usage::{Meter, Usage};
 use crate::http::body::Body;
-use crate::http::extract::{Invoices, TenantAccess, WriteData};
+use crate::http::extract::{Invoices, SettleUsage, TenantAccess, WriteData};
 use crate::http::problem::{Problem, ProblemBody};
 
 /// Something to be kept free.
@@ -80,6 +80,7 @@ impl From<MeteringError> for Problem {
                 "reservation_settled",
                 "This reservation has been settled, and what is booked stays.",
             ),
+            MeteringError::Busy => Self::crowded(),
             MeteringError::Db(error) => error.into(),
         }
     }
@@ -130,7 +131,7 @@ pub async fn create_reservation(
 )]
 #[post("/api/usage/reservations/{key}/settle")]
 pub async fn settle_reservation(
-    access: TenantAccess<WriteData>,
+    access: TenantAccess<SettleUsage>,
     key: web::Path<String>,
     body: Body<SettleReservation>,
 ) -> Result<web::Json<Reservation>, Problem> {
@@ -149,7 +150,7 @@ pub async fn settle_reservation(
 )]
 #[post("/api/usage/reservations/{key}/release")]
 pub async fn release_reservation(
-    access: TenantAccess<WriteData>,
+    access: TenantAccess<SettleUsage>,
     key: web::Path<String>,
 ) -> Result<web::Json<Reservation>, Problem> {
     let key = access.check(path_key(&key)).await?;

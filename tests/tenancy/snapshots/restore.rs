@@ -1,5 +1,7 @@
 //! A tenant that was deleted comes back as it was.
 
+use helixai::domain::metering::{ActualUse, Amount, ReservationState, UsageKey};
+use helixai::domain::usage::Meter;
 use helixai::tenancy::keeper::KeeperError;
 
 use super::{Case, FORGOTTEN, content, fill, kept, number, restore};
@@ -143,6 +145,30 @@ async fn the_usage_of_a_tenant_that_comes_back_is_counted_again() {
             ("messages".to_owned(), 21, 1000)
         ]
     );
+    // Its keys are known as what they were: settled.
+    let metering = &case.test.platform.metering;
+    let key = UsageKey::work("ai_reply", uuid::Uuid::nil());
+    admin
+        .execute(
+            "insert into master.usage_events (tenant_id, meter, key, period_start, amount, occurred_at)
+             values ($1, 'messages', $2, '2026-11-01', 7, now())",
+            &[&made.id.as_uuid(), &key.as_str()],
+        )
+        .await
+        .unwrap();
+    let amount = Amount::parse(9).unwrap();
+    let again = metering
+        .reserve(made.id, Meter::Messages, amount, &key)
+        .await
+        .unwrap();
+    assert_eq!(
+        (again.state, again.settled_amount),
+        (ReservationState::Settled, Some(7))
+    );
+    metering
+        .settle(made.id, &key, ActualUse::parse(7).unwrap())
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -279,6 +305,54 @@ async fn columns(admin: &tokio_postgres::Client, schema: &str) -> Vec<String> {
         .await
         .expect("columns");
     rows.iter().map(|row| row.get(0)).collect()
+}
+
+/// A file that was lost on the disk, or removed while the backup ran: it is told, and no row comes back without its files.
+#[tokio::test]
+async fn a_photo_whose_files_are_gone_is_left_out() {
+    use crate::helpers::{TestApp, pictures};
+
+    let app = TestApp::start().await;
+    let garage = app.onboard("garage", "cars").await;
+    let vehicle = serde_json::json!({"title": "Fiat Uno", "make": "Fiat", "model": "Uno"});
+    let made = app.post("/api/vehicles").by(&garage).json(&vehicle).await;
+    let made = made.expect(201).json();
+    let vehicle = format!("/api/vehicles/{}", made["id"].as_str().unwrap());
+    let photo = pictures::photo();
+    let added = app
+        .post(&format!("{vehicle}/photos"))
+        .by(&garage)
+        .photos(&[&photo, &photo, &photo])
+        .await
+        .expect(201)
+        .json();
+    let id = |index: usize| added["items"][index]["id"].as_str().unwrap().to_owned();
+    let folder = app.test.settings.storage.folder.join(&garage.id);
+    for lost in [format!("{}.jpg", id(0)), format!("{}.thumb.jpg", id(2))] {
+        std::fs::remove_file(folder.join(lost)).unwrap();
+    }
+    let keeping = tempfile::tempdir().unwrap();
+    let (platform, file) = (&app.test.platform, keeping.path().join("a"));
+    let made = super::backup(platform, "garage", file.clone()).await.unwrap();
+    assert_eq!((made.files, made.photos_without_files), (4, 2));
+    let restored = restore(platform, file, None).await.unwrap();
+    assert_eq!((restored.over, restored.photos_left_out), (true, 2));
+    assert_eq!(restored.rows + 2, made.rows);
+    let key = app.add_api_key(&garage, &["read"]).await;
+    let read = app
+        .get(&vehicle)
+        .of(&garage)
+        .bearer(&key)
+        .await
+        .expect(200)
+        .json();
+    let left: Vec<&str> = read["photos"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|photo| photo["id"].as_str().unwrap())
+        .collect();
+    assert_eq!(left, [id(1)]);
 }
 
 #[tokio::test]

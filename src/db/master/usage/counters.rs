@@ -95,16 +95,16 @@ pub async fn list_alerts(
         .collect())
 }
 
-/// Every counter that does not add up, seen at one moment. Reads the whole ledger.
+/// Every counter of the months from `since` on that does not add up, seen at one moment.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn list_discrepancies(db: &MasterDb) -> Result<Vec<Discrepancy>, DbError> {
+pub async fn list_discrepancies(db: &MasterDb, since: NaiveDate) -> Result<Vec<Discrepancy>, DbError> {
     let rows = sqlx::query!(
         r#"select tenant_key as "tenant_key!", tenant_id as "tenant_id!", meter as "meter!", period_start as "period_start!",
                   used as "used!", booked as "booked!", reserved as "reserved!", held as "held!"
-           from usage_discrepancies
-           order by tenant_key, period_start, meter"#,
+           from usage_discrepancies_since($1)"#,
+        since,
     )
     .fetch_all(db.pool())
     .await?;

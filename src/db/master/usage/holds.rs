@@ -1,6 +1,6 @@
-//! Holds whose time is over.
+//! Holds whose time is over, and reservations that nobody asks about any more.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::db::DbError;
 use crate::db::master::MasterDb;
@@ -107,6 +107,32 @@ pub async fn extend(
     .execute(db.pool())
     .await?;
     Ok(extended.rows_affected())
+}
+
+/// Removes reservations of months before `month` that nothing has changed since `changed`; how many it was, at most `limit`.
+/// What was used stays in the ledger, which knows their keys.
+///
+/// # Errors
+/// When the database fails.
+pub async fn remove_over(
+    db: &MasterDb,
+    month: NaiveDate,
+    changed: DateTime<Utc>,
+    limit: i64,
+) -> Result<u64, DbError> {
+    let removed = sqlx::query!(
+        "delete from usage_reservations r
+         using (select o.tenant_id, o.key from usage_reservations o
+                where o.period_start < $1 and o.state <> 'held' and o.updated_at < $2
+                order by o.period_start limit $3 for update skip locked) over
+         where r.tenant_id = over.tenant_id and r.key = over.key",
+        month,
+        changed,
+        limit,
+    )
+    .execute(db.pool())
+    .await?;
+    Ok(removed.rows_affected())
 }
 
 fn texts(keys: &[UsageKey]) -> Vec<String> {

@@ -6,7 +6,7 @@ use crate::db::DbError;
 use crate::db::master::usage::counters::Discrepancy;
 use crate::domain::ids::TenantId;
 
-/// Every counter that does not add up. Reads the whole ledger.
+/// Every counter of this month and the last that does not add up.
 ///
 /// # Errors
 /// When it cannot be read.
@@ -14,7 +14,8 @@ pub async fn discrepancies(admin: &Client) -> Result<Vec<Discrepancy>, DbError> 
     let rows = admin
         .query(
             "select tenant_key, tenant_id, meter, period_start, used, booked, reserved, held
-             from master.usage_discrepancies order by tenant_key, period_start, meter",
+             from master.usage_discrepancies_since(
+                 (date_trunc('month', now() at time zone 'America/Sao_Paulo') - interval '1 month')::date)",
             &[],
         )
         .await?;
