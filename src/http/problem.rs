@@ -198,6 +198,14 @@ impl Problem {
         )
     }
 
+    /// 503: what the tenant may use at once is in use, and nothing of it came back in time.
+    pub fn tenant_busy() -> Self {
+        Self::unavailable(
+            "tenant_busy",
+            "This account has too much under way at once: try again in a moment.",
+        )
+    }
+
     /// 503, to be tried again.
     pub fn unavailable(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
         Self {
@@ -305,7 +313,7 @@ impl From<DbError> for Problem {
                     "This account is being worked on: try again in a moment.",
                 )
             }
-            DbError::Crowded => Self::crowded(),
+            DbError::Crowded => Self::tenant_busy(),
             DbError::Unavailable(_) | DbError::Timeout | DbError::Conflict(_) => {
                 tracing::warn!(%error, "the database did not answer");
                 Self::unavailable(

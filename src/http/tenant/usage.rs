@@ -80,7 +80,7 @@ impl From<MeteringError> for Problem {
                 "reservation_settled",
                 "This reservation has been settled, and what is booked stays.",
             ),
-            MeteringError::Busy => Self::crowded(),
+            MeteringError::Busy => Self::tenant_busy(),
             MeteringError::Db(error) => error.into(),
         }
     }
