@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::billing::metering::{self, Metering};
+use crate::billing::plans::Plans;
 use crate::config::{ConfigError, Settings};
 use crate::db::DbError;
 use crate::db::connect::Connector;
@@ -91,6 +92,8 @@ pub struct Platform {
     pub provisioner: Provisioner,
     /// Suspends and activates tenants.
     pub lifecycle: Lifecycle,
+    /// What is for sale.
+    pub plans: Plans,
     /// Counts what tenants consume.
     pub metering: Metering,
     /// Backs up, restores and deletes tenants.
@@ -189,6 +192,10 @@ impl Platform {
             shards: shards.clone(),
             clock: clock.clone(),
         };
+        let plans = Plans {
+            master: master.clone(),
+            clock: clock.clone(),
+        };
         let metering = Metering::new(
             master.clone(),
             clock.clone(),
@@ -230,6 +237,7 @@ impl Platform {
             fairness,
             provisioner,
             lifecycle,
+            plans,
             metering,
             keeper,
             key,

@@ -1,3 +1,4 @@
-//! What tenants are billed by. [`metering`] counts what they consume.
+//! What tenants are billed by. [`plans`] are sold, [`metering`] counts what is consumed.
 
 pub mod metering;
+pub mod plans;

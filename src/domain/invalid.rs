@@ -119,6 +119,15 @@ impl FieldErrors {
         self.check(field, value.ok_or_else(Invalid::required).and_then(parse))
     }
 
+    /// Keeps the refusals of a part of the body, if there are any; else hands its value on.
+    pub fn merge<T>(&mut self, part: Result<T, Self>) -> Option<T> {
+        part.map_err(|errors| {
+            let room = Self::MOST.saturating_sub(self.0.len());
+            self.0.extend(errors.0.into_iter().take(room));
+        })
+        .ok()
+    }
+
     /// Adds a refusal, unless there are [`FieldErrors::MOST`].
     pub fn push(&mut self, field: &str, invalid: Invalid) {
         if self.0.len() >= Self::MOST {

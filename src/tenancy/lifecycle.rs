@@ -6,7 +6,8 @@
 use super::shards::Shards;
 use crate::db::DbError;
 use crate::db::master::MasterDb;
-use crate::db::master::audit::{MasterActor, MasterAudit, Subject, insert_audit};
+pub use crate::db::master::audit::Origin;
+use crate::db::master::audit::{MasterAudit, Subject, insert_audit};
 use crate::db::master::tenants::{self, TenantRecord};
 use crate::db::shard::drain::drain;
 use crate::db::shard::provision::{inherit_clause, set_membership};
@@ -37,15 +38,6 @@ pub struct Lifecycle {
     pub shards: Shards,
     /// Tells the time.
     pub clock: Clock,
-}
-
-/// Who asks for a change, and in which request.
-#[derive(Debug, Clone)]
-pub struct Origin {
-    /// Who.
-    pub actor: MasterActor,
-    /// In which request; `None` outside of one.
-    pub request_id: Option<String>,
 }
 
 impl Lifecycle {

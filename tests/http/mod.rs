@@ -21,6 +21,7 @@ mod observability;
 mod oddities;
 mod onboarding;
 mod outage;
+mod plans;
 mod products;
 mod properties;
 mod resource;

@@ -19,6 +19,8 @@ const PUBLIC: &[(&str, Plane)] = &[
     // Load balancers ask.
     ("get_health", Plane::Platform),
     ("get_readiness", Plane::Platform),
+    // A price list.
+    ("list_offers", Plane::Platform),
     // Credentials are in the body.
     ("create_session", Plane::Tenant),
     ("create_admin_session", Plane::Admin),

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{MasterDb, MasterTx};
 use crate::db::DbError;
 use crate::domain::audit::AuditLine;
-use crate::domain::ids::{AdminId, AuditId, TenantId};
+use crate::domain::ids::{AdminId, AuditId, PlanId, TenantId};
 use crate::domain::page::{Cursor, Limit};
 use crate::domain::tenant_key::TenantKey;
 
@@ -39,6 +39,15 @@ impl MasterActor {
     }
 }
 
+/// Who asks for a change, and in which request.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    /// Who.
+    pub actor: MasterActor,
+    /// In which request; `None` outside of one.
+    pub request_id: Option<String>,
+}
+
 /// What was changed. A new kind of thing is a variant and its word in `entity`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Subject {
@@ -46,6 +55,8 @@ pub enum Subject {
     Tenant(TenantId),
     /// An administrator.
     Admin(AdminId),
+    /// A plan.
+    Plan(PlanId),
 }
 
 impl Subject {
@@ -53,6 +64,7 @@ impl Subject {
         match self {
             Self::Tenant(_) => "tenant",
             Self::Admin(_) => "admin",
+            Self::Plan(_) => "plan",
         }
     }
 
@@ -60,13 +72,14 @@ impl Subject {
         match self {
             Self::Tenant(id) => id.as_uuid(),
             Self::Admin(id) => id.as_uuid(),
+            Self::Plan(id) => id.as_uuid(),
         }
     }
 
     fn tenant(self) -> Option<Uuid> {
         match self {
             Self::Tenant(id) => Some(id.as_uuid()),
-            Self::Admin(_) => None,
+            Self::Admin(_) | Self::Plan(_) => None,
         }
     }
 }

@@ -1,3 +1,4 @@
-//! Routes that anybody may use: health, the storefronts, the API's own description.
+//! Routes that anybody may use at any address: health, the price list.
 
 pub mod health;
+pub mod plans;

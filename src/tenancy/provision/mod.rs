@@ -27,6 +27,7 @@ use crate::domain::clock::Clock;
 use crate::domain::email::Email;
 use crate::domain::ids::TenantId;
 use crate::domain::password::Password;
+use crate::domain::plan::PlanStatus;
 use crate::domain::platform_key::PlatformKey;
 use crate::domain::tenant::{Niche, TenantStatus};
 use crate::domain::tenant_key::TenantKey;
@@ -145,7 +146,7 @@ impl Provisioner {
         let worker = Uuid::now_v7();
         let id = TenantId::new();
         let code = request.plan.clone().unwrap_or_else(|| DEFAULT_PLAN.to_owned());
-        let plan = plans::list_plans(&self.master, Some(&code))
+        let plan = plans::list_plans(&self.master, PlanStatus::Active, Some(&code))
             .await?
             .into_iter()
             .next();
