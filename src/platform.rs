@@ -33,6 +33,7 @@ use crate::tenancy::lifecycle::Lifecycle;
 use crate::tenancy::provision::Provisioner;
 use crate::tenancy::resolve::Resolver;
 use crate::tenancy::shards::Shards;
+use crate::tenancy::storage::{self, StorageMeter};
 use crate::tenancy::{listen, reconcile};
 
 /// Tenants of the registry's own database, until an administrator says otherwise: what one PostgreSQL 15 carries
@@ -296,7 +297,7 @@ impl Platform {
         )]
     }
 
-    /// Finishes what was interrupted, lets go of forgotten holds and removes forgotten files, until `stop`. At least one
+    /// Finishes what was interrupted, lets go of forgotten holds, removes forgotten files and measures what tenants take, until `stop`. At least one
     /// process must; several share the work.
     pub fn work(&self, stop: &CancellationToken) -> Vec<JoinHandle<()>> {
         vec![
@@ -307,6 +308,11 @@ impl Platform {
                 stop.clone(),
             ),
             sweep::spawn(self.sweeper(), self.settings.storage.sweep_every, stop.clone()),
+            storage::spawn(
+                self.storage_meter(),
+                self.settings.storage.measure_every,
+                stop.clone(),
+            ),
             metering::background::spawn(
                 self.metering.clone(),
                 self.lanes.clone(),
@@ -314,6 +320,16 @@ impl Platform {
                 stop.clone(),
             ),
         ]
+    }
+
+    /// Measures what tenants take on disks.
+    pub fn storage_meter(&self) -> StorageMeter {
+        StorageMeter {
+            master: self.master.clone(),
+            shards: self.shards.clone(),
+            store: Arc::clone(&self.keeper.store),
+            clock: self.clock.clone(),
+        }
     }
 
     /// Removes files that no row names.

@@ -8,6 +8,7 @@
 #![expect(clippy::print_stdout, reason = "the table is the product of this program")]
 
 mod cpu;
+mod fairness;
 mod load;
 mod metering;
 mod onboarding;
@@ -56,6 +57,10 @@ struct Options {
     #[arg(long, default_value_t = 15)]
     onboardings: usize,
 
+    /// Only what quiet tenants notice of a noisy one
+    #[arg(long)]
+    fairness: bool,
+
     /// Changes a setting of the program: section.key=value
     #[arg(long = "set", value_name = "KEY=VALUE")]
     settings: Vec<String>,
@@ -82,6 +87,15 @@ async fn main() -> anyhow::Result<()> {
     );
     table::conditions(&options.database_url).await?;
     let bench = Bench::prepare(&options.database_url, &options.settings).await?;
+
+    if options.fairness {
+        let tenants = bench
+            .onboard_all("tenant", options.tenants.min(50))
+            .await?
+            .tenants;
+        bench.fill(tenants.iter()).await?;
+        return fairness::measure(&bench, &tenants, options.rounds, options.seconds).await;
+    }
 
     table::heading("Onboarding");
     let few = bench.onboard_all("hot", 1).await?.tenants;

@@ -172,20 +172,33 @@ impl Bench {
 
     /// Starts the program's server with pools and caches of its own, all empty.
     pub async fn serve(&self) -> anyhow::Result<Served> {
-        let platform = Platform::start(self.settings.clone(), Clock::system()).await?;
-        let app = App::build(platform.clone())?;
-        let address = app.address();
-        let stop = CancellationToken::new();
-        let stopped = stop.clone();
-        let task = tokio::spawn(app.run(async move { stopped.cancelled().await }));
-        // The cache is used once the listener listens.
-        let nobody = TenantKey::parse("nobody-here")?;
-        while platform.resolver.cached() == 0 {
-            let _ = platform.resolver.find(&nobody).await;
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
-        Ok(Served { address, stop, task })
+        serve(self.settings.clone()).await
     }
+
+    /// As [`Bench::serve`]; each tenant may use as much as there is.
+    pub async fn serve_without_shares(&self) -> anyhow::Result<Served> {
+        let mut settings = self.settings.clone();
+        settings.tenancy.tenant_requests = usize::MAX >> 4;
+        settings.tenancy.tenant_connections = settings.tenancy.lane_pool;
+        serve(settings).await
+    }
+}
+
+/// A server of these settings.
+async fn serve(settings: Settings) -> anyhow::Result<Served> {
+    let platform = Platform::start(settings, Clock::system()).await?;
+    let app = App::build(platform.clone())?;
+    let address = app.address();
+    let stop = CancellationToken::new();
+    let stopped = stop.clone();
+    let task = tokio::spawn(app.run(async move { stopped.cancelled().await }));
+    // The cache is used once the listener listens.
+    let nobody = TenantKey::parse("nobody-here")?;
+    while platform.resolver.cached() == 0 {
+        let _ = platform.resolver.find(&nobody).await;
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    Ok(Served { address, stop, task })
 }
 
 impl Served {

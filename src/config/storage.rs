@@ -21,6 +21,9 @@ pub struct StorageSettings {
     /// How often files that nothing names are looked for.
     #[serde(rename = "sweep_every_secs", deserialize_with = "values::seconds")]
     pub sweep_every: Duration,
+    /// How often it is measured what tenants take.
+    #[serde(rename = "measure_every_secs", deserialize_with = "values::seconds")]
+    pub measure_every: Duration,
 }
 
 impl StorageSettings {
@@ -38,6 +41,11 @@ impl StorageSettings {
             "storage.sweep_every_secs",
             self.sweep_every.as_secs(),
             60..=7 * 86_400,
+        );
+        problems.range(
+            "storage.measure_every_secs",
+            self.measure_every.as_secs(),
+            60..=86_400,
         );
     }
 }

@@ -16,11 +16,14 @@ text_enum! {
     }
 }
 
+/// What is held, not consumed: bytes on disks. The plan's word, and the meter's among those that a tenant sees.
+pub const STORAGE: &str = "storage_bytes";
+
 /// What was consumed of one thing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct MeterUse {
-    /// Of what.
-    #[schema(value_type = Meter)]
+    /// Of what: `messages` and `ai_tokens` in the month, `storage_bytes` as last measured.
+    #[schema(example = "messages")]
     pub meter: String,
     /// None: as much as one likes.
     pub limit: Option<i64>,

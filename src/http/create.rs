@@ -11,6 +11,7 @@ use super::extract::{IdempotencyHeader, Permission, TenantAccess};
 use super::problem::Problem;
 use crate::db::DbError;
 use crate::db::tenant::{Batch, idempotency};
+use crate::domain::usage::STORAGE;
 
 /// A creating request as it may be repeated.
 pub struct Creation {
@@ -31,12 +32,10 @@ pub fn hash_at(row: impl Into<Uuid>, body: [u8; 32]) -> [u8; 32] {
 }
 
 impl<P: Permission> TenantAccess<P> {
-    /// Runs `batch` and answers 201 with what `show` makes of its output. With an `Idempotency-Key` the answer is
-    /// kept, sealed, in the same transaction; without one it is one round trip. `refuse` explains the constraints
-    /// that the request can violate.
+    /// Creates something: as [`TenantAccess::answer_once`], while there is storage left for it.
     ///
     /// # Errors
-    /// As [`TenantAccess::run`]; 422 `idempotency_key_reused` for another body under the same key.
+    /// As there; 402 `limit_exceeded` when the plan's storage is used up.
     pub async fn create<B: Batch, T: Serialize>(
         &self,
         creation: Creation,
@@ -44,8 +43,49 @@ impl<P: Permission> TenantAccess<P> {
         show: impl FnOnce(B::Output) -> T,
         refuse: impl Fn(&DbError) -> Option<Problem>,
     ) -> Result<HttpResponse, Problem> {
+        let full = self.storage_left().err();
+        self.once(creation, full, batch, show, refuse).await
+    }
+
+    /// 402 when the plan's storage is used up.
+    ///
+    /// # Errors
+    /// That.
+    pub fn storage_left(&self) -> Result<(), Problem> {
+        match self.tenant.storage_exhausted() {
+            Some(exhausted) => Err(Problem::limit_exceeded(STORAGE, exhausted)),
+            None => Ok(()),
+        }
+    }
+
+    /// Runs `batch` and answers 201 with what `show` makes of its output. With an `Idempotency-Key` the answer is
+    /// kept, sealed, in the same transaction; without one it is one round trip. `refuse` explains the constraints
+    /// that the request can violate.
+    ///
+    /// # Errors
+    /// As [`TenantAccess::run`]; 422 `idempotency_key_reused` for another body under the same key.
+    pub async fn answer_once<B: Batch, T: Serialize>(
+        &self,
+        creation: Creation,
+        batch: B,
+        show: impl FnOnce(B::Output) -> T,
+        refuse: impl Fn(&DbError) -> Option<Problem>,
+    ) -> Result<HttpResponse, Problem> {
+        self.once(creation, None, batch, show, refuse).await
+    }
+
+    /// With `full`, only what has been answered before is answered.
+    async fn once<B: Batch, T: Serialize>(
+        &self,
+        creation: Creation,
+        full: Option<Problem>,
+        batch: B,
+        show: impl FnOnce(B::Output) -> T,
+        refuse: impl Fn(&DbError) -> Option<Problem>,
+    ) -> Result<HttpResponse, Problem> {
         let operation = creation.operation;
         let Some(key) = self.check(creation.key.key()).await? else {
+            self.check(full.map_or(Ok(()), Err)).await?;
             let reply = self.run_or(batch, refuse).await?;
             return created(to_json(&show(reply.output))?, StatusCode::CREATED);
         };
@@ -57,6 +97,10 @@ impl<P: Permission> TenantAccess<P> {
                 .await?;
             return self.replay(used, creation.hash);
         };
+        if let Some(full) = full {
+            tx.rollback().await?;
+            return Err(full);
+        }
         let output = match tx.run(batch).await {
             Ok(output) => output,
             Err(error) => {

@@ -82,6 +82,22 @@ impl Store for Folder {
         aside(move || list(&folder)).await
     }
 
+    async fn bytes(&self, tenant: TenantId) -> io::Result<u64> {
+        let folder = self.of(tenant);
+        aside(move || {
+            let Some(entries) = found(fs::read_dir(folder))? else {
+                return Ok(0);
+            };
+            let mut bytes = 0;
+            for entry in entries {
+                // What has gone meanwhile takes nothing.
+                bytes += found(entry?.metadata())?.map_or(0, |metadata| metadata.len());
+            }
+            Ok(bytes)
+        })
+        .await
+    }
+
     async fn tenants(&self) -> io::Result<Vec<TenantId>> {
         let root = self.root.clone();
         aside(move || {
@@ -201,6 +217,8 @@ mod tests {
             assert_eq!(store.open(one, photo, which).await.unwrap(), Some(bytes));
             assert_eq!(store.open(two, photo, which).await.unwrap(), None);
         }
+        assert_eq!(store.bytes(one).await.unwrap(), 9);
+        assert_eq!(store.bytes(two).await.unwrap(), 0);
         assert_eq!(store.tenants().await.unwrap(), [one]);
         let listed = store.list(one).await.unwrap();
         assert_eq!(

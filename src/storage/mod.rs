@@ -49,6 +49,9 @@ pub trait Store: Send + Sync {
     /// The photos of a tenant that have files.
     async fn list(&self, tenant: TenantId) -> io::Result<Vec<Stored>>;
 
+    /// How many bytes the files of a tenant have.
+    async fn bytes(&self, tenant: TenantId) -> io::Result<u64>;
+
     /// Removes all files of a tenant. One that has none is no error.
     async fn forget(&self, tenant: TenantId) -> io::Result<()>;
 

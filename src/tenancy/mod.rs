@@ -19,3 +19,4 @@ pub mod reconcile;
 pub mod resolve;
 pub mod shards;
 pub mod snapshot;
+pub mod storage;

@@ -51,7 +51,8 @@ async fn a_tenant_that_hangs_waits_for_itself() {
     let watching = app.test.admin().await;
     let refused = async {
         app.until("both hang", || async {
-            let waiting = "select count(*) from pg_locks where not granted";
+            let waiting = "select count(*) from pg_locks l join pg_database d on d.oid = l.database
+                           where not l.granted and d.datname = current_database()";
             watching
                 .query_one(waiting, &[])
                 .await

@@ -8,5 +8,6 @@ mod provisioning;
 mod resolver;
 mod shards;
 mod snapshots;
+mod storage;
 mod suspension;
 mod undo;

@@ -10,10 +10,12 @@ use super::{MasterDb, MasterTx};
 use crate::db::DbError;
 use crate::db::tenant::{LaneAddress, TenantHome};
 use crate::domain::ids::{ShardId, TenantId};
+use crate::domain::metering::Exhausted;
 use crate::domain::plan::PlanLimit;
 use crate::domain::subscription::SubscriptionState;
 use crate::domain::tenant::{Niche, TenantStatus};
 use crate::domain::tenant_key::TenantKey;
+use crate::domain::usage::STORAGE;
 
 /// What a request needs to know of its tenant.
 #[derive(Debug, Clone)]
@@ -34,6 +36,8 @@ pub struct ResolvedTenant {
     pub subscription: Option<SubscriptionState>,
     /// What the plan of that subscription includes.
     pub limits: Vec<PlanLimit>,
+    /// Bytes that it takes on disks, as of the time when it was read here.
+    pub storage_bytes: i64,
 }
 
 impl ResolvedTenant {
@@ -41,6 +45,16 @@ impl ResolvedTenant {
     pub fn limit_of(&self, meter: &str) -> Option<i64> {
         let named = self.limits.iter().find(|limit| limit.meter == meter);
         named.map_or(Some(0), |limit| limit.limit)
+    }
+
+    /// The numbers, when it has come to the end of the storage that its plan includes.
+    pub fn storage_exhausted(&self) -> Option<Exhausted> {
+        let limit = self.limit_of(STORAGE)?;
+        (self.storage_bytes > 0 && self.storage_bytes >= limit).then_some(Exhausted {
+            limit,
+            used: self.storage_bytes,
+            reserved: 0,
+        })
     }
 }
 
@@ -142,6 +156,7 @@ pub async fn find_by_key(db: &MasterDb, key: &TenantKey) -> Result<Option<Resolv
         r#"select t.id, t.tenant_key, t.name, t.niche, t.schema_name, t.role_name, t.shard_id, l.login, t.epoch, t.status,
                   s.status as "subscription_status?", s.trial_ends_at as "trial_ends_at?",
                   s.past_due_at as "past_due_at?",
+                  coalesce(d.schema_bytes + d.file_bytes, 0) as "storage_bytes!",
                   array(select p.meter from plan_limits p where p.plan_version_id = s.plan_version_id order by p.meter)
                       as "meters!",
                   array(select coalesce(p.limit_value, -1) from plan_limits p where p.plan_version_id = s.plan_version_id
@@ -149,6 +164,7 @@ pub async fn find_by_key(db: &MasterDb, key: &TenantKey) -> Result<Option<Resolv
            from tenants t
            join lanes l on l.shard_id = t.shard_id and l.number = t.lane
            left join subscriptions s on s.tenant_id = t.id and s.status <> 'canceled'
+           left join tenant_storage d on d.tenant_id = t.id
            where t.tenant_key = $1"#,
         key.as_str(),
     )
@@ -180,6 +196,7 @@ pub async fn find_by_key(db: &MasterDb, key: &TenantKey) -> Result<Option<Resolv
         status: row.status.parse().map_err(|_| unknown("status"))?,
         subscription,
         limits: limits(row.meters, row.limits),
+        storage_bytes: row.storage_bytes,
     }))
 }
 

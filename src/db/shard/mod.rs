@@ -12,6 +12,7 @@ pub mod provision;
 pub mod removal;
 pub mod schema;
 pub mod setup;
+pub mod sizes;
 pub mod snapshot;
 pub mod template;
 

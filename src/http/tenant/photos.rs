@@ -136,6 +136,10 @@ async fn upload(
     if i64::from(access.run(of.photos.count(of.item)).await?.output) >= MOST {
         return Err(too_many());
     }
+    // What is repeated may have been answered while there was storage left.
+    if matches!(key.0, Ok(None)) {
+        access.storage_left()?;
+    }
     let (platform, tenant) = (access.platform(), access.tenant.home.id);
     let _turn = platform.photos.receive(tenant).await.map_err(|Busy| busy())?;
     let form = Form {

@@ -240,7 +240,7 @@ pub async fn reset_user_password(
         user,
         temporary_password,
     };
-    access.create(creation, batch, show, refuse).await
+    access.answer_once(creation, batch, show, refuse).await
 }
 
 /// Remove a user; their sessions end, and what they made or looked after stays.

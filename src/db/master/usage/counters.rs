@@ -29,7 +29,8 @@ pub struct Discrepancy {
 }
 
 /// Every meter of a tenant in the month that begins on `period`. A counter is made when it is first used and has its
-/// limit from then on; before, the plan says it, and what the plan does not include has the limit 0.
+/// limit from then on; before, the plan says it, and what the plan does not include has the limit 0. Last the storage, which
+/// has no month.
 ///
 /// # Errors
 /// When the database fails.
@@ -43,11 +44,13 @@ pub async fn list_meters(
         r#"select m.meter as "meter!",
                   case when c.meter is not null then c.limit_value when l.meter is not null then l.limit_value else 0 end as "limit",
                   coalesce(c.used, 0) as "used!", coalesce(c.reserved, 0) as "reserved!"
-           from unnest($3::text[]) with ordinality as m (meter, position)
+           from unnest($3::text[]) as m (meter)
            left join usage_counters c on c.tenant_id = $1 and c.meter = m.meter and c.period_start = $2
            left join subscriptions s on s.tenant_id = $1 and s.status <> 'canceled'
            left join plan_limits l on l.plan_version_id = s.plan_version_id and l.meter = m.meter
-           order by m.position"#,
+           union all
+           select 'storage_bytes', usage_limit($1, 'storage_bytes'),
+                  coalesce((select s.schema_bytes + s.file_bytes from tenant_storage s where s.tenant_id = $1), 0), 0"#,
         tenant.as_uuid(),
         period,
         &meters,

@@ -4,3 +4,4 @@
 pub mod booking;
 pub mod counters;
 pub mod holds;
+pub mod storage;
