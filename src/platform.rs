@@ -300,6 +300,7 @@ impl Platform {
     /// Finishes what was interrupted, lets go of forgotten holds, removes forgotten files and measures what tenants take, until `stop`. At least one
     /// process must; several share the work.
     pub fn work(&self, stop: &CancellationToken) -> Vec<JoinHandle<()>> {
+        let every = &self.settings.storage;
         vec![
             reconcile::spawn(
                 self.provisioner.clone(),
@@ -307,12 +308,8 @@ impl Platform {
                 RECONCILE_EVERY,
                 stop.clone(),
             ),
-            sweep::spawn(self.sweeper(), self.settings.storage.sweep_every, stop.clone()),
-            storage::spawn(
-                self.storage_meter(),
-                self.settings.storage.measure_every,
-                stop.clone(),
-            ),
+            sweep::spawn(self.sweeper(), every.sweep_every, stop.clone()),
+            storage::spawn(self.storage_meter(), every.measure_every, stop.clone()),
             metering::background::spawn(
                 self.metering.clone(),
                 self.lanes.clone(),

@@ -55,6 +55,7 @@ pub async fn measure(
                 concurrency,
                 time,
                 seed: round as u64 * 1000 + concurrency as u64,
+                may_be_refused: concurrency == NOISY,
             };
             let quietly = load::run(load(quiet, QUIET));
             let (quietly, loudly) = if with_noise {

@@ -51,6 +51,8 @@ pub struct Load {
     pub time: Duration,
     /// Differs from round to round, so that rounds do not repeat each other's choices.
     pub seed: u64,
+    /// Whether a refusal is no failure, only no answer.
+    pub may_be_refused: bool,
 }
 
 /// What came of it.
@@ -66,7 +68,7 @@ pub struct Outcome {
 /// Sends the load from a thread of its own.
 ///
 /// # Errors
-/// When an answer is not 200: what is measured is the serving, not the refusing.
+/// When an answer is not 200 and may not be: what is measured is the serving, not the refusing.
 pub async fn run(load: Load) -> anyhow::Result<Outcome> {
     tokio::task::spawn_blocking(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -119,7 +121,11 @@ async fn client(
             return Ok(latencies);
         };
         let asked = Instant::now();
-        connection.ask(request).await?;
+        if !load.may_be_refused {
+            connection.ask(request).await?;
+        } else if !connection.is_served(request).await? {
+            continue;
+        }
         latencies.push(u32::try_from(asked.elapsed().as_micros()).unwrap_or(u32::MAX));
     }
 }
@@ -128,6 +134,8 @@ async fn client(
 pub struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
+    /// Where the body of the last answer begins.
+    body: usize,
 }
 
 impl Connection {
@@ -137,30 +145,15 @@ impl Connection {
         Ok(Self {
             stream,
             buffer: Vec::with_capacity(64 * 1024),
+            body: 0,
         })
     }
 
     /// Sends a request and reads the whole answer; yields its body.
     pub async fn ask(&mut self, request: &Request) -> anyhow::Result<&[u8]> {
-        self.stream.write_all(&request.0).await?;
-        self.buffer.clear();
-        let (body, end) = loop {
-            let read = self.stream.read_buf(&mut self.buffer).await?;
-            ensure!(read > 0, "the server closed the connection");
-            if let Some(head) = self.buffer.windows(4).position(|part| part == b"\r\n\r\n") {
-                let body = head + 4;
-                break (
-                    body,
-                    body + content_length(self.buffer.get(..body).unwrap_or_default())?,
-                );
-            }
-        };
-        while self.buffer.len() < end {
-            let read = self.stream.read_buf(&mut self.buffer).await?;
-            ensure!(read > 0, "the server closed the connection");
-        }
-        let body = self.buffer.get(body..end).unwrap_or_default();
-        if !self.buffer.starts_with(b"HTTP/1.1 200") {
+        let served = self.is_served(request).await?;
+        let body = self.buffer.get(self.body..).unwrap_or_default();
+        if !served {
             let head: Vec<u8> = self.buffer.iter().copied().take(40).collect();
             bail!(
                 "answered {}: {}",
@@ -169,6 +162,26 @@ impl Connection {
             );
         }
         Ok(body)
+    }
+
+    /// Sends a request, reads the whole answer, and tells whether it is 200.
+    pub async fn is_served(&mut self, request: &Request) -> anyhow::Result<bool> {
+        self.stream.write_all(&request.0).await?;
+        self.buffer.clear();
+        let end = loop {
+            let read = self.stream.read_buf(&mut self.buffer).await?;
+            ensure!(read > 0, "the server closed the connection");
+            if let Some(head) = self.buffer.windows(4).position(|part| part == b"\r\n\r\n") {
+                self.body = head + 4;
+                break self.body + content_length(self.buffer.get(..self.body).unwrap_or_default())?;
+            }
+        };
+        while self.buffer.len() < end {
+            let read = self.stream.read_buf(&mut self.buffer).await?;
+            ensure!(read > 0, "the server closed the connection");
+        }
+        self.buffer.truncate(end);
+        Ok(self.buffer.starts_with(b"HTTP/1.1 200"))
     }
 }
 

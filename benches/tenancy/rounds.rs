@@ -156,6 +156,7 @@ fn load(settings: &Settings, contestant: &Contestant, seconds: f64, round: u64) 
         concurrency: settings.concurrency,
         time: Duration::from_secs_f64(seconds),
         seed: round.wrapping_mul(0x9E37_79B9_7F4A_7C15),
+        may_be_refused: false,
     }
 }
 
