@@ -179,7 +179,7 @@ impl Bench {
     pub async fn serve_without_shares(&self) -> anyhow::Result<Served> {
         let mut settings = self.settings.clone();
         settings.tenancy.tenant_requests = usize::MAX >> 4;
-        settings.tenancy.tenant_connections = settings.tenancy.lane_pool;
+        settings.tenancy.tenant_connections = usize::MAX >> 4;
         serve(settings).await
     }
 }

@@ -1,15 +1,14 @@
 //! What requests, jobs and commands share: the two planes, the resolver, onboarding, the clock and the settings.
 
+mod background;
+
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
-use crate::billing::metering::{self, Metering};
+use crate::billing::metering::Metering;
 use crate::billing::plans::Plans;
 use crate::config::{ConfigError, Settings};
 use crate::db::DbError;
@@ -24,7 +23,6 @@ use crate::domain::host::BaseDomain;
 use crate::domain::platform_key::PlatformKey;
 use crate::domain::random;
 use crate::photos::Photos;
-use crate::photos::sweep::{self, Sweeper};
 use crate::storage::{Folder, Store};
 use crate::tenancy::doctor::{Doctor, Finding, Limits, PRIVILEGES};
 use crate::tenancy::fairness::Fairness;
@@ -33,14 +31,10 @@ use crate::tenancy::lifecycle::Lifecycle;
 use crate::tenancy::provision::Provisioner;
 use crate::tenancy::resolve::Resolver;
 use crate::tenancy::shards::Shards;
-use crate::tenancy::storage::{self, StorageMeter};
-use crate::tenancy::{listen, reconcile};
 
 /// Tenants of the registry's own database, until an administrator says otherwise: what one PostgreSQL 15 carries
 /// well. Further shards are added by `helixai shard add`.
 const LOCAL_MAX_TENANTS: i32 = 10_000;
-const RECONCILE_EVERY: Duration = Duration::from_secs(30);
-const SWEEP_EVERY: Duration = Duration::from_secs(30);
 
 /// How many of the rights found a refusal to start names.
 const NAMED: usize = 3;
@@ -285,58 +279,6 @@ impl Platform {
             text.push_str(&format!("; and {more} more"));
         }
         Err(StartError::ExcessPrivileges(text))
-    }
-
-    /// Hears change notices, until `stop`: every process must.
-    pub fn watch(&self, stop: &CancellationToken) -> Vec<JoinHandle<()>> {
-        vec![listen::spawn(
-            self.master.clone(),
-            self.shards.clone(),
-            self.resolver.clone(),
-            stop.clone(),
-        )]
-    }
-
-    /// Finishes what was interrupted, lets go of forgotten holds, removes forgotten files and measures what tenants take, until `stop`. At least one
-    /// process must; several share the work.
-    pub fn work(&self, stop: &CancellationToken) -> Vec<JoinHandle<()>> {
-        let every = &self.settings.storage;
-        vec![
-            reconcile::spawn(
-                self.provisioner.clone(),
-                self.keeper.clone(),
-                RECONCILE_EVERY,
-                stop.clone(),
-            ),
-            sweep::spawn(self.sweeper(), every.sweep_every, stop.clone()),
-            storage::spawn(self.storage_meter(), every.measure_every, stop.clone()),
-            metering::background::spawn(
-                self.metering.clone(),
-                self.lanes.clone(),
-                SWEEP_EVERY,
-                stop.clone(),
-            ),
-        ]
-    }
-
-    /// Measures what tenants take on disks.
-    pub fn storage_meter(&self) -> StorageMeter {
-        StorageMeter {
-            master: self.master.clone(),
-            shards: self.shards.clone(),
-            store: Arc::clone(&self.keeper.store),
-            clock: self.clock.clone(),
-        }
-    }
-
-    /// Removes files that no row names.
-    pub fn sweeper(&self) -> Sweeper {
-        Sweeper {
-            photos: self.photos.clone(),
-            master: self.master.clone(),
-            lanes: self.lanes.clone(),
-            clock: self.clock.clone(),
-        }
     }
 
     /// Closes all connections.

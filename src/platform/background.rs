@@ -1,0 +1,70 @@
+//! What the platform does by itself: what every process must hear, and the work that they share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::Platform;
+use crate::billing::metering;
+use crate::photos::sweep::{self, Sweeper};
+use crate::tenancy::storage::{self, StorageMeter};
+use crate::tenancy::{listen, reconcile};
+
+const RECONCILE_EVERY: Duration = Duration::from_secs(30);
+const SWEEP_EVERY: Duration = Duration::from_secs(30);
+
+impl Platform {
+    /// Hears change notices, until `stop`: every process must.
+    pub fn watch(&self, stop: &CancellationToken) -> Vec<JoinHandle<()>> {
+        vec![listen::spawn(
+            self.master.clone(),
+            self.shards.clone(),
+            self.resolver.clone(),
+            stop.clone(),
+        )]
+    }
+
+    /// Finishes what was interrupted, lets go of forgotten holds, removes forgotten files and measures what tenants take, until `stop`. At least one
+    /// process must; several share the work.
+    pub fn work(&self, stop: &CancellationToken) -> Vec<JoinHandle<()>> {
+        let every = &self.settings.storage;
+        vec![
+            reconcile::spawn(
+                self.provisioner.clone(),
+                self.keeper.clone(),
+                RECONCILE_EVERY,
+                stop.clone(),
+            ),
+            sweep::spawn(self.sweeper(), every.sweep_every, stop.clone()),
+            storage::spawn(self.storage_meter(), every.measure_every, stop.clone()),
+            metering::background::spawn(
+                self.metering.clone(),
+                self.lanes.clone(),
+                SWEEP_EVERY,
+                stop.clone(),
+            ),
+        ]
+    }
+
+    /// Measures what tenants take on disks.
+    pub fn storage_meter(&self) -> StorageMeter {
+        StorageMeter {
+            master: self.master.clone(),
+            shards: self.shards.clone(),
+            store: Arc::clone(&self.keeper.store),
+            clock: self.clock.clone(),
+        }
+    }
+
+    /// Removes files that no row names.
+    pub fn sweeper(&self) -> Sweeper {
+        Sweeper {
+            photos: self.photos.clone(),
+            master: self.master.clone(),
+            lanes: self.lanes.clone(),
+            clock: self.clock.clone(),
+        }
+    }
+}
