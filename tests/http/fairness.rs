@@ -36,7 +36,7 @@ async fn a_tenant_in_haste_is_slowed_down_and_nobody_else() {
 async fn a_tenant_that_hangs_waits_for_itself() {
     let app = TestApp::builder()
         .set("tenancy.tenant_requests", 2)
-        .set("database.wait_timeout_secs", 1)
+        .set("database.wait_timeout_secs", 3)
         .set("database.lock_timeout_ms", 10_000)
         .start()
         .await;
