@@ -5,6 +5,7 @@
 //! wait for Ctrl-C through [`stop_signal`]; `anyhow` is used here and nowhere below.
 
 pub mod admin;
+pub mod backup;
 pub mod dev;
 pub mod doctor;
 pub mod exit;
@@ -61,6 +62,8 @@ pub enum Command {
     Admin(admin::Args),
     /// Onboard tenants, show them, change their state
     Tenant(tenant::Args),
+    /// Make the backups that are due
+    Backup(backup::Args),
     /// Print the description of the API (OpenAPI, JSON)
     #[command(after_help = exit::HELP)]
     Openapi,
@@ -78,6 +81,7 @@ pub fn run() -> ExitCode {
         Command::Doctor(args) => block_on(doctor::run(config, args)),
         Command::Admin(args) => block_on(admin::run(config, args)),
         Command::Tenant(args) => block_on(tenant::run(config, args)),
+        Command::Backup(args) => block_on(backup::run(config, args)),
         Command::Openapi => openapi::run(),
     };
     outcome.unwrap_or_else(|error| {

@@ -8,6 +8,7 @@
 //! check of its range, and describe it in `docs/CONFIGURATION.md` (a test compares the three). A key that may stay
 //! unset has `""` as its default. To add a section: a file with one struct and a field in [`Settings`].
 
+mod backup;
 mod database;
 mod error;
 mod loader;
@@ -23,10 +24,11 @@ mod tenancy;
 mod tests;
 mod values;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+pub use backup::BackupSettings;
 pub use database::DatabaseSettings;
 pub use error::{ConfigError, Problem};
 pub use loader::{DEFAULT_TOML, Loader};
@@ -59,6 +61,8 @@ pub struct Settings {
     pub rate_limit: RateLimitSettings,
     /// Files of tenants.
     pub storage: StorageSettings,
+    /// Snapshots that the program makes by itself.
+    pub backup: BackupSettings,
     /// Logs of the program and of each tenant.
     pub logging: LoggingSettings,
     /// Where `/metrics` is served.
@@ -76,6 +80,12 @@ impl Settings {
         Loader::from_process(file)?.load()
     }
 
+    /// The folders of this machine that are written to.
+    pub fn folders(&self) -> Vec<PathBuf> {
+        let always = [&self.storage.folder, &self.logging.dir];
+        always.into_iter().chain(&self.backup.folder).cloned().collect()
+    }
+
     fn check(&self) -> Result<(), ConfigError> {
         let mut problems = Problems::default();
         self.server.check(&mut problems);
@@ -84,6 +94,7 @@ impl Settings {
         self.sessions.check(&mut problems);
         self.rate_limit.check(&mut problems);
         self.storage.check(&mut problems);
+        self.backup.check(&mut problems);
         self.logging.check(&mut problems);
         self.metrics.check(&mut problems);
         if self.database.statement_timeout > self.server.request_timeout {

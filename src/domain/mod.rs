@@ -39,6 +39,7 @@ pub mod platform_key;
 pub mod product;
 pub mod property;
 pub mod random;
+pub mod retention;
 pub mod rights;
 pub mod role;
 pub mod settings;

@@ -10,7 +10,7 @@ use super::Platform;
 use crate::billing::metering;
 use crate::photos::sweep::{self, Sweeper};
 use crate::tenancy::storage::{self, StorageMeter};
-use crate::tenancy::{listen, reconcile};
+use crate::tenancy::{listen, reconcile, vault};
 
 const RECONCILE_EVERY: Duration = Duration::from_secs(30);
 const SWEEP_EVERY: Duration = Duration::from_secs(30);
@@ -26,11 +26,11 @@ impl Platform {
         )]
     }
 
-    /// Finishes what was interrupted, lets go of forgotten holds, removes forgotten files and measures what tenants take, until `stop`. At least one
-    /// process must; several share the work.
+    /// Finishes what was interrupted, lets go of forgotten holds, removes forgotten files, measures what tenants take and makes the
+    /// backups that are due, until `stop`. At least one process must; several share the work.
     pub fn work(&self, stop: &CancellationToken) -> Vec<JoinHandle<()>> {
         let every = &self.settings.storage;
-        vec![
+        let mut work = vec![
             reconcile::spawn(
                 self.provisioner.clone(),
                 self.keeper.clone(),
@@ -45,7 +45,9 @@ impl Platform {
                 SWEEP_EVERY,
                 stop.clone(),
             ),
-        ]
+        ];
+        work.extend(self.vault.clone().map(|vault| vault::spawn(vault, stop.clone())));
+        work
     }
 
     /// Measures what tenants take on disks.

@@ -31,6 +31,7 @@ use crate::tenancy::lifecycle::Lifecycle;
 use crate::tenancy::provision::Provisioner;
 use crate::tenancy::resolve::Resolver;
 use crate::tenancy::shards::Shards;
+use crate::tenancy::vault::Vault;
 
 /// Tenants of the registry's own database, until an administrator says otherwise: what one PostgreSQL 15 carries
 /// well. Further shards are added by `helixai shard add`.
@@ -93,6 +94,8 @@ pub struct Platform {
     pub metering: Metering,
     /// Backs up, restores and deletes tenants.
     pub keeper: Keeper,
+    /// Backs tenants up by the clock; `None` when the settings name no folder.
+    pub vault: Option<Vault>,
     /// Seals secrets.
     pub key: PlatformKey,
     /// Tells the time.
@@ -211,6 +214,8 @@ impl Platform {
                 .tenant_files
                 .then(|| settings.logging.dir.clone()),
         };
+        let schedule = settings.backup.schedule();
+        let vault = schedule.map(|schedule| Vault::new(keeper.clone(), schedule));
         let fairness = Fairness::new(
             settings.rate_limit.quota(),
             settings.tenancy.tenant_requests,
@@ -234,6 +239,7 @@ impl Platform {
             lifecycle,
             plans,
             metering,
+            vault,
             keeper,
             key,
             clock,
@@ -338,8 +344,9 @@ pub fn doctor(settings: &Settings, processes: u16, clock: &Clock) -> Result<Doct
             master_pool: settings.database.master_pool.into(),
             processes: processes.into(),
             allow_excess_privileges: settings.database.allow_excess_privileges,
+            backups_every: settings.backup.folder.as_ref().map(|_| settings.backup.every),
         },
-        folders: vec![settings.storage.folder.clone(), settings.logging.dir.clone()],
+        folders: settings.folders(),
         clock: clock.clone(),
     })
 }

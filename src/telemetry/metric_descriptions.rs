@@ -46,6 +46,15 @@ pub(super) fn describe() {
         USAGE_DISCREPANCIES,
         "Counters of usage that do not add up, as of the last check"
     );
+    describe_counter!(BACKUPS, "Turns of the backups by the clock, by outcome");
+    describe_counter!(
+        BACKUP_VERIFICATIONS,
+        "Snapshots that were to be proven by a restore, by outcome"
+    );
+    describe_gauge!(
+        BACKUPS_OVERDUE,
+        "Tenants without a snapshot from the last two periods, as of the last look"
+    );
     describe_counter!(LOG_LINES_LOST, "Log lines of tenants that were lost, by reason");
     describe_counter!(PANICS, "Panics");
     begin_at_nothing();
@@ -82,6 +91,13 @@ fn begin_at_nothing() {
         count_usage_alerts(*meter, 0);
     }
     set_usage_discrepancies(0);
+    for outcome in ["written", "failed"] {
+        counter!(BACKUPS, "outcome" => outcome).increment(0);
+    }
+    for outcome in ["good", "bad", "unknown"] {
+        counter!(BACKUP_VERIFICATIONS, "outcome" => outcome).increment(0);
+    }
+    set_backups_overdue(0);
     for metric in [PANICS, CACHE_HITS, CACHE_MISSES, CACHE_INVALIDATIONS, DB_PREPARED] {
         counter!(metric).increment(0);
     }

@@ -59,6 +59,12 @@ pub const METERING: &str = "helixai_metering_total";
 pub const USAGE_ALERTS: &str = "helixai_usage_alerts_total";
 /// Counters of usage that did not add up when they were last checked.
 pub const USAGE_DISCREPANCIES: &str = "helixai_usage_discrepancies";
+/// Turns of the backups by the clock, by `outcome` (`written`, `failed`).
+pub const BACKUPS: &str = "helixai_backups_total";
+/// Snapshots that were to be proven by a restore, by `outcome` (`good`; `bad`: not to be trusted; `unknown`: it could not be tried).
+pub const BACKUP_VERIFICATIONS: &str = "helixai_backup_verifications_total";
+/// Tenants without a snapshot from the last two periods, as of the last look.
+pub const BACKUPS_OVERDUE: &str = "helixai_backups_overdue";
 /// Log lines of tenants that were lost, by `reason` (`queue_full`, `write_failed`).
 pub const LOG_LINES_LOST: &str = "helixai_log_lines_lost_total";
 /// Panics.
@@ -237,6 +243,22 @@ pub fn count_cache_invalidation() {
 /// Counts an onboarding that did not succeed.
 pub fn count_provisioning(outcome: &'static str) {
     counter!(PROVISIONING, "outcome" => outcome).increment(1);
+}
+
+/// Counts a turn of the backups by the clock.
+pub fn count_backup(outcome: &'static str) {
+    counter!(BACKUPS, "outcome" => outcome).increment(1);
+}
+
+/// Counts a snapshot that was to be proven.
+pub fn count_backup_verification(outcome: &'static str) {
+    counter!(BACKUP_VERIFICATIONS, "outcome" => outcome).increment(1);
+}
+
+/// Sets how many tenants have waited too long for a snapshot.
+#[expect(clippy::cast_precision_loss, reason = "a count of tenants is far below 2^52")]
+pub fn set_backups_overdue(tenants: i64) {
+    gauge!(BACKUPS_OVERDUE).set(tenants as f64);
 }
 
 /// Counts a resolved tenant, found in memory or not.

@@ -3,7 +3,7 @@
 //! [`resolve`] answers "whose request is this", [`cache`] remembers it, [`listen`] keeps that true across processes;
 //! [`onboarding_form`] checks a request for onboarding, [`provision`] carries it out, [`reconcile`] finishes what a
 //! crash interrupted, [`lifecycle`] suspends and activates. [`keeper`] backs up, restores and deletes, in the format of
-//! [`snapshot`]. [`doctor`] examines.
+//! [`snapshot`], [`vault`] backs up by the clock. [`doctor`] examines.
 
 pub mod cache;
 pub mod details;
@@ -20,3 +20,4 @@ pub mod resolve;
 pub mod shards;
 pub mod snapshot;
 pub mod storage;
+pub mod vault;

@@ -1,6 +1,7 @@
 //! The commands as a person or a script runs them: the built program, its exit codes, what it prints.
 
 mod admin;
+mod backup;
 mod doctor;
 mod keeper;
 mod managed;

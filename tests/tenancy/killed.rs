@@ -224,6 +224,7 @@ pub fn points(group: &str) -> Vec<String> {
             "backup",
             "restore",
             "delete",
+            "vault",
             "verify",
         ];
         assert!(

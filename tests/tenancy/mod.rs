@@ -11,3 +11,4 @@ mod snapshots;
 mod storage;
 mod suspension;
 mod undo;
+mod vault;

@@ -4,6 +4,7 @@
 //! file here with its `Args` and `run`, a variant and an arm below, a row in `docs/CLI.md`.
 
 mod backup;
+mod backups;
 mod create;
 mod create_many;
 mod delete;
@@ -50,6 +51,9 @@ enum Command {
     /// Write a tenant's data to a file, as it is at one moment; the tenant is served meanwhile
     #[command(after_help = exit::HELP)]
     Backup(backup::Args),
+    /// List the snapshots that the program has made of a tenant by itself
+    #[command(after_help = exit::HELP)]
+    Backups(backups::Args),
     /// Bring a tenant back from a file: under its key, over what it has, or as a copy under another key
     #[command(after_help = exit::HELP)]
     Restore(restore::Args),
@@ -71,6 +75,7 @@ pub async fn run(config: Option<&Path>, args: Args) -> anyhow::Result<ExitCode> 
         Command::Suspend(args) => state::suspend(config, args).await,
         Command::Activate(args) => state::activate(config, args).await,
         Command::Backup(args) => backup::run(config, args).await,
+        Command::Backups(args) => backups::run(config, args).await,
         Command::Restore(args) => restore::run(config, args).await,
         Command::Verify(args) => verify::run(config, args).await,
         Command::Delete(args) => delete::run(config, args).await,

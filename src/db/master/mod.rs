@@ -5,6 +5,7 @@
 
 pub mod admins;
 pub mod audit;
+pub mod backups;
 pub mod deletions;
 pub mod domains;
 pub mod duties;

@@ -2,9 +2,11 @@
 //!
 //! [`Doctor::examine`] looks at everything (`helixai doctor`); [`Doctor::examine_before_serving`] at what a server
 //! should not start with. The questions are asked in `db::shard::inspect`; here are only the judgements: [`server`],
-//! [`logins`], [`memberships`], [`belongings`], [`usage`], [`budget`], [`host`]. To add a check: a question there if it needs one, a judgement
+//! [`logins`], [`memberships`], [`belongings`], [`usage`], [`backups`], [`budget`], [`host`]. To add a check: a question there if it
+//! needs one, a judgement
 //! here that adds to the [`Report`], a row in `docs/CLI.md`.
 
+pub mod backups;
 pub mod belongings;
 pub mod budget;
 pub mod host;
@@ -50,6 +52,8 @@ pub struct Limits {
     pub processes: i64,
     /// Whether rights that a managed server does not let go are accepted.
     pub allow_excess_privileges: bool,
+    /// The time between two snapshots of a tenant; `None` when none are made by the clock.
+    pub backups_every: Option<Duration>,
 }
 
 /// Knows how to reach what it examines.
@@ -141,6 +145,13 @@ impl Doctor {
             self.try_login(&self.connector, &local.master(), report).await;
         }
         usage::judge(&inspect::usage::discrepancies(admin).await?, report);
+        if let Some(every) = self.limits.backups_every {
+            backups::judge(
+                &inspect::backups::backups(admin, every * 2).await?,
+                every * 2,
+                report,
+            );
+        }
         let mut servers = Vec::new();
         for shard in &registry.shards {
             report.begin_shard(&shard.name);

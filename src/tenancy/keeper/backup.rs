@@ -108,7 +108,7 @@ impl Keeper {
     }
 
     /// As [`Keeper::backup`], noted nowhere.
-    pub(super) async fn write_snapshot(
+    pub(in crate::tenancy) async fn write_snapshot(
         &self,
         key: &TenantKey,
         target: &Target,

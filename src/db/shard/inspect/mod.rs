@@ -1,9 +1,10 @@
 //! Reads the catalogues of a database, for those who check or report on it. Changes nothing.
 //!
 //! One function per question, one file per group of them: [`server`] asks the server, [`roles`] the cluster's roles,
-//! [`schemas`] the database, [`registry`] and [`usage`] schema `master`. `tenancy::doctor` compares the answers with what they
+//! [`schemas`] the database, [`registry`], [`usage`] and [`backups`] schema `master`. `tenancy::doctor` compares the answers with what they
 //! should be.
 
+pub mod backups;
 pub mod registry;
 pub mod roles;
 pub mod schemas;
