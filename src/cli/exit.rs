@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use crate::config::ConfigError;
 use crate::db::DbError;
 use crate::platform::StartError;
+use crate::tenancy::import::ImportError;
 use crate::tenancy::keeper::KeeperError;
 use crate::tenancy::lifecycle::LifecycleError;
 use crate::tenancy::provision::OnboardError;
@@ -23,7 +24,7 @@ Exit codes:
   4  there is no such tenant
   5  the present state does not allow it: the key is taken, the tenant is in another state
   6  a database cannot be reached or is busy: the same command may succeed later
-  7  the snapshot is refused: cut off, altered, foreign, of a newer program; nothing has changed";
+  7  the file is refused: cut off, altered, foreign, of a newer program, with rows that do not fit; nothing has changed";
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +43,7 @@ pub enum Exit {
     Conflict = 5,
     /// It may succeed later.
     Unavailable = 6,
-    /// The snapshot given cannot be trusted.
+    /// The file given cannot be trusted, or does not fit.
     Refused = 7,
 }
 
@@ -121,7 +122,27 @@ fn code(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
             KeeperError::Snapshot(_) => Exit::Refused,
         });
     }
-    None
+    cause.downcast_ref::<ImportError>().map(of_import)
+}
+
+fn of_import(error: &ImportError) -> Exit {
+    match error {
+        ImportError::Db(error) | ImportError::Onboard(OnboardError::Db(error)) => of_database(error),
+        ImportError::Unknown => Exit::Unknown,
+        ImportError::Onboard(OnboardError::UnknownPlan) => Exit::Usage,
+        ImportError::Onboard(OnboardError::NoRoom) | ImportError::Report(_) | ImportError::Aborted => {
+            Exit::Failed
+        }
+        ImportError::Onboard(OnboardError::InProgress) | ImportError::Busy | ImportError::Meanwhile(_) => {
+            Exit::Unavailable
+        }
+        ImportError::Onboard(OnboardError::KeyTaken | OnboardError::KeyReused)
+        | ImportError::WrongState(_)
+        | ImportError::OtherNiche(..)
+        | ImportError::NotEmpty(_)
+        | ImportError::Again(_) => Exit::Conflict,
+        ImportError::Source(_) => Exit::Refused,
+    }
 }
 
 fn of_database(error: &DbError) -> Exit {
@@ -140,7 +161,7 @@ mod tests {
     #[test]
     fn a_code_is_found_however_deep_its_error_is() {
         let lost = || DbError::Unavailable("gone".to_owned());
-        let cases: [(anyhow::Error, Exit); 12] = [
+        let cases: [(anyhow::Error, Exit); 14] = [
             (anyhow::anyhow!("whatever"), Exit::Failed),
             (Refused::error(Exit::Usage, "no such flag"), Exit::Usage),
             (lost().into(), Exit::Unavailable),
@@ -155,6 +176,8 @@ mod tests {
             (KeeperError::Busy.into(), Exit::Unavailable),
             (KeeperError::from(lost()).into(), Exit::Unavailable),
             (KeeperError::from(SnapshotError::Truncated).into(), Exit::Refused),
+            (ImportError::from(lost()).into(), Exit::Unavailable),
+            (ImportError::from(OnboardError::KeyTaken).into(), Exit::Conflict),
             (
                 LifecycleError::WrongState(TenantStatus::Archived).into(),
                 Exit::Conflict,

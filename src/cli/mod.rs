@@ -67,6 +67,9 @@ pub enum Command {
     /// Print the description of the API (OpenAPI, JSON)
     #[command(after_help = exit::HELP)]
     Openapi,
+    /// Print the tables of docs/CONFIGURATION.md
+    #[command(hide = true)]
+    ConfigReference,
 }
 
 /// Runs the program; [`exit`] says what the codes mean.
@@ -83,11 +86,17 @@ pub fn run() -> ExitCode {
         Command::Tenant(args) => block_on(tenant::run(config, args)),
         Command::Backup(args) => block_on(backup::run(config, args)),
         Command::Openapi => openapi::run(),
+        Command::ConfigReference => config_reference(),
     };
     outcome.unwrap_or_else(|error| {
         output::problem(&error);
         exit::of(&error).into()
     })
+}
+
+fn config_reference() -> anyhow::Result<ExitCode> {
+    output::line(crate::config::reference()?.trim_end());
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Runs one command's future on the program's own runtime.

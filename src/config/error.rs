@@ -86,11 +86,15 @@ fn listed(problems: &[Problem]) -> String {
 
 /// Collects refused values, so that a person corrects them all at once.
 #[derive(Debug, Default)]
-pub(super) struct Problems(Vec<Problem>);
+pub(super) struct Problems {
+    found: Vec<Problem>,
+    /// What was allowed of each value that has bounds, for the reference.
+    ranges: Vec<(&'static str, String)>,
+}
 
 impl Problems {
     pub(super) fn add(&mut self, key: &'static str, message: impl Into<String>) {
-        self.0.push(Problem {
+        self.found.push(Problem {
             key,
             message: message.into(),
         });
@@ -102,6 +106,8 @@ impl Problems {
         value: T,
         allowed: RangeInclusive<T>,
     ) {
+        let (least, most) = (allowed.start(), allowed.end());
+        self.ranges.push((key, format!("{least}–{most}")));
         if !allowed.contains(&value) {
             self.add(
                 key,
@@ -114,11 +120,17 @@ impl Problems {
         }
     }
 
+    /// What is allowed of a value, if it has bounds: `1–3600`.
+    pub(super) fn range_of(&self, key: &str) -> Option<&str> {
+        let found = self.ranges.iter().find(|(known, _)| *known == key);
+        found.map(|(_, range)| range.as_str())
+    }
+
     pub(super) fn into_result(self) -> Result<(), ConfigError> {
-        if self.0.is_empty() {
+        if self.found.is_empty() {
             Ok(())
         } else {
-            Err(ConfigError::Invalid(self.0))
+            Err(ConfigError::Invalid(self.found))
         }
     }
 }

@@ -4,9 +4,9 @@
 //! environment override it ([`Loader`]). This is the only module that reads the environment: `cli` and `app` load
 //! [`Settings`] once and pass the sections down as values.
 //!
-//! To add a key: put it with a comment in `config/default.toml`, add the field to its section's file here with a
-//! check of its range, and describe it in `docs/CONFIGURATION.md` (a test compares the three). A key that may stay
-//! unset has `""` as its default. To add a section: a file with one struct and a field in [`Settings`].
+//! To add a key: put it in `config/default.toml` with a comment that says what it means, add the field to its section's
+//! file here with a check of its range, and run `scripts/config_reference`, which writes the tables of
+//! `docs/CONFIGURATION.md` ([`reference()`]; a test compares them). A key that may stay unset has `""` as its default. To add a section: a file with one struct and a field in [`Settings`].
 
 mod backup;
 mod database;
@@ -16,6 +16,7 @@ mod logging;
 mod metrics;
 mod platform;
 mod rate_limit;
+mod reference;
 mod server;
 mod sessions;
 mod storage;
@@ -36,6 +37,7 @@ pub use logging::{LogFormat, LoggingSettings};
 pub use metrics::MetricsSettings;
 pub use platform::PlatformSettings;
 pub use rate_limit::RateLimitSettings;
+pub use reference::reference;
 pub use server::{PublicScheme, ServerSettings};
 pub use sessions::SessionSettings;
 pub use storage::StorageSettings;
@@ -88,21 +90,25 @@ impl Settings {
 
     fn check(&self) -> Result<(), ConfigError> {
         let mut problems = Problems::default();
-        self.server.check(&mut problems);
-        self.database.check(&mut problems);
-        self.tenancy.check(&mut problems);
-        self.sessions.check(&mut problems);
-        self.rate_limit.check(&mut problems);
-        self.storage.check(&mut problems);
-        self.backup.check(&mut problems);
-        self.logging.check(&mut problems);
-        self.metrics.check(&mut problems);
+        self.check_sections(&mut problems);
+        problems.into_result()
+    }
+
+    fn check_sections(&self, problems: &mut Problems) {
+        self.server.check(problems);
+        self.database.check(problems);
+        self.tenancy.check(problems);
+        self.sessions.check(problems);
+        self.rate_limit.check(problems);
+        self.storage.check(problems);
+        self.backup.check(problems);
+        self.logging.check(problems);
+        self.metrics.check(problems);
         if self.database.statement_timeout > self.server.request_timeout {
             problems.add(
                 "database.statement_timeout_ms",
                 "is longer than server.request_timeout_secs: lower it, or allow requests more time",
             );
         }
-        problems.into_result()
     }
 }

@@ -1,6 +1,5 @@
 //! The order of sources, refusals and secrets, seen from outside.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
@@ -198,34 +197,4 @@ fn a_missing_file_is_an_error() {
         .unwrap_err()
         .to_string();
     assert!(missing.contains("/nonexistent/helixai.toml"), "{missing}");
-}
-
-#[test]
-fn the_reference_lists_every_key_with_its_default() {
-    let document = include_str!("../../docs/CONFIGURATION.md");
-    let mut documented: Vec<(&str, &str)> = document
-        .lines()
-        .filter_map(|line| {
-            let mut cells = line.strip_prefix("| `")?.split(" | ");
-            Some((cells.next()?.strip_suffix('`')?, cells.next()?.trim_matches('`')))
-        })
-        .collect();
-    documented.sort_unstable();
-    let defaults = config::File::from_str(super::DEFAULT_TOML, config::FileFormat::Toml);
-    let defaults = config::Config::builder().add_source(defaults).build().unwrap();
-    let sections: BTreeMap<String, BTreeMap<String, config::Value>> = defaults.try_deserialize().unwrap();
-    let mut expected = Vec::new();
-    for (section, keys) in sections {
-        for (key, value) in keys {
-            let text = value.into_string().unwrap_or_default();
-            let text = if text.is_empty() { "–".to_owned() } else { text };
-            expected.push((format!("{section}.{key}"), text));
-        }
-    }
-    expected.sort_unstable();
-    let expected: Vec<(&str, &str)> = expected
-        .iter()
-        .map(|(key, value)| (key.as_str(), value.as_str()))
-        .collect();
-    assert_eq!(documented, expected);
 }

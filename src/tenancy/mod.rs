@@ -3,13 +3,14 @@
 //! [`resolve`] answers "whose request is this", [`cache`] remembers it, [`listen`] keeps that true across processes;
 //! [`onboarding_form`] checks a request for onboarding, [`provision`] carries it out, [`reconcile`] finishes what a
 //! crash interrupted, [`lifecycle`] suspends and activates. [`keeper`] backs up, restores and deletes, in the format of
-//! [`snapshot`], [`vault`] backs up by the clock. [`doctor`] examines.
+//! [`snapshot`], [`vault`] backs up by the clock; [`import`] makes a tenant of an old database. [`doctor`] examines.
 
 pub mod cache;
 pub mod details;
 pub mod doctor;
 pub mod domains;
 pub mod fairness;
+pub mod import;
 pub mod keeper;
 pub mod lifecycle;
 pub mod listen;

@@ -61,7 +61,7 @@ const LAYERS: [(&str, &[&str]); 13] = [
 const EVERYWHERE: [&str; 2] = ["kill_point", "kill_if_armed"];
 
 /// Packages with a home: nobody else names them.
-const HOMES: [(&str, &[&str]); 13] = [
+const HOMES: [(&str, &[&str]); 15] = [
     ("sqlx", &["db"]),
     ("tokio_postgres", &["db"]),
     ("tokio_postgres_rustls", &["db"]),
@@ -74,6 +74,8 @@ const HOMES: [(&str, &[&str]); 13] = [
     ("anyhow", &["cli", "main"]),
     ("argon2", &["accounts"]),
     ("image", &["photos"]),
+    ("sqlparser", &["tenancy"]),
+    ("csv", &["tenancy"]),
     ("chacha20poly1305", &["domain"]),
 ];
 

@@ -2,9 +2,11 @@
 //!
 //! Each rule is a list near its test. A rule that has to change is changed there, with its reason.
 
+mod citus;
 mod files;
 mod layers;
 mod packages;
+mod packaging;
 mod source;
 mod statements;
 mod template;

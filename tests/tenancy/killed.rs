@@ -226,6 +226,7 @@ pub fn points(group: &str) -> Vec<String> {
             "delete",
             "vault",
             "verify",
+            "import",
         ];
         assert!(
             known.contains(&point.split('.').next().unwrap_or_default()),

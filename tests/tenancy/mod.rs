@@ -2,6 +2,7 @@
 
 mod concurrency;
 mod doctor;
+mod import;
 #[cfg(feature = "kill_points")]
 mod killed;
 mod provisioning;

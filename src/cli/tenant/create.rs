@@ -120,7 +120,7 @@ async fn onboard(
         })
 }
 
-fn refused(errors: FieldErrors) -> anyhow::Error {
+pub(super) fn refused(errors: FieldErrors) -> anyhow::Error {
     let lines: Vec<String> = errors
         .into_iter()
         .map(|error| {
@@ -135,7 +135,7 @@ fn refused(errors: FieldErrors) -> anyhow::Error {
     Refused::error(Exit::Usage, lines.join("; "))
 }
 
-fn show(tenant: &Onboarded, platform: &Platform) {
+pub(super) fn show(tenant: &Onboarded, platform: &Platform) {
     let url = platform.settings.server.tenant_url(&tenant.tenant_key);
     output::line(format_args!("tenant    {} ({})", tenant.tenant_key, tenant.niche));
     output::line(format_args!("address   {url}"));

@@ -8,6 +8,7 @@ mod backups;
 mod create;
 mod create_many;
 mod delete;
+mod import;
 mod list;
 mod restore;
 mod show;
@@ -63,6 +64,12 @@ enum Command {
     /// Remove a tenant with all its data; only a backup brings it back
     #[command(after_help = exit::HELP)]
     Delete(delete::Args),
+    /// Make a tenant's rows of an old database: a dump of MySQL, or files of comma-separated values
+    #[command(after_help = exit::HELP)]
+    Import(import::Args),
+    /// Print the map of the garage's old database, to write one of your own from
+    #[command(after_help = exit::HELP)]
+    ImportMap,
 }
 
 /// Runs one of the subcommands.
@@ -79,6 +86,8 @@ pub async fn run(config: Option<&Path>, args: Args) -> anyhow::Result<ExitCode> 
         Command::Restore(args) => restore::run(config, args).await,
         Command::Verify(args) => verify::run(config, args).await,
         Command::Delete(args) => delete::run(config, args).await,
+        Command::Import(args) => import::run(config, args).await,
+        Command::ImportMap => Ok(import::print_map()),
     }
 }
 

@@ -4,6 +4,7 @@
 
 pub mod drain;
 mod hold;
+pub mod import;
 pub mod inspect;
 pub mod lanes;
 pub mod migrate;

@@ -39,7 +39,7 @@ pub fn insert(
 ) -> Query<ApiKey> {
     const INSERT: &str = concat!(
         "insert into api_keys (id, name, prefix, key_hash, scopes, created_by, created_at) ",
-        "values ($1, $2, $3, $4, $5, (select s.user_id from sessions s where s.token_hash = $6), $7) returning ",
+        "select $1, $2, $3, $4, $5, (select s.user_id from sessions s where s.token_hash = $6), $7 returning ",
         columns!()
     );
     Query::one(INSERT, read)

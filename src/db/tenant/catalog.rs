@@ -35,10 +35,10 @@ macro_rules! catalog_queries {
                 $table,
                 " (id, ",
                 fields!(named),
-                "published_at, created_by, created_at, updated_at) values ($1, ",
+                "published_at, created_by, created_at, updated_at) select $1, ",
                 fields!(given),
                 "case when $2 ->> 'status' = 'published' then $3 end, ",
-                "(select s.user_id from sessions s where s.token_hash = $4), $3, $3) returning ",
+                "(select s.user_id from sessions s where s.token_hash = $4), $3, $3 returning ",
                 columns!()
             );
             Query::one(INSERT, read)

@@ -74,11 +74,11 @@ macro_rules! contact_by_phone {
 const INSERT: &str = concat!(
     "insert into leads (id, ",
     fields!(named),
-    "contact_id, created_at, updated_at) values ($1, ",
+    "contact_id, created_at, updated_at) select $1, ",
     fields!(given),
     "coalesce(($2 ->> 'contact_id')::uuid, ",
     contact_by_phone!(),
-    "), $3, $3) returning ",
+    "), $3, $3 returning ",
     columns!()
 );
 

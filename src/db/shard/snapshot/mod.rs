@@ -12,6 +12,7 @@ pub use load::{Destination, Inquiry, Loading, RowSink};
 pub use rehearsal::Rehearsal;
 pub use shape::{Shape, Table};
 pub use source::{Rows, Source, SourceAddress};
+pub(super) use source::{enter, reader};
 
 use tokio_postgres::Transaction;
 use uuid::Uuid;

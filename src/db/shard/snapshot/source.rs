@@ -85,13 +85,7 @@ impl<'a> Source<'a> {
         }
         shape.tables.retain(|table| !left_out.contains(&table.name));
         write_values_alike(&transaction).await?;
-        transaction
-            .batch_execute(&format!(
-                "set local search_path = {}, pg_temp; set local role {}",
-                ident(&address.schema),
-                ident(role)
-            ))
-            .await?;
+        enter(&transaction, &address.schema, role).await?;
         Ok(Self {
             transaction,
             versions,
@@ -153,9 +147,28 @@ pub(super) async fn read_rows(transaction: &Transaction<'_>, table: &Table) -> R
     Ok(Box::pin(rows.map_err(DbError::from)))
 }
 
+/// From here on the transaction works in this schema, as this role.
+pub(in crate::db::shard) async fn enter(
+    transaction: &Transaction<'_>,
+    schema: &str,
+    role: &str,
+) -> Result<(), DbError> {
+    transaction
+        .batch_execute(&format!(
+            "set local search_path = {}, pg_temp; set local role {}",
+            ident(schema),
+            ident(role)
+        ))
+        .await?;
+    Ok(())
+}
+
 /// The role that reads: the tenant's, which reaches nothing else. An administrator who is no superuser may not become
 /// it, and reads as the owner of the tables.
-async fn reader<'a>(transaction: &Transaction<'_>, address: &'a SourceAddress) -> Result<&'a str, DbError> {
+pub(in crate::db::shard) async fn reader<'a>(
+    transaction: &Transaction<'_>,
+    address: &'a SourceAddress,
+) -> Result<&'a str, DbError> {
     let known: bool = transaction
         .query_one(
             "select to_regnamespace($1) is not null and exists (select from pg_roles where rolname = $2)",
