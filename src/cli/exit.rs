@@ -11,7 +11,7 @@ use crate::platform::StartError;
 use crate::tenancy::import::ImportError;
 use crate::tenancy::keeper::KeeperError;
 use crate::tenancy::lifecycle::LifecycleError;
-use crate::tenancy::provision::OnboardError;
+use crate::tenancy::provision::{OnboardError, RetryError};
 use crate::tenancy::snapshot::SnapshotError;
 
 /// The end of the `--help` of every command that works on a platform.
@@ -95,12 +95,13 @@ fn code(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
         });
     }
     if let Some(error) = cause.downcast_ref::<OnboardError>() {
+        return Some(of_onboarding(error));
+    }
+    if let Some(error) = cause.downcast_ref::<RetryError>() {
         return Some(match error {
-            OnboardError::Db(error) => of_database(error),
-            OnboardError::UnknownPlan => Exit::Usage,
-            OnboardError::KeyTaken | OnboardError::KeyReused => Exit::Conflict,
-            OnboardError::InProgress => Exit::Unavailable,
-            OnboardError::NoRoom => Exit::Failed,
+            RetryError::Onboard(error) => of_onboarding(error),
+            RetryError::Unknown => Exit::Unknown,
+            RetryError::WrongState(_) => Exit::Conflict,
         });
     }
     if let Some(error) = cause.downcast_ref::<LifecycleError>() {
@@ -114,7 +115,10 @@ fn code(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
         return Some(match error {
             KeeperError::Db(error) => of_database(error),
             KeeperError::Unknown => Exit::Unknown,
-            KeeperError::WrongState(_) | KeeperError::KeyTaken | KeeperError::Renamed(_) => Exit::Conflict,
+            KeeperError::WrongState(_)
+            | KeeperError::KeyTaken
+            | KeeperError::NewKeyTaken
+            | KeeperError::Renamed(_) => Exit::Conflict,
             KeeperError::Busy => Exit::Unavailable,
             KeeperError::NoRoom | KeeperError::Files(_) => Exit::Failed,
             KeeperError::Misfit(_) => Exit::Refused,
@@ -142,6 +146,16 @@ fn of_import(error: &ImportError) -> Exit {
         | ImportError::NotEmpty(_)
         | ImportError::Again(_) => Exit::Conflict,
         ImportError::Source(_) => Exit::Refused,
+    }
+}
+
+fn of_onboarding(error: &OnboardError) -> Exit {
+    match error {
+        OnboardError::Db(error) => of_database(error),
+        OnboardError::UnknownPlan => Exit::Usage,
+        OnboardError::KeyTaken | OnboardError::KeyReused => Exit::Conflict,
+        OnboardError::InProgress => Exit::Unavailable,
+        OnboardError::NoRoom => Exit::Failed,
     }
 }
 

@@ -17,7 +17,12 @@ pub fn settings(config: Option<&Path>) -> anyhow::Result<Settings> {
 
 /// As [`start`], for commands that also read or write tenants' files.
 pub async fn start_with_files(config: Option<&Path>) -> anyhow::Result<Platform> {
-    let folder = settings(config)?.storage.folder;
+    let settings = settings(config)?;
+    let folder = settings.storage.folder;
+    if settings.lifecycle.archives(&folder).is_relative() && folder.is_absolute() {
+        let message = "lifecycle.archive_folder is relative: name it absolutely, or leave it out";
+        return Err(Refused::error(Exit::Settings, message));
+    }
     if folder.is_relative() {
         // From here it may be another folder than the server's: a backup would be without photos, and say nothing.
         let message = format!(

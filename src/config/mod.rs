@@ -11,6 +11,7 @@
 mod backup;
 mod database;
 mod error;
+mod lifecycle;
 mod loader;
 mod logging;
 mod metrics;
@@ -32,6 +33,7 @@ use serde::Deserialize;
 pub use backup::BackupSettings;
 pub use database::DatabaseSettings;
 pub use error::{ConfigError, Problem};
+pub use lifecycle::LifecycleSettings;
 pub use loader::{DEFAULT_TOML, Loader};
 pub use logging::{LogFormat, LoggingSettings};
 pub use metrics::MetricsSettings;
@@ -65,6 +67,8 @@ pub struct Settings {
     pub storage: StorageSettings,
     /// Snapshots that the program makes by itself.
     pub backup: BackupSettings,
+    /// What becomes of tenants that are renamed, archived or deleted.
+    pub lifecycle: LifecycleSettings,
     /// Logs of the program and of each tenant.
     pub logging: LoggingSettings,
     /// Where `/metrics` is served.
@@ -102,6 +106,7 @@ impl Settings {
         self.rate_limit.check(problems);
         self.storage.check(problems);
         self.backup.check(problems);
+        self.lifecycle.check(problems);
         self.logging.check(problems);
         self.metrics.check(problems);
         if self.database.statement_timeout > self.server.request_timeout {

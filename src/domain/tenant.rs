@@ -11,12 +11,28 @@ text_enum! {
         Active = "active",
         /// Stopped by an operator: nothing is served, and the database refuses its role.
         Suspended = "suspended",
-        /// Put away: its data is kept, nothing is served.
+        /// Being put away: nothing is served any more.
+        Archiving = "archiving",
+        /// Put away: its data is kept in a snapshot, nothing is served.
         Archived = "archived",
+        /// Being brought back from where it was put away.
+        Restoring = "restoring",
         /// Its data is being removed.
         Deleting = "deleting",
         /// Its schema could not be made.
         Failed = "failed",
+    }
+}
+
+text_enum! {
+    /// What the tenant of a restore is without it.
+    pub enum RestoreMode {
+        /// Nothing: its row was made for the restore and goes with it.
+        New = "new",
+        /// A tenant that lives and is served meanwhile.
+        Over = "over",
+        /// Put away: its row stays, its place is taken for the restore.
+        Archived = "archived",
     }
 }
 

@@ -2,18 +2,34 @@
 
 use std::time::Instant;
 
+use actix_web::HttpMessage as _;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
+use chrono::{DateTime, Utc};
 use tracing::Instrument;
 
 use crate::domain::ids::RequestId;
+use crate::domain::tenant_key::TenantKey;
 use crate::telemetry::{metrics, request_id};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The present key of a tenant that was asked for by a former one.
+const PRESENT_KEY: HeaderName = HeaderName::from_static("x-tenant-key");
+/// Until when the former one is served (RFC 8594).
+const SUNSET: HeaderName = HeaderName::from_static("sunset");
 const NO_SNIFF: HeaderName = HeaderName::from_static("x-content-type-options");
+
+/// A request that named its tenant by a former key: the answer tells.
+#[derive(Debug, Clone)]
+pub struct FormerKey {
+    /// The present key.
+    pub key: TenantKey,
+    /// Until when the former one is served.
+    pub until: DateTime<Utc>,
+}
 
 /// The middleware, for `actix_web::middleware::from_fn`.
 ///
@@ -37,12 +53,24 @@ pub async fn observe(
             let response = error.error_response();
             (error, response)
         });
+        let former = answer
+            .as_ref()
+            .ok()
+            .and_then(|response| response.request().extensions().get::<FormerKey>().cloned());
         let (status, headers) = match &mut answer {
             Ok(response) => (response.status().as_u16(), response.headers_mut()),
             Err((_, response)) => (response.status().as_u16(), response.headers_mut()),
         };
         if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
             headers.insert(REQUEST_ID, value);
+        }
+        if let Some(FormerKey { key, until }) = former {
+            let until = until.format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+            for (name, value) in [(PRESENT_KEY, key.as_str()), (SUNSET, &until)] {
+                if let Ok(value) = HeaderValue::from_str(value) {
+                    headers.insert(name, value);
+                }
+            }
         }
         headers.insert(NO_SNIFF, HeaderValue::from_static("nosniff"));
         // A cache in between knows neither X-Tenant-Key nor cookies: it must not hand one client's answer to another.

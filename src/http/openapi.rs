@@ -13,7 +13,9 @@ use super::problem::PROBLEM_JSON;
         title = "HelixAI",
         description = "Conversational sales robots for many small businesses. Routes of a tenant are served at its own \
                        address (`<key>.<base domain>`) or on the base domain with the header `X-Tenant-Key`; routes of \
-                       the administration on the base domain only. Errors are `application/problem+json`."
+                       the administration on the base domain only. A tenant that was renamed is answered 308 at its former \
+                       address for a while; its former `X-Tenant-Key` is served as long, and the answer's headers \
+                       `X-Tenant-Key` and `Sunset` say by what and until when. Errors are `application/problem+json`."
     ),
     modifiers(&Schemes)
 )]
@@ -42,7 +44,11 @@ impl Modify for Schemes {
     }
 }
 
-/// Refusals are problem documents: says so of every answer that begins with 4 or 5.
+/// Tags of what is served at any host; those of administrators begin with `admin`.
+const OF_THE_PLATFORM: [&str; 2] = ["health", "plans"];
+
+/// Refusals are problem documents: says so of every answer that begins with 4 or 5. And every route of a tenant leads from
+/// a former address to the present one.
 pub fn name_problems(document: &mut OpenApiDocument) {
     for item in document.paths.paths.values_mut() {
         let operations = [
@@ -52,18 +58,24 @@ pub fn name_problems(document: &mut OpenApiDocument) {
             &mut item.patch,
             &mut item.delete,
         ];
-        let responses = operations
-            .into_iter()
-            .flatten()
-            .flat_map(|operation| &mut operation.responses.responses);
-        for (status, response) in responses {
-            if !status.starts_with(['4', '5']) {
-                continue;
+        for operation in operations.into_iter().flatten() {
+            let responses = &mut operation.responses.responses;
+            for (status, response) in responses.iter_mut() {
+                if status.starts_with(['4', '5'])
+                    && let RefOr::T(response) = response
+                    && let Some(body) = response.content.shift_remove("application/json")
+                {
+                    response.content.insert(PROBLEM_JSON.to_owned(), body);
+                }
             }
-            if let RefOr::T(response) = response
-                && let Some(body) = response.content.shift_remove("application/json")
-            {
-                response.content.insert(PROBLEM_JSON.to_owned(), body);
+            let tag = operation.tags.iter().flatten().next();
+            let of_a_tenant =
+                tag.is_some_and(|tag| !tag.starts_with("admin") && !OF_THE_PLATFORM.contains(&tag.as_str()));
+            if of_a_tenant && let Some(RefOr::T(refused)) = responses.get("4XX") {
+                let mut moved = refused.clone();
+                moved.description =
+                    "The tenant has another address now: see the header `Location`".to_owned();
+                responses.insert("308".to_owned(), RefOr::T(moved));
             }
         }
     }

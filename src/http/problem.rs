@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::header::{ALLOW, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use uuid::Uuid;
@@ -41,6 +41,8 @@ pub struct Problem {
 enum More {
     Existing(Uuid),
     Exhausted(Exhausted),
+    /// The address that is to be asked instead.
+    Moved(String),
 }
 
 /// The body of a refused or failed request.
@@ -87,6 +89,18 @@ impl Problem {
             retry_after: None,
             allow: None,
             more: None,
+        }
+    }
+
+    /// 308: the client has another address now; the request is to be repeated there as it is.
+    pub fn moved(to: String) -> Self {
+        Self {
+            more: Some(Box::new(More::Moved(to))),
+            ..Self::new(
+                StatusCode::PERMANENT_REDIRECT,
+                "tenant_renamed",
+                "This client has another address now: see the header Location.",
+            )
         }
     }
 
@@ -254,10 +268,11 @@ impl ResponseError for Problem {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let (existing_id, exhausted) = match self.more.as_deref() {
-            Some(More::Existing(id)) => (Some(*id), None),
-            Some(More::Exhausted(exhausted)) => (None, Some(exhausted)),
-            None => (None, None),
+        let (existing_id, exhausted, moved) = match self.more.as_deref() {
+            Some(More::Existing(id)) => (Some(*id), None, None),
+            Some(More::Exhausted(exhausted)) => (None, Some(exhausted), None),
+            Some(More::Moved(to)) => (None, None, Some(to)),
+            None => (None, None, None),
         };
         let body = ProblemBody {
             kind: format!("urn:helixai:problem:{}", self.code),
@@ -273,6 +288,9 @@ impl ResponseError for Problem {
             reserved: exhausted.map(|exhausted| exhausted.reserved),
         };
         let mut response = HttpResponse::build(self.status);
+        if let Some(to) = moved {
+            response.insert_header((LOCATION, to.as_str()));
+        }
         if let Some(seconds) = self.retry_after {
             response.insert_header((RETRY_AFTER, seconds.to_string()));
         }
@@ -332,7 +350,8 @@ impl From<DbError> for Problem {
 impl From<ResolveError> for Problem {
     fn from(error: ResolveError) -> Self {
         match error {
-            ResolveError::Unknown => Self::new(
+            // Whoever knows the request answers a renamed one with its new address.
+            ResolveError::Unknown | ResolveError::Renamed(_) => Self::new(
                 StatusCode::NOT_FOUND,
                 "tenant_not_found",
                 "There is no client at this address or of this key.",

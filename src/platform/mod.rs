@@ -26,7 +26,7 @@ use crate::photos::Photos;
 use crate::storage::{Folder, Store};
 use crate::tenancy::doctor::{Doctor, Finding, Limits, PRIVILEGES};
 use crate::tenancy::fairness::Fairness;
-use crate::tenancy::keeper::Keeper;
+use crate::tenancy::keeper::{ArchiveFolder, Keeper};
 use crate::tenancy::lifecycle::Lifecycle;
 use crate::tenancy::provision::Provisioner;
 use crate::tenancy::resolve::Resolver;
@@ -92,7 +92,7 @@ pub struct Platform {
     pub plans: Plans,
     /// Counts what tenants consume.
     pub metering: Metering,
-    /// Backs up, restores and deletes tenants.
+    /// Backs up, restores, renames, archives and deletes tenants.
     pub keeper: Keeper,
     /// Backs tenants up by the clock; `None` when the settings name no folder.
     pub vault: Option<Vault>,
@@ -175,6 +175,7 @@ impl Platform {
             base,
             capacity.unwrap_or(NonZeroUsize::MIN),
             tenancy.negative_cache,
+            clock.clone(),
         );
         let provisioner = Provisioner {
             master: master.clone(),
@@ -213,6 +214,9 @@ impl Platform {
                 .logging
                 .tenant_files
                 .then(|| settings.logging.dir.clone()),
+            archives: ArchiveFolder::new(settings.lifecycle.archives(&settings.storage.folder)),
+            delete_grace: settings.lifecycle.delete_grace(),
+            rename_grace: settings.lifecycle.rename_grace(),
         };
         let schedule = settings.backup.schedule();
         let vault = schedule.map(|schedule| Vault::new(keeper.clone(), schedule));

@@ -35,7 +35,7 @@ use console::Console;
 use log_layer::LogLayer;
 use tenant_log::TenantLog;
 
-pub use tenant_log::remove_tenant_files;
+pub use tenant_log::{remove_tenant_files, rename_tenant_files};
 
 /// The span field that holds the tenant key of the work being done.
 pub const TENANT_FIELD: &str = "tenant";

@@ -59,7 +59,10 @@ impl Lifecycle {
         }
         if matches!(
             tenant.status,
-            TenantStatus::Provisioning | TenantStatus::Failed | TenantStatus::Deleting
+            TenantStatus::Provisioning
+                | TenantStatus::Failed
+                | TenantStatus::Restoring
+                | TenantStatus::Deleting
         ) {
             return Err(DetailsError::WrongState(tenant.status));
         }

@@ -51,7 +51,7 @@ impl Lifecycle {
     ) -> Result<DomainRecord, DomainError> {
         let mut tx = self.master.begin().await?;
         let tenant = lock_tenant(&mut tx, key).await?;
-        let token = random::letters(32, b"abcdefghijklmnopqrstuvwxyz0123456789");
+        let token = verification_token();
         let now = self.clock.now();
         let domain = match domains::insert(&mut tx, tenant, host.as_str(), &token, now).await? {
             Some(domain) => {
@@ -130,6 +130,11 @@ impl Lifecycle {
         };
         insert_audit(tx, &line).await
     }
+}
+
+/// What a TXT record of a host is to say.
+pub(super) fn verification_token() -> String {
+    random::letters(32, b"abcdefghijklmnopqrstuvwxyz0123456789")
 }
 
 async fn lock_tenant(tx: &mut MasterTx, key: &TenantKey) -> Result<TenantId, DomainError> {

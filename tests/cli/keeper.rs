@@ -25,11 +25,11 @@ async fn a_tenant_goes_and_comes_back() {
         .run(&["tenant", "delete", "garage-one"])
         .expect(2)
         .says("--yes");
-    let deleted = program.json(&["tenant", "delete", "garage-one", "--yes"]);
+    let deleted = program.json(&["tenant", "delete", "garage-one", "--yes", "--now"]);
     assert_eq!(deleted, json!({"tenant_key": "garage-one", "id": made["id"]}));
     program.run(&["tenant", "show", "garage-one"]).expect(4);
     program
-        .run(&["tenant", "delete", "garage-one", "--yes"])
+        .run(&["tenant", "delete", "garage-one", "--yes", "--now"])
         .expect(4);
     let restored = program.json(&["tenant", "restore", file]);
     assert_eq!(

@@ -4,6 +4,7 @@ mod admin;
 mod backup;
 mod doctor;
 mod keeper;
+mod lifecycle;
 mod managed;
 mod migrate;
 pub mod program;

@@ -116,7 +116,9 @@ impl Killed {
         let wrong = admin
             .query(
                 "with tenant as (select t.*, l.login from master.tenants t join master.lanes l
-                                 on l.shard_id = t.shard_id and l.number = t.lane)
+                                 on l.shard_id = t.shard_id and l.number = t.lane
+                                 where not exists (select from master.tenant_archives a
+                                                   where a.tenant_id = t.id and not a.holds_place))
                  select 'not active: ' || tenant_key from tenant where status <> 'active'
                  union all
                  select 'no schema: ' || tenant_key from tenant where to_regnamespace(schema_name) is null
@@ -155,7 +157,10 @@ impl Killed {
         let wrong: Vec<String> = wrong.iter().map(|row| row.get(0)).collect();
         assert_eq!(wrong, [""; 0]);
         let keys = admin
-            .query("select tenant_key from master.tenants order by tenant_key", &[])
+            .query(
+                "select tenant_key from master.tenants where status = 'active' order by tenant_key",
+                &[],
+            )
             .await
             .unwrap();
         keys.iter().map(|row| row.get(0)).collect()
@@ -227,6 +232,9 @@ pub fn points(group: &str) -> Vec<String> {
             "vault",
             "verify",
             "import",
+            "archive",
+            "bring_back",
+            "rename",
         ];
         assert!(
             known.contains(&point.split('.').next().unwrap_or_default()),

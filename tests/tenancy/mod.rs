@@ -1,11 +1,13 @@
 //! How a tenant comes to be, is found, and stops being served.
 
+mod archive;
 mod concurrency;
 mod doctor;
 mod import;
 #[cfg(feature = "kill_points")]
 mod killed;
 mod provisioning;
+mod rename;
 mod resolver;
 mod shards;
 mod snapshots;

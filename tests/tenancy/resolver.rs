@@ -14,10 +14,11 @@ async fn answer(
     header: Option<&str>,
 ) -> Result<String, &'static str> {
     match platform.resolver.resolve(host, header).await {
-        Ok(tenant) => Ok(tenant.key.to_string()),
+        Ok(resolved) => Ok(resolved.tenant.key.to_string()),
         Err(ResolveError::Unknown) => Err("unknown"),
         Err(ResolveError::Disagreement) => Err("disagreement"),
         Err(ResolveError::NotNamed) => Err("not named"),
+        Err(ResolveError::Renamed(_)) => Err("renamed"),
         Err(ResolveError::Unavailable(error)) => panic!("{error}"),
     }
 }
@@ -329,7 +330,9 @@ async fn a_tenant_of_the_registry_s_every_state_is_resolved_as_such() {
     for status in [
         "provisioning",
         "suspended",
+        "archiving",
         "archived",
+        "restoring",
         "deleting",
         "failed",
         "active",

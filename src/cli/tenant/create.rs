@@ -135,6 +135,7 @@ pub(super) fn refused(errors: FieldErrors) -> anyhow::Error {
     Refused::error(Exit::Usage, lines.join("; "))
 }
 
+/// What a new tenant's people need to know, this once.
 pub(super) fn show(tenant: &Onboarded, platform: &Platform) {
     let url = platform.settings.server.tenant_url(&tenant.tenant_key);
     output::line(format_args!("tenant    {} ({})", tenant.tenant_key, tenant.niche));

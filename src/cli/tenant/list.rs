@@ -50,12 +50,16 @@ pub async fn run(config: Option<&Path>, args: Args) -> anyhow::Result<ExitCode> 
     };
     let after = args.cursor.map(|cursor| (cursor.at, cursor.id));
     let rows = tenants::list(&platform.master, &filter, after, args.limit.rows()).await?;
-    platform.close().await;
     let page = Page::from_rows(rows, args.limit, |row| Cursor::new(row.created_at, row.id));
     if args.json {
-        output::json(&page.map(|row| Tenant::new(row, &platform)));
+        output::json(&Page {
+            items: Tenant::describe(page.items, &platform).await?,
+            next_cursor: page.next_cursor,
+        });
+        platform.close().await;
         return Ok(Exit::Done.into());
     }
+    platform.close().await;
     let head = ["KEY", "NICHE", "STATUS", "SINCE", "NAME"].map(str::to_owned);
     let rows = page.items.into_iter().map(|tenant| {
         let since = tenant.created_at.format("%Y-%m-%d").to_string();

@@ -3,14 +3,17 @@
 //! What `--json` prints is what the API answers for the same thing, made by the same types. To add a subcommand: a
 //! file here with its `Args` and `run`, a variant and an arm below, a row in `docs/CLI.md`.
 
+mod archive;
 mod backup;
 mod backups;
 mod create;
 mod create_many;
-mod delete;
 mod import;
 mod list;
+mod purge;
+mod rename;
 mod restore;
+mod retry;
 mod show;
 mod state;
 mod verify;
@@ -61,9 +64,24 @@ enum Command {
     /// Restore a file into a scratch schema that nobody sees, and compare what is there with what is in the file
     #[command(after_help = exit::HELP)]
     Verify(verify::Args),
-    /// Remove a tenant with all its data; only a backup brings it back
+    /// Give a tenant another key and address; requests for the former one are led to it for a while
     #[command(after_help = exit::HELP)]
-    Delete(delete::Args),
+    Rename(rename::Args),
+    /// Put a tenant away: its data goes into a snapshot and out of the database, until somebody brings it back
+    #[command(after_help = exit::HELP)]
+    Archive(archive::ArchiveArgs),
+    /// Bring back a tenant that was archived or deleted
+    #[command(after_help = exit::HELP)]
+    RestoreArchived(archive::RestoreArgs),
+    /// Delete a tenant: as archive, and after a grace all of it is removed for good
+    #[command(after_help = exit::HELP)]
+    Delete(archive::DeleteArgs),
+    /// Remove all of a tenant that was archived or deleted, for good
+    #[command(after_help = exit::HELP)]
+    Purge(purge::Args),
+    /// Take an onboarding up again that was given up
+    #[command(after_help = exit::HELP)]
+    Retry(retry::Args),
     /// Make a tenant's rows of an old database: a dump of MySQL, or files of comma-separated values
     #[command(after_help = exit::HELP)]
     Import(import::Args),
@@ -85,9 +103,14 @@ pub async fn run(config: Option<&Path>, args: Args) -> anyhow::Result<ExitCode> 
         Command::Backups(args) => backups::run(config, args).await,
         Command::Restore(args) => restore::run(config, args).await,
         Command::Verify(args) => verify::run(config, args).await,
-        Command::Delete(args) => delete::run(config, args).await,
         Command::Import(args) => import::run(config, args).await,
         Command::ImportMap => Ok(import::print_map()),
+        Command::Rename(args) => rename::run(config, args).await,
+        Command::Archive(args) => archive::archive(config, args).await,
+        Command::RestoreArchived(args) => archive::restore(config, args).await,
+        Command::Delete(args) => archive::delete(config, args).await,
+        Command::Purge(args) => purge::run(config, args).await,
+        Command::Retry(args) => retry::run(config, args).await,
     }
 }
 

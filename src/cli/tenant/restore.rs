@@ -61,6 +61,8 @@ pub async fn run(config: Option<&Path>, args: Args) -> anyhow::Result<ExitCode> 
             "made_at": restored.made_at,
             "rows": restored.rows,
             "photos_left_out": restored.photos_left_out,
+            "suspended": restored.suspended,
+            "lost_domains": restored.lost_domains,
         }));
         return Ok(Exit::Done.into());
     }
@@ -77,6 +79,14 @@ pub async fn run(config: Option<&Path>, args: Args) -> anyhow::Result<ExitCode> 
         let missing = restored.photos_left_out;
         output::line(format_args!(
             "warning   {missing} photos are left out: the snapshot has their rows, but not their files"
+        ));
+    }
+    if restored.suspended {
+        output::note("It was suspended, and is that again: helixai tenant activate serves it.");
+    }
+    for host in &restored.lost_domains {
+        output::note(format_args!(
+            "{host} was its own and is not any more: add it anew, if it still is."
         ));
     }
     Ok(Exit::Done.into())

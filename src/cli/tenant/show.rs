@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::cli::exit::Exit;
 use crate::cli::{output, session};
+use crate::db::master::archives::{self, ArchiveRecord};
 use crate::db::master::subscriptions::{self, SubscriptionRecord};
 use crate::db::master::tenants::{self, TenantRecord};
 use crate::domain::subscription::SubscriptionStatus;
@@ -53,21 +54,30 @@ pub async fn run(config: Option<&Path>, args: Args) -> anyhow::Result<ExitCode> 
         .ok_or(LifecycleError::Unknown)
         .with_context(|| args.key.to_string())?;
     let subscription = subscriptions::find_newest(&platform.master, &args.key).await?;
+    let archive = archives::find_all(&platform.master, &[tenant.id]).await?.pop();
     platform.close().await;
     if args.json {
-        output::json(&Shown::new(tenant, subscription, &platform));
+        output::json(&Shown::new(tenant, archive, subscription, &platform));
     } else {
         show(&tenant, subscription.as_ref(), &platform);
+        if let Some(until) = archive.and_then(|archive| archive.purge_at) {
+            output::line(format_args!("removed for good on {}", until.to_rfc3339()));
+        }
     }
     Ok(Exit::Done.into())
 }
 
 impl Shown {
-    fn new(tenant: TenantRecord, subscription: Option<SubscriptionRecord>, platform: &Platform) -> Self {
+    fn new(
+        tenant: TenantRecord,
+        archive: Option<ArchiveRecord>,
+        subscription: Option<SubscriptionRecord>,
+        platform: &Platform,
+    ) -> Self {
         Self {
             role_name: tenant.role.clone(),
             lane_login: tenant.login.clone(),
-            tenant: Tenant::new(tenant, platform),
+            tenant: Tenant::new(tenant, platform).with_archive(archive),
             subscription: subscription.map(|subscription| ShownSubscription {
                 status: subscription.state.at(platform.clock.now()),
                 plan: subscription.plan,

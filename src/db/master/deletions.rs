@@ -1,14 +1,15 @@
-//! `tenants` that are being deleted: from the decision to the end of the row.
+//! `tenants` that are being removed: from the decision to the end of the row; and who goes on with what was begun.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::MasterTx;
-use super::tenants::{TenantRecord, TenantRow};
+use super::tenants::{self, TenantRecord};
 use crate::db::DbError;
 use crate::domain::ids::TenantId;
+use crate::domain::tenant::TenantStatus;
 
-/// Notes that a tenant is being deleted, and who does it.
+/// Notes that a tenant is being removed for good, and who does it.
 ///
 /// # Errors
 /// When the database fails.
@@ -32,13 +33,13 @@ pub async fn begin(
     Ok(())
 }
 
-/// Takes over one deletion whose worker is gone.
+/// Takes over one tenant in this state whose worker is gone.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn claim_expired(
     tx: &mut MasterTx,
-    lease_owner: Uuid,
+    status: TenantStatus,
     lease_expires_at: DateTime<Utc>,
     now: DateTime<Utc>,
 ) -> Result<Option<TenantRecord>, DbError> {
@@ -46,27 +47,20 @@ pub async fn claim_expired(
         "update tenants t
          set lease_owner = $1, lease_expires_at = $2, updated_at = $3
          where t.id = (select u.id from tenants u
-                       where u.status = 'deleting' and coalesce(u.lease_expires_at, '-infinity') < $3
+                       where u.status = $4 and coalesce(u.lease_expires_at, '-infinity') < $3
                        order by u.lease_expires_at limit 1 for update skip locked)
          returning t.id",
-        lease_owner,
+        Uuid::now_v7(),
         lease_expires_at,
         now,
+        status.as_str(),
     )
     .fetch_optional(tx.connection())
     .await?;
-    let Some(id) = claimed else { return Ok(None) };
-    let row = sqlx::query_as!(
-        TenantRow,
-        "select t.id, t.tenant_key, t.name, t.niche, t.schema_name, t.role_name, t.shard_id, l.login, t.status, t.document,
-                t.owner_email, t.created_at, t.suspended_reason, t.version, t.onboarding_attempts, t.onboarding_error
-         from tenants t join lanes l on l.shard_id = t.shard_id and l.number = t.lane
-         where t.id = $1",
-        id,
-    )
-    .fetch_one(tx.connection())
-    .await?;
-    Ok(Some(row.try_into()?))
+    match claimed {
+        Some(id) => tenants::lock_by_id(tx, TenantId::from_uuid(id)).await,
+        None => Ok(None),
+    }
 }
 
 /// Removes the row of a tenant that nothing is left of; `false` when another worker has.

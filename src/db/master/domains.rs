@@ -92,6 +92,31 @@ pub async fn set_verified(tx: &mut MasterTx, id: DomainId, now: DateTime<Utc>) -
     Ok(())
 }
 
+/// Gives a tenant that comes back a host that it had proven to be its own; `false` when somebody has it.
+///
+/// # Errors
+/// When the database fails.
+pub async fn insert_verified(
+    tx: &mut MasterTx,
+    tenant: TenantId,
+    host: &str,
+    token: &str,
+    now: DateTime<Utc>,
+) -> Result<bool, DbError> {
+    let done = sqlx::query!(
+        "insert into domains (id, host, tenant_id, verification_token, verified_at, created_at, updated_at)
+         values ($1, $2, $3, $4, $5, $5, $5) on conflict (host) do nothing",
+        DomainId::new().as_uuid(),
+        host,
+        tenant.as_uuid(),
+        token,
+        now,
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
 /// Removes a host.
 ///
 /// # Errors

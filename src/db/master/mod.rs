@@ -4,6 +4,7 @@
 //! group of tables. A change goes through a [`MasterTx`], which is committed by value: dropping it rolls back.
 
 pub mod admins;
+pub mod archives;
 pub mod audit;
 pub mod backups;
 pub mod deletions;

@@ -1,8 +1,8 @@
-//! `tenant_keys_reserved`: the keys of deleted tenants, which nobody else gets.
+//! `tenant_keys_reserved`: former keys, of tenants that were renamed and of those that are gone, which nobody else gets.
 
 use chrono::{DateTime, Utc};
 
-use super::MasterTx;
+use super::{MasterDb, MasterTx};
 use crate::db::DbError;
 use crate::domain::ids::TenantId;
 use crate::domain::tenant_key::TenantKey;
@@ -20,13 +20,127 @@ pub async fn is_key_reserved_for_another(
     Ok(sqlx::query_scalar!(
         r#"select exists (select from tenant_keys_reserved
                           where tenant_key = $1 and reserved_until > $2
-                            and (reason <> 'deleted' or former_tenant_id is distinct from $3)) as "reserved!""#,
+                            and former_tenant_id is distinct from $3) as "reserved!""#,
         key.as_str(),
         now,
         tenant.as_uuid(),
     )
     .fetch_one(tx.connection())
     .await?)
+}
+
+/// Where a former key leads: the present key of its tenant, and until when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Renamed {
+    /// The present key.
+    pub to: TenantKey,
+    /// Until when the former one leads to it.
+    pub until: DateTime<Utc>,
+}
+
+/// The tenant that had this key and still gets its requests.
+///
+/// # Errors
+/// When the database fails.
+pub async fn find_renamed(
+    db: &MasterDb,
+    key: &TenantKey,
+    now: DateTime<Utc>,
+) -> Result<Option<Renamed>, DbError> {
+    let row = sqlx::query!(
+        r#"select t.tenant_key, r.redirects_until as "until!"
+           from tenant_keys_reserved r join tenants t on t.id = r.tenant_id
+           where r.tenant_key = $1 and r.reason = 'renamed' and r.redirects_until > $2"#,
+        key.as_str(),
+        now,
+    )
+    .fetch_optional(db.pool())
+    .await?;
+    // What is no key leads nowhere.
+    Ok(row.and_then(|row| {
+        Some(Renamed {
+            to: TenantKey::parse(&row.tenant_key).ok()?,
+            until: row.until,
+        })
+    }))
+}
+
+/// The tenant that had this key before it was renamed, whether or not requests are still led to it.
+///
+/// # Errors
+/// When the database fails.
+pub async fn find_former_holder(tx: &mut MasterTx, key: &TenantKey) -> Result<Option<TenantId>, DbError> {
+    let found = sqlx::query_scalar!(
+        r#"select tenant_id as "id!" from tenant_keys_reserved
+           where tenant_key = $1 and reason = 'renamed' and tenant_id is not null"#,
+        key.as_str(),
+    )
+    .fetch_optional(tx.connection())
+    .await?;
+    Ok(found.map(TenantId::from_uuid))
+}
+
+/// All former keys of a tenant.
+///
+/// # Errors
+/// When the database fails.
+pub async fn list_former(db: &MasterDb, tenant: TenantId) -> Result<Vec<String>, DbError> {
+    Ok(sqlx::query_scalar!(
+        "select tenant_key from tenant_keys_reserved where former_tenant_id = $1 order by tenant_key",
+        tenant.as_uuid()
+    )
+    .fetch_all(db.pool())
+    .await?)
+}
+
+/// Keeps the former key of a tenant that has been renamed for as long as there is that tenant.
+///
+/// # Errors
+/// When the database fails.
+pub async fn keep_former(
+    tx: &mut MasterTx,
+    key: &str,
+    tenant: TenantId,
+    redirects_until: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<(), DbError> {
+    sqlx::query!(
+        "insert into tenant_keys_reserved (tenant_key, tenant_id, former_tenant_id, reason, reserved_until,
+                                           redirects_until, created_at)
+         values ($1, $2, $2, 'renamed', 'infinity', $3, $4)
+         on conflict (tenant_key) do update
+            set tenant_id = excluded.tenant_id, former_tenant_id = excluded.former_tenant_id, reason = excluded.reason,
+                reserved_until = excluded.reserved_until, redirects_until = excluded.redirects_until,
+                created_at = excluded.created_at",
+        key,
+        tenant.as_uuid(),
+        redirects_until,
+        now,
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// The former keys of a tenant that goes: each is kept as its last one is.
+///
+/// # Errors
+/// When the database fails.
+pub async fn reserve_former(
+    tx: &mut MasterTx,
+    tenant: TenantId,
+    until: DateTime<Utc>,
+) -> Result<(), DbError> {
+    sqlx::query!(
+        "update tenant_keys_reserved
+         set reason = 'deleted', reserved_until = $2, redirects_until = null, tenant_id = null
+         where former_tenant_id = $1",
+        tenant.as_uuid(),
+        until,
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
 }
 
 /// Keeps the key of a deleted tenant.
@@ -45,7 +159,7 @@ pub async fn reserve_key(
          values ($1, 'deleted', $2, $3, $4)
          on conflict (tenant_key) do update
             set reason = excluded.reason, reserved_until = excluded.reserved_until, tenant_id = null,
-                former_tenant_id = excluded.former_tenant_id",
+                former_tenant_id = excluded.former_tenant_id, redirects_until = null",
         key,
         until,
         former.as_uuid(),

@@ -4,11 +4,11 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::tenants::{TenantRecord, TenantRow};
+use super::tenants::{self, TenantRecord};
 use super::{MasterDb, MasterTx};
 use crate::db::DbError;
 use crate::domain::ids::{ShardId, SubscriptionId, TenantId};
-use crate::domain::tenant::Niche;
+use crate::domain::tenant::{Niche, RestoreMode};
 use crate::domain::tenant_key::TenantKey;
 
 /// A tenant to be, made from a snapshot.
@@ -34,6 +34,8 @@ pub struct RestoredTenant {
     pub document: Option<String>,
     /// Address of the first user.
     pub owner_email: String,
+    /// Why it is suspended, when it is: it comes back as it was.
+    pub suspended_reason: Option<String>,
     /// The moment of the restore.
     pub now: DateTime<Utc>,
 }
@@ -45,8 +47,8 @@ pub struct RestoreRecord {
     pub id: Uuid,
     /// Whose.
     pub tenant: TenantRecord,
-    /// Whether the tenant lives and is replaced; otherwise it was made for this.
-    pub over: bool,
+    /// What the tenant is without it.
+    pub mode: RestoreMode,
     /// What is to be written when the rows are there.
     pub outcome: Value,
 }
@@ -58,8 +60,8 @@ pub struct RestoreRecord {
 pub async fn insert_restored(tx: &mut MasterTx, new: &RestoredTenant) -> Result<(), DbError> {
     sqlx::query!(
         "insert into tenants (id, tenant_key, name, niche, schema_name, role_name, shard_id, lane, status, document,
-                              owner_email, created_at, updated_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, 'provisioning', $9, $10, $11, $11)",
+                              owner_email, suspended_reason, created_at, updated_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, 'provisioning', $9, $10, $11, $12, $12)",
         new.id.as_uuid(),
         new.key.as_str(),
         new.name,
@@ -70,6 +72,7 @@ pub async fn insert_restored(tx: &mut MasterTx, new: &RestoredTenant) -> Result<
         new.lane,
         new.document,
         new.owner_email,
+        new.suspended_reason,
         new.now,
     )
     .execute(tx.connection())
@@ -84,17 +87,17 @@ pub async fn insert_restored(tx: &mut MasterTx, new: &RestoredTenant) -> Result<
 pub async fn insert_restore(
     tx: &mut MasterTx,
     id: Uuid,
-    (tenant, over): (TenantId, bool),
+    (tenant, mode): (TenantId, RestoreMode),
     outcome: &Value,
     lease_expires_at: DateTime<Utc>,
     now: DateTime<Utc>,
 ) -> Result<(), DbError> {
     sqlx::query!(
         "insert into tenant_restores (id, tenant_id, mode, outcome, lease_expires_at, created_at)
-         values ($1, $2, case when $3 then 'over' else 'new' end, $4, $5, $6)",
+         values ($1, $2, $3, $4, $5, $6)",
         id,
         tenant.as_uuid(),
-        over,
+        mode.as_str(),
         outcome,
         lease_expires_at,
         now,
@@ -177,20 +180,15 @@ pub async fn lock_restore(tx: &mut MasterTx, id: Uuid) -> Result<Option<RestoreR
     .fetch_optional(tx.connection())
     .await?;
     let Some(found) = found else { return Ok(None) };
-    let row = sqlx::query_as!(
-        TenantRow,
-        "select t.id, t.tenant_key, t.name, t.niche, t.schema_name, t.role_name, t.shard_id, l.login, t.status, t.document,
-                t.owner_email, t.created_at, t.suspended_reason, t.version, t.onboarding_attempts, t.onboarding_error
-         from tenants t join lanes l on l.shard_id = t.shard_id and l.number = t.lane
-         where t.id = $1 for update of t",
-        found.tenant_id,
-    )
-    .fetch_one(tx.connection())
-    .await?;
-    Ok(Some(RestoreRecord {
+    let tenant = tenants::lock_by_id(tx, TenantId::from_uuid(found.tenant_id)).await?;
+    let mode = found.mode.parse().map_err(|_| DbError::Other {
+        code: "driver".to_owned(),
+        message: "tenant_restores.mode holds an unknown value".to_owned(),
+    })?;
+    Ok(tenant.map(|tenant| RestoreRecord {
         id,
-        tenant: row.try_into()?,
-        over: found.mode == "over",
+        tenant,
+        mode,
         outcome: found.outcome,
     }))
 }
@@ -206,7 +204,7 @@ pub async fn delete_restore(tx: &mut MasterTx, id: Uuid) -> Result<(), DbError> 
     Ok(())
 }
 
-/// Serves a tenant that was made by a restore.
+/// Serves a tenant that a restore has made or brought back, unless it was suspended: then it is that again.
 ///
 /// # Errors
 /// When the database fails.
@@ -216,8 +214,11 @@ pub async fn activate_restored(
     now: DateTime<Utc>,
 ) -> Result<(), DbError> {
     sqlx::query!(
-        "update tenants set status = 'active', activated_at = $2, updated_at = $2
-         where id = $1 and status = 'provisioning'",
+        "update tenants
+         set status = case when suspended_reason is null then 'active' else 'suspended' end,
+             suspended_at = case when suspended_reason is not null then coalesce(suspended_at, $2) end,
+             lease_owner = null, lease_expires_at = null, activated_at = $2, updated_at = $2, epoch = epoch + 1
+         where id = $1 and status in ('provisioning', 'restoring')",
         tenant.as_uuid(),
         now,
     )

@@ -270,6 +270,45 @@ pub async fn lock_by_key(tx: &mut MasterTx, key: &TenantKey) -> Result<Option<Te
     row.map(TenantRecord::try_from).transpose()
 }
 
+/// The tenant of this id, locked until the transaction ends.
+///
+/// # Errors
+/// When the database fails.
+pub async fn lock_by_id(tx: &mut MasterTx, id: TenantId) -> Result<Option<TenantRecord>, DbError> {
+    let row = sqlx::query_as!(
+        TenantRow,
+        "select t.id, t.tenant_key, t.name, t.niche, t.schema_name, t.role_name, t.shard_id, l.login, t.status, t.document,
+                t.owner_email, t.created_at, t.suspended_reason, t.version, t.onboarding_attempts, t.onboarding_error
+         from tenants t join lanes l on l.shard_id = t.shard_id and l.number = t.lane
+         where t.id = $1 for update of t",
+        id.as_uuid(),
+    )
+    .fetch_optional(tx.connection())
+    .await?;
+    row.map(TenantRecord::try_from).transpose()
+}
+
+/// Gives a tenant another key. Constraint `tenants_tenant_key_key` refuses one that is taken.
+///
+/// # Errors
+/// When a constraint does not hold or the database fails.
+pub async fn set_key(
+    tx: &mut MasterTx,
+    id: TenantId,
+    key: &TenantKey,
+    now: DateTime<Utc>,
+) -> Result<(), DbError> {
+    sqlx::query!(
+        "update tenants set tenant_key = $2, version = version + 1, updated_at = $3 where id = $1",
+        id.as_uuid(),
+        key.as_str(),
+        now,
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
 /// A filter of [`list`]; all parts must hold.
 #[derive(Debug, Clone, Default)]
 pub struct TenantFilter {

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use tokio_postgres::Transaction;
+use tokio_postgres::{Client, Transaction};
 
 use crate::db::DbError;
 use crate::domain::ids::TenantId;
@@ -29,6 +29,25 @@ pub(super) async fn hold(transaction: &Transaction<'_>, tenant: TenantId) -> Res
         .execute("select pg_advisory_xact_lock($1)", &[&number(tenant)])
         .await?;
     wait_at_most(transaction, Duration::ZERO).await
+}
+
+/// Keeps every other operation on this tenant away for as long as the connection lives: for work of many transactions. What
+/// is done over the same connection is not kept away.
+///
+/// # Errors
+/// [`DbError::Conflict`] when another one is at work.
+pub async fn hold_connection(admin: &Client, tenant: TenantId) -> Result<(), DbError> {
+    // Should this process die in the middle of a statement, the server is to notice.
+    admin
+        .batch_execute(&format!(
+            "set client_connection_check_interval = 1000; set lock_timeout = {}",
+            PATIENCE.as_millis()
+        ))
+        .await?;
+    admin
+        .execute("select pg_advisory_lock($1)", &[&number(tenant)])
+        .await?;
+    Ok(admin.batch_execute("set lock_timeout = 0").await?)
 }
 
 /// Keeps operations away that change the tenant, until the transaction ends.

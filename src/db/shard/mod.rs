@@ -3,7 +3,7 @@
 //! Everything here uses a connection that is opened for the operation and closed after it, never a pool.
 
 pub mod drain;
-mod hold;
+pub mod hold;
 pub mod import;
 pub mod inspect;
 pub mod lanes;

@@ -76,7 +76,8 @@ pub async fn provision(admin: &mut Client, new: &NewSchema) -> Result<Versions, 
     let inherit = inherit_clause(admin).await?;
     let transaction = admin.transaction().await?;
     crate::kill_point!("provision.role");
-    create_role(&transaction, new.tenant, &new.role, &new.login, inherit, None).await?;
+    let member = Some((new.login.as_str(), inherit));
+    create_role(&transaction, new.tenant, &new.role, member, None).await?;
     plan.create(&transaction).await?;
     plan.migrate(&transaction, &versions).await?;
     for (_, part) in &plan.parts {
@@ -92,21 +93,24 @@ pub async fn provision(admin: &mut Client, new: &NewSchema) -> Result<Versions, 
     Ok(versions)
 }
 
-/// Makes a tenant's role, lets the lane's login become it, and notes whose it is; with the restore that it is made for.
+/// Makes a tenant's role, lets the lane's login (with an [`inherit_clause`]) become it, unless the tenant is suspended, and
+/// notes whose it is; with the restore that it is made for.
 pub(super) async fn create_role(
     transaction: &Transaction<'_>,
     tenant: TenantId,
     role: &str,
-    login: &str,
-    inherit: &str,
+    member: Option<(&str, &str)>,
     restore: Option<Uuid>,
 ) -> Result<(), DbError> {
-    let (quoted, login) = (ident(role), ident(login));
+    let quoted = ident(role);
+    let grant = member.map_or_else(String::new, |(login, inherit)| {
+        format!("grant {quoted} to {}{inherit};", ident(login))
+    });
     let restore = restore.map_or_else(|| "null".to_owned(), |id| format!("'{id}'"));
     transaction
         .batch_execute(&format!(
             "create role {quoted} nologin noinherit;
-             grant {quoted} to {login}{inherit};
+             {grant}
              insert into helixai.tenant_roles (role_name, tenant_id, restore_id)
              values ({role}, '{tenant}', {restore})",
             role = literal(role),

@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod clients;
 pub mod domains;
+pub mod lifecycle;
 pub mod onboarding;
 pub mod plans;
 pub mod sessions;

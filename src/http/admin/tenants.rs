@@ -1,9 +1,13 @@
 //! `/api/admin/tenants`: the tenants as the platform's owner sees them.
 
+use std::collections::HashMap;
+
 use actix_web::{get, patch, post, web};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::lifecycle::TenantArchive;
+use crate::db::master::archives::{self, ArchiveRecord};
 use crate::db::master::tenants::{self, TenantFilter, TenantRecord};
 use crate::db::{DbError, Refusal};
 use crate::domain::document::Document;
@@ -36,6 +40,8 @@ pub struct Tenant {
     suspended_reason: Option<String>,
     /// Why its onboarding has not succeeded so far; once it is `failed`, `POST …/retry` takes it up again.
     onboarding_error: Option<String>,
+    /// What is known of it while it is not in the database: archived, deleted, or on the way there or back.
+    archive: Option<TenantArchive>,
     /// Send it with a PATCH to be told when somebody else was faster.
     version: i32,
     created_at: DateTime<Utc>,
@@ -56,9 +62,46 @@ impl Tenant {
             owner_email: tenant.owner_email,
             suspended_reason: tenant.suspended_reason,
             onboarding_error: tenant.onboarding_error,
+            archive: None,
             version: tenant.version,
             created_at: tenant.created_at,
         }
+    }
+
+    /// With what is known of its archive.
+    pub fn with_archive(self, archive: Option<ArchiveRecord>) -> Self {
+        let served = matches!(self.status, TenantStatus::Active | TenantStatus::Suspended);
+        Self {
+            archive: archive.filter(|_| !served).map(TenantArchive::from),
+            ..self
+        }
+    }
+
+    /// When all of it is removed for good, if it is.
+    pub fn purge_at(&self) -> Option<DateTime<Utc>> {
+        self.archive.as_ref()?.purge_at
+    }
+
+    /// Tenants with what is known of their archives.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn describe(tenants: Vec<TenantRecord>, platform: &Platform) -> Result<Vec<Self>, DbError> {
+        let kept = |tenant: &&TenantRecord| {
+            use TenantStatus::{Archived, Archiving, Deleting, Restoring};
+            matches!(tenant.status, Archiving | Archived | Restoring | Deleting)
+        };
+        let ids: Vec<TenantId> = tenants.iter().filter(kept).map(|tenant| tenant.id).collect();
+        let mut known: HashMap<TenantId, ArchiveRecord> = HashMap::new();
+        if !ids.is_empty() {
+            let found = archives::find_all(&platform.master, &ids).await?;
+            known.extend(found.into_iter().map(|archive| (archive.tenant, archive)));
+        }
+        let shown = tenants.into_iter().map(|tenant| {
+            let archive = known.remove(&tenant.id);
+            Self::new(tenant, platform).with_archive(archive)
+        });
+        Ok(shown.collect())
     }
 }
 
@@ -130,7 +173,10 @@ pub async fn list_tenants(
     let after = after.map(|cursor| (cursor.at, cursor.id));
     let rows = tenants::list(&access.platform.master, &filter, after, limit.rows()).await?;
     let page = Page::from_rows(rows, limit, |row| Cursor::new(row.created_at, row.id));
-    Ok(web::Json(page.map(|row| Tenant::new(row, &access.platform))))
+    Ok(web::Json(Page {
+        items: Tenant::describe(page.items, &access.platform).await?,
+        next_cursor: page.next_cursor,
+    }))
 }
 
 /// Read a tenant.
@@ -143,7 +189,8 @@ pub async fn get_tenant(access: AdminAccess, key: web::Path<String>) -> Result<w
     let key = path_key(&key)?;
     let tenant = tenants::find_record(&access.platform.master, &key).await?;
     let tenant = tenant.ok_or_else(Problem::not_found)?;
-    Ok(web::Json(Tenant::new(tenant, &access.platform)))
+    let mut shown = Tenant::describe(vec![tenant], &access.platform).await?;
+    Ok(web::Json(shown.pop().ok_or_else(Problem::not_found)?))
 }
 
 /// Corrections to a tenant: what is left out stays.

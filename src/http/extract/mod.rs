@@ -3,6 +3,7 @@
 
 mod admin;
 mod client;
+mod renamed;
 mod tenant;
 
 pub use admin::AdminAccess;

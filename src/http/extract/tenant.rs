@@ -12,6 +12,7 @@ use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
 use chrono::{DateTime, Duration, Utc};
 
 use super::client::{bearer, client_address, host, only_header};
+use super::renamed;
 use crate::config::PublicScheme;
 use crate::db::tenant::{Access, Actor, Batch, Reply, TenantDb, TenantTx, api_keys};
 use crate::db::{DbError, Refusal};
@@ -295,7 +296,7 @@ async fn admit(
     let key = only_header(request, TENANT_KEY)?
         .map(|key| key.to_str().map_err(|_| ResolveError::Unknown))
         .transpose()?;
-    let tenant = platform.resolver.resolve(host(request)?, key).await?;
+    let tenant = renamed::resolve(request, platform, key).await?;
     tracing::Span::current().record("tenant", tenant.key.as_str());
     served(&tenant)?;
     take_share(request, platform, tenant.home.id, presented).await?;

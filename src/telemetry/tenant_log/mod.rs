@@ -12,7 +12,7 @@ mod tests;
 mod writer;
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -99,11 +99,45 @@ impl Drop for WriterGuard {
 /// # Errors
 /// When a file cannot be removed.
 pub fn remove_tenant_files(dir: &Path, tenant: &str) -> io::Result<()> {
-    if !is_tenant_key(tenant) {
+    for (_, path) in files_of(&dir.join(FOLDER), tenant)? {
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Lets a tenant's files in the log folder `dir` go on under another key. What there is under that key already is newer.
+///
+/// # Errors
+/// When a file cannot be renamed.
+pub fn rename_tenant_files(dir: &Path, from: &str, to: &str) -> io::Result<()> {
+    let folder = dir.join(FOLDER);
+    if !is_tenant_key(to) || files_of(&folder, from)?.is_empty() {
         return Ok(());
     }
-    let entries = match std::fs::read_dir(dir.join(FOLDER)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+    let _until_done = rotating::rotation_lock(&folder)?;
+    let newer = files_of(&folder, to)?.into_iter().map(|(number, _)| number + 1);
+    let first = newer.max().unwrap_or(0);
+    for (number, path) in files_of(&folder, from)? {
+        let name = match first + number {
+            0 => format!("{to}.log"),
+            number => format!("{to}.log.{number}"),
+        };
+        std::fs::rename(path, folder.join(name))?;
+    }
+    Ok(())
+}
+
+/// A tenant's files with their numbers; 0 is the one that is written.
+fn files_of(folder: &Path, tenant: &str) -> io::Result<Vec<(u32, PathBuf)>> {
+    let mut found = Vec::new();
+    if !is_tenant_key(tenant) {
+        return Ok(found);
+    }
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
         entries => entries?,
     };
     for entry in entries {
@@ -111,20 +145,13 @@ pub fn remove_tenant_files(dir: &Path, tenant: &str) -> io::Result<()> {
         let name = entry.file_name();
         let rest = name.to_str().and_then(|name| name.strip_prefix(tenant));
         let number = rest.and_then(|rest| rest.strip_prefix(".log"));
-        let is_ours = number.is_some_and(|number| {
-            number.is_empty()
-                || number
-                    .strip_prefix('.')
-                    .is_some_and(|number| number.parse::<u32>().is_ok())
+        let number = number.and_then(|number| match number.strip_prefix('.') {
+            Some(number) => number.parse().ok(),
+            None => number.is_empty().then_some(0),
         });
-        if is_ours {
-            match std::fs::remove_file(entry.path()) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-        }
+        found.extend(number.map(|number| (number, entry.path())));
     }
-    Ok(())
+    Ok(found)
 }
 
 /// Whether a text has the shape of a tenant key, and so is safe as a file name.

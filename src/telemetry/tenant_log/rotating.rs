@@ -60,7 +60,7 @@ impl TenantFiles {
             lost: Vec::new(),
         };
         // Fails now, with a clear message, where the folder cannot be written.
-        files.rotation_lock()?;
+        rotation_lock(&files.dir)?;
         Ok(files)
     }
 
@@ -130,7 +130,7 @@ impl TenantFiles {
 
     /// Moves a full file aside, unless another process just did, and opens the one that is in use then.
     fn rotated(&self, tenant: &str, length: u64) -> io::Result<OpenFile> {
-        let _until_done = self.rotation_lock()?;
+        let _until_done = rotation_lock(&self.dir)?;
         let path = path(&self.dir, tenant);
         let file = OpenFile::open(&path)?;
         if file.size == 0 || file.size + length <= self.max_bytes {
@@ -159,12 +159,6 @@ impl TenantFiles {
             }
         }
         std::fs::rename(path, old(1))
-    }
-
-    fn rotation_lock(&self) -> io::Result<File> {
-        let lock = options().open(self.dir.join(".rotation.lock"))?;
-        lock.lock()?;
-        Ok(lock)
     }
 }
 
@@ -225,6 +219,13 @@ fn flush(dir: &Path, tenant: &Arc<str>, file: &mut OpenFile, lost: &mut Vec<Lost
     // The memory is used again.
     waiting.clear();
     file.waiting = waiting;
+}
+
+/// Keeps other processes from moving files in this folder until it is dropped.
+pub(super) fn rotation_lock(dir: &Path) -> io::Result<File> {
+    let lock = options().open(dir.join(".rotation.lock"))?;
+    lock.lock()?;
+    Ok(lock)
 }
 
 fn path(dir: &Path, tenant: &str) -> PathBuf {

@@ -115,10 +115,7 @@ pub(super) fn judge_master(master: &Schema, login: &str, report: &mut Report) {
 
 /// Whether the tenant's schema and role must exist.
 fn is_made(tenant: &Tenant) -> bool {
-    matches!(
-        tenant.status,
-        TenantStatus::Active | TenantStatus::Suspended | TenantStatus::Archived
-    )
+    matches!(tenant.status, TenantStatus::Active | TenantStatus::Suspended)
 }
 
 fn judge_schema(view: &ShardView<'_>, schema: &Schema, report: &mut Report) {

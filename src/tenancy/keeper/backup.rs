@@ -11,7 +11,9 @@ use tokio::sync::mpsc;
 
 use super::{Keeper, KeeperError, OnProgress};
 use crate::db::DbError;
+use crate::db::connect::AdminClient;
 use crate::db::master::audit::{MasterAudit, Subject, insert_audit};
+use crate::db::master::domains::{self, DomainRecord};
 use crate::db::master::subscriptions::{self, SubscriptionRecord};
 use crate::db::master::tenants::{self, TenantRecord};
 use crate::db::shard::snapshot::{Source, SourceAddress};
@@ -117,11 +119,25 @@ impl Keeper {
         let tenant = tenants::find_record(&self.master, key)
             .await?
             .ok_or(KeeperError::Unknown)?;
-        match tenant.status {
-            TenantStatus::Active | TenantStatus::Suspended | TenantStatus::Archived => {}
-            status => return Err(KeeperError::WrongState(status)),
+        if !matches!(tenant.status, TenantStatus::Active | TenantStatus::Suspended) {
+            return Err(KeeperError::WrongState(tenant.status));
         }
-        let subscription = subscriptions::find_newest(&self.master, key).await?;
+        let mut admin = self.shards.administrator(tenant.shard).await?;
+        self.write_snapshot_of(&mut admin, tenant, target, progress).await
+    }
+
+    /// Writes a tenant's rows of one moment to a file. Its status in the registry must be the same before and after that
+    /// moment is chosen: otherwise some of its tables may be gone already.
+    pub(super) async fn write_snapshot_of(
+        &self,
+        admin: &mut AdminClient,
+        tenant: TenantRecord,
+        target: &Target,
+        progress: &OnProgress,
+    ) -> Result<BackedUp, KeeperError> {
+        let key = TenantKey::parse(&tenant.key).map_err(|_| KeeperError::Unknown)?;
+        let subscription = subscriptions::find_newest(&self.master, &key).await?;
+        let domains = domains::list(&self.master, tenant.id).await?;
         let made_at = self.clock.now();
         let address = SourceAddress {
             tenant: tenant.id,
@@ -131,8 +147,11 @@ impl Keeper {
             role: tenant.role.clone(),
             owner_role: self.shards.roles(tenant.shard).await?.owner(),
         };
-        let mut admin = self.shards.administrator(tenant.shard).await?;
-        let source = Source::open(&mut admin, &address).await?;
+        let source = Source::open(admin, &address).await?;
+        let now = tenants::find_record(&self.master, &key).await?;
+        if now.is_none_or(|now| (now.id, now.status) != (tenant.id, tenant.status)) {
+            return Err(KeeperError::Busy);
+        }
         let table = |table: &crate::db::shard::snapshot::Table| HeaderTable {
             name: table.name.clone(),
             columns: table.columns.clone(),
@@ -140,7 +159,7 @@ impl Keeper {
         let header = Header {
             made_at,
             program: env!("CARGO_PKG_VERSION").to_owned(),
-            tenant: describe(&tenant, subscription),
+            tenant: describe(&tenant, subscription, domains),
             template: source.versions().iter().cloned().collect(),
             tables: source.tables().iter().map(table).collect(),
             left_out: source.left_out().to_vec(),
@@ -228,7 +247,11 @@ impl Keeper {
     }
 }
 
-fn describe(tenant: &TenantRecord, subscription: Option<SubscriptionRecord>) -> HeaderTenant {
+fn describe(
+    tenant: &TenantRecord,
+    subscription: Option<SubscriptionRecord>,
+    domains: Vec<DomainRecord>,
+) -> HeaderTenant {
     HeaderTenant {
         id: tenant.id,
         key: tenant.key.clone(),
@@ -245,6 +268,12 @@ fn describe(tenant: &TenantRecord, subscription: Option<SubscriptionRecord>) -> 
             period_start: bought.current_period_start,
             period_end: bought.current_period_end,
         }),
+        suspended_reason: tenant.suspended_reason.clone(),
+        domains: domains
+            .into_iter()
+            .filter(|domain| domain.verified_at.is_some())
+            .map(|domain| domain.host)
+            .collect(),
     }
 }
 

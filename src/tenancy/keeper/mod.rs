@@ -1,14 +1,22 @@
-//! What keeps a tenant's data: snapshots ([`backup`]), restores ([`restore`]) and the end ([`delete`]).
+//! What keeps a tenant's data: snapshots ([`backup`]), restores ([`restore`]), tenants that are put away ([`archive`]) and
+//! brought back ([`bring_back`]), the end ([`purge`]); and another key ([`rename`]).
+//!
+//! A deletion is an archive with a date. Both are decided in one transaction of the registry, which stops the tenant; what
+//! follows is carried out by whoever decided it, and by the reconciler when they are gone.
 //!
 //! A restore is one transaction on the shard, noted in the registry before and after. Whoever finds it unfinished asks the
 //! shard whether that transaction was committed ([`settle`]): then the registry is brought to it, else the note is taken
 //! back. So it may be killed anywhere, and be repeated.
 
+mod archive;
+mod archive_folder;
 mod backup;
-mod delete;
+mod bring_back;
 mod files;
 mod fill;
+mod purge;
 mod rehearse;
+mod rename;
 mod restore;
 mod settle;
 mod target;
@@ -17,8 +25,12 @@ mod verify;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use chrono::Duration;
+
+pub use archive::{Decided, Fate};
+pub use archive_folder::ArchiveFolder;
 pub use backup::{BackedUp, Target};
-pub use delete::Deleted;
+pub use purge::{Purge, Purged};
 pub use rehearse::Rehearsed;
 pub use restore::{RestoreRequest, Restored};
 pub use settle::Settled;
@@ -53,9 +65,15 @@ pub struct Keeper {
     pub clock: Clock,
     /// Where each tenant has a log file; `None` for nowhere.
     pub tenant_logs: Option<PathBuf>,
+    /// Where the snapshots of archived tenants are.
+    pub archives: ArchiveFolder,
+    /// How long a deleted tenant can be brought back.
+    pub delete_grace: Duration,
+    /// How long a former key leads to its tenant.
+    pub rename_grace: Duration,
 }
 
-/// Why there is no backup, no restore or no deletion. Nothing is half-done then.
+/// Why an operation did not come to its end. Nothing is half-done then, or it is finished later.
 #[derive(Debug, thiserror::Error)]
 pub enum KeeperError {
     /// There is no such tenant.
@@ -65,8 +83,11 @@ pub enum KeeperError {
     #[error("a tenant that is {0} cannot be worked on like this")]
     WrongState(TenantStatus),
     /// Another operation on the tenant is at work.
-    #[error("the tenant is being restored, deleted or backed up: try again in a moment")]
+    #[error("another operation on the tenant is at work: try again in a moment")]
     Busy,
+    /// Another tenant has, or had, the key that is to be this one's.
+    #[error("another client has or had this key: choose another")]
+    NewKeyTaken,
     /// The key belongs to another tenant, or is kept for one.
     #[error("the key belongs to another tenant than the snapshot's: restore it under a key that is free")]
     KeyTaken,
@@ -114,12 +135,16 @@ impl From<OnboardError> for KeeperError {
 }
 
 impl Keeper {
-    /// Finishes restores and deletions that a crash interrupted; answers how many. One that fails is left for the next
-    /// round.
+    /// Finishes what a crash interrupted, and removes deleted tenants whose time is up; answers how many. One that fails is
+    /// left for the next round.
     ///
     /// # Errors
     /// When the registry cannot be searched.
     pub async fn finish_expired(&self) -> Result<usize, DbError> {
-        Ok(self.settle_expired().await? + self.delete_expired().await?)
+        let settled = self.settle_expired().await?;
+        let archives = self.archive_expired().await? + self.bring_back_expired().await?;
+        self.sweep_archives().await?;
+        self.purge_due().await?;
+        Ok(settled + archives + self.purge_expired().await?)
     }
 }

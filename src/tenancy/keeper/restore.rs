@@ -8,7 +8,7 @@ use super::settle::Settled;
 use super::target::{Begun, Wanted};
 use super::verify::Verified;
 use super::{Keeper, KeeperError, OnProgress};
-use crate::db::master::restores;
+use crate::db::master::{domains, restores};
 use crate::db::shard::snapshot::{Destination, Loading};
 use crate::domain::ids::TenantId;
 use crate::domain::tenant_key::TenantKey;
@@ -36,6 +36,10 @@ pub struct Restored {
     pub is_copy: bool,
     /// Whether it took the place of what the tenant had.
     pub over: bool,
+    /// Whether it was suspended, and is that again.
+    pub suspended: bool,
+    /// Hosts that were its own and are not any more: somebody has taken them, or another platform had proven them.
+    pub lost_domains: Vec<String>,
     /// The moment whose rows these are.
     pub made_at: chrono::DateTime<chrono::Utc>,
     /// How many rows were loaded.
@@ -68,9 +72,21 @@ impl Keeper {
             self.settle(interrupted).await?;
         }
         let begun = self.begin(&wanted, &snapshot, origin).await?;
+        self.load_and_settle(&wanted, begun, snapshot, progress).await
+    }
+
+    /// From the note in the registry to its end.
+    pub(super) async fn load_and_settle(
+        &self,
+        wanted: &Wanted,
+        begun: Begun,
+        snapshot: Verified,
+        progress: &OnProgress,
+    ) -> Result<Restored, KeeperError> {
         crate::kill_point!("restore.intent");
         let made_at = snapshot.header.made_at;
-        let loaded = self.load(&wanted, &begun, snapshot, progress).await;
+        let domains = snapshot.header.tenant.domains.clone();
+        let loaded = self.load(wanted, &begun, snapshot, progress).await;
         // Also after a failure: when the connection is lost at the end, only the shard knows what became of it.
         let settled = self.settle(begun.restore).await;
         let Filled {
@@ -87,15 +103,30 @@ impl Keeper {
             (Err(error), _) | (Ok(_), Err(error)) => return Err(error),
             (Ok(_), Ok(Settled::TakenBack)) => return Err(KeeperError::Busy),
         };
+        let is_copy = begun.is_copy(wanted);
+        let lost_domains = if is_copy || begun.destination.over {
+            Vec::new()
+        } else {
+            self.not_among(begun.destination.tenant, domains).await?
+        };
         Ok(Restored {
             id: begun.destination.tenant,
             tenant_key: wanted.key.to_string(),
-            is_copy: begun.is_copy(&wanted),
+            is_copy,
             over: begun.destination.over,
+            suspended: begun.destination.suspended,
+            lost_domains,
             made_at,
             rows,
             photos_left_out,
         })
+    }
+
+    /// Those of these hosts that are not the tenant's.
+    async fn not_among(&self, tenant: TenantId, mut hosts: Vec<String>) -> Result<Vec<String>, KeeperError> {
+        let own = domains::list(&self.master, tenant).await?;
+        hosts.retain(|host| !own.iter().any(|domain| domain.host == *host));
+        Ok(hosts)
     }
 
     async fn load(

@@ -9,17 +9,13 @@ use super::target::Outcome;
 use super::{Keeper, KeeperError};
 use crate::db::DbError;
 use crate::db::master::audit::{MasterActor, MasterAudit, Subject, insert_audit};
-use crate::db::master::restores::{self, RestoreRecord, RestoredSubscription};
-use crate::db::master::{MasterTx, lanes, ledger, reserved_keys};
+use crate::db::master::restores::{self, RestoreRecord};
+use crate::db::master::{MasterTx, archives, domains, lanes, ledger, reserved_keys};
 use crate::db::shard::snapshot::Inquiry;
-use crate::domain::ids::AdminId;
-use crate::domain::month::local_day;
-use crate::domain::subscription::SubscriptionStatus;
+use crate::domain::ids::{AdminId, TenantId};
+use crate::domain::tenant::RestoreMode;
+use crate::tenancy::domains::verification_token;
 
-/// The plan of a copy: everything may be looked at, nothing is sent.
-const SANDBOX: &str = "sandbox";
-/// How long a copy is served.
-const SANDBOX_TIME: chrono::Duration = chrono::Duration::days(30);
 /// How long a restore that could not be settled is left alone.
 const LEASE: chrono::Duration = chrono::Duration::minutes(2);
 
@@ -82,14 +78,39 @@ impl Keeper {
 
     async fn take_back(&self, tx: &mut MasterTx, record: &RestoreRecord) -> Result<(), KeeperError> {
         restores::delete_restore(tx, record.id).await?;
-        if !record.over {
-            let tenant = &record.tenant;
+        let (tenant, now) = (&record.tenant, self.clock.now());
+        match record.mode {
             // Files without a row of a tenant that lives are the sweeper's.
-            self.store.forget(tenant.id).await.map_err(KeeperError::Files)?;
-            restores::delete_unrestored(tx, tenant.id).await?;
-            lanes::give_place_back(tx, tenant.shard, &tenant.login, self.clock.now()).await?;
+            RestoreMode::Over => return Ok(()),
+            RestoreMode::New => {
+                self.store.forget(tenant.id).await.map_err(KeeperError::Files)?;
+                restores::delete_unrestored(tx, tenant.id).await?;
+            }
+            RestoreMode::Archived => {
+                self.store.forget(tenant.id).await.map_err(KeeperError::Files)?;
+                archives::set_holds_place(tx, tenant.id, false, now).await?;
+            }
         }
+        lanes::give_place_back(tx, tenant.shard, &tenant.login, now).await?;
         Ok(())
+    }
+
+    /// Gives the tenant those of its hosts back that nobody has taken meanwhile; answers the others.
+    async fn give_domains_back(
+        &self,
+        tx: &mut MasterTx,
+        tenant: TenantId,
+        hosts: &[String],
+    ) -> Result<Vec<String>, DbError> {
+        let now = self.clock.now();
+        let mut taken = Vec::new();
+        for host in hosts {
+            let token = verification_token();
+            if !domains::insert_verified(tx, tenant, host, &token, now).await? {
+                taken.push(host.clone());
+            }
+        }
+        Ok(taken)
     }
 
     async fn complete(&self, tx: &mut MasterTx, record: &RestoreRecord) -> Result<(), KeeperError> {
@@ -97,20 +118,17 @@ impl Keeper {
         let outcome: Outcome = serde_json::from_value(record.outcome.clone())
             .map_err(|error| KeeperError::Misfit(format!("its note in the registry: {error}")))?;
         let tenant = record.tenant.id;
-        if record.over {
-            restores::raise_epoch(tx, tenant, now).await?;
-        } else {
-            restores::activate_restored(tx, tenant, now).await?;
-            reserved_keys::release_key(tx, &record.tenant.key).await?;
-            let mut known = true;
-            if let Some(bought) = subscription(&outcome, now) {
-                known = restores::insert_restored_subscription(tx, tenant, &bought, now).await?;
+        let mut taken = Vec::new();
+        match record.mode {
+            RestoreMode::Over => restores::raise_epoch(tx, tenant, now).await?,
+            RestoreMode::New => {
+                restores::activate_restored(tx, tenant, now).await?;
+                reserved_keys::release_key(tx, &record.tenant.key).await?;
+                restores::count_usage_again(tx, tenant, now).await?;
+                taken = self.give_domains_back(tx, tenant, &outcome.domains).await?;
             }
-            if !known {
-                let key = &record.tenant.key;
-                tracing::warn!(tenant = %key, "the plan of {key} is not known here: it has no subscription");
-            }
-            restores::count_usage_again(tx, tenant, now).await?;
+            // What else the registry knew of it has been there all the time.
+            RestoreMode::Archived => restores::activate_restored(tx, tenant, now).await?,
         }
         ledger::note_applied(tx, tenant, &outcome.versions, now).await?;
         let line = MasterAudit {
@@ -122,7 +140,7 @@ impl Keeper {
             request_id: outcome.request_id,
             details: serde_json::json!({
                 "from": outcome.from, "made_at": outcome.made_at, "rows": outcome.rows,
-                "copy": outcome.is_copy, "over": record.over,
+                "copy": outcome.is_copy, "over": record.mode == RestoreMode::Over, "domains_taken": taken,
             }),
             at: now,
         };
@@ -130,32 +148,4 @@ impl Keeper {
         restores::delete_restore(tx, record.id).await?;
         Ok(())
     }
-}
-
-/// What the tenant has bought from now on: a copy has the sandbox, whatever its original has.
-fn subscription(outcome: &Outcome, now: chrono::DateTime<chrono::Utc>) -> Option<RestoredSubscription> {
-    if outcome.is_copy {
-        let end = now + SANDBOX_TIME;
-        return Some(RestoredSubscription {
-            plan: SANDBOX.to_owned(),
-            version: None,
-            status: SubscriptionStatus::Trialing.to_string(),
-            trial_ends_at: Some(end),
-            past_due_at: None,
-            period_start: now,
-            period_end: end,
-            anchor_day: local_day(end),
-        });
-    }
-    let had = outcome.subscription.as_ref()?;
-    (had.status != SubscriptionStatus::Canceled).then(|| RestoredSubscription {
-        plan: had.plan.clone(),
-        version: Some(had.version),
-        status: had.status.to_string(),
-        trial_ends_at: had.trial_ends_at,
-        past_due_at: had.past_due_at,
-        period_start: had.period_start,
-        period_end: had.period_end,
-        anchor_day: local_day(had.period_end),
-    })
 }

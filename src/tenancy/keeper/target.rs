@@ -8,14 +8,16 @@ use super::verify::Verified;
 use super::{Keeper, KeeperError};
 use crate::db::DbError;
 use crate::db::master::audit::MasterActor;
-use crate::db::master::restores::{self, RestoredTenant};
+use crate::db::master::restores::{self, RestoredSubscription, RestoredTenant};
 use crate::db::master::tenants::{self, TenantRecord};
 use crate::db::master::{MasterTx, reserved_keys};
 use crate::db::shard::schema::Versions;
 use crate::db::shard::snapshot::Destination;
 use crate::db::shard::template::Template;
 use crate::domain::ids::{ShardId, TenantId};
-use crate::domain::tenant::{Niche, TenantStatus};
+use crate::domain::month::local_day;
+use crate::domain::subscription::SubscriptionStatus;
+use crate::domain::tenant::{Niche, RestoreMode, TenantStatus};
 use crate::domain::tenant_key::TenantKey;
 use crate::tenancy::lifecycle::Origin;
 use crate::tenancy::provision::Begun as Place;
@@ -23,6 +25,10 @@ use crate::tenancy::snapshot::{Header, HeaderSubscription, SnapshotError};
 
 /// How long others leave a restore alone that says nothing. They could not harm it: see [`super::settle`].
 const LEASE: Duration = Duration::minutes(2);
+/// The plan of a copy: everything may be looked at, nothing is sent.
+const SANDBOX: &str = "sandbox";
+/// How long a copy is served.
+const SANDBOX_TIME: Duration = Duration::days(30);
 
 /// A snapshot that fits this program, and the key it is wanted under.
 #[derive(Debug, Clone)]
@@ -60,6 +66,9 @@ pub(super) struct Outcome {
     pub(super) is_copy: bool,
     /// What the tenant had bought.
     pub(super) subscription: Option<HeaderSubscription>,
+    /// Hosts that were its own.
+    #[serde(default)]
+    pub(super) domains: Vec<String>,
     /// Whose rows these are.
     pub(super) from: TenantId,
     pub(super) made_at: DateTime<Utc>,
@@ -67,6 +76,31 @@ pub(super) struct Outcome {
     /// Who asked: an administrator, else somebody with a shell.
     pub(super) admin: Option<Uuid>,
     pub(super) request_id: Option<String>,
+}
+
+impl Outcome {
+    pub(super) fn of(wanted: &Wanted, snapshot: &Verified, is_copy: bool, origin: &Origin) -> Self {
+        let from = &snapshot.header.tenant;
+        Self {
+            versions: wanted.newest.clone(),
+            is_copy,
+            subscription: from.subscription.clone(),
+            // Another platform has not proven to us whose they are; and a copy speaks for nobody.
+            domains: if snapshot.is_ours && !is_copy {
+                from.domains.clone()
+            } else {
+                Vec::new()
+            },
+            from: from.id,
+            made_at: snapshot.header.made_at,
+            rows: snapshot.rows,
+            admin: match origin.actor {
+                MasterActor::Admin(id) => Some(id.as_uuid()),
+                MasterActor::Cli | MasterActor::System => None,
+            },
+            request_id: origin.request_id.clone(),
+        }
+    }
 }
 
 impl Wanted {
@@ -109,24 +143,13 @@ impl Keeper {
         origin: Origin,
     ) -> Result<Begun, KeeperError> {
         let from = &snapshot.header.tenant;
-        let outcome = |is_copy| Outcome {
-            versions: wanted.newest.clone(),
-            is_copy,
-            subscription: from.subscription.clone(),
-            from: from.id,
-            made_at: snapshot.header.made_at,
-            rows: snapshot.rows,
-            admin: match origin.actor {
-                MasterActor::Admin(id) => Some(id.as_uuid()),
-                MasterActor::Cli | MasterActor::System => None,
-            },
-            request_id: origin.request_id.clone(),
-        };
+        let outcome = |is_copy| Outcome::of(wanted, snapshot, is_copy, &origin);
         let now = self.clock.now();
         let mut tx = self.master.begin().await?;
         if let Some(tenant) = tenants::lock_by_key(&mut tx, &wanted.key).await? {
             check_living(&tenant, from.id)?;
-            return self.note(tx, wanted, tenant, true, outcome(false), now).await;
+            let mode = RestoreMode::Over;
+            return self.note(tx, wanted, tenant, mode, outcome(false), now).await;
         }
         drop(tx);
         let id = if wanted.is_copy { TenantId::new() } else { from.id };
@@ -148,6 +171,8 @@ impl Keeper {
             lane: place.lane,
             document: from.document.clone(),
             owner_email: from.owner_email.clone(),
+            // A copy is another tenant.
+            suspended_reason: from.suspended_reason.clone().filter(|_| !wanted.is_copy),
             now,
         };
         restores::insert_restored(&mut tx, &new)
@@ -159,16 +184,47 @@ impl Keeper {
         let tenant = tenants::lock_by_key(&mut tx, &wanted.key)
             .await?
             .ok_or(KeeperError::Unknown)?;
-        self.note(tx, wanted, tenant, false, outcome(wanted.is_copy), now)
+        let outcome = outcome(wanted.is_copy);
+        self.subscribe(&mut tx, id, &outcome, now).await?;
+        self.note(tx, wanted, tenant, RestoreMode::New, outcome, now)
             .await
     }
 
-    async fn note(
+    /// What the tenant has bought from now on. Plans that this platform does not have, or a subscription that it would
+    /// refuse, are found here, before anything is changed.
+    async fn subscribe(
+        &self,
+        tx: &mut MasterTx,
+        tenant: TenantId,
+        outcome: &Outcome,
+        now: DateTime<Utc>,
+    ) -> Result<(), KeeperError> {
+        let Some(bought) = subscription(outcome, now) else {
+            return Ok(());
+        };
+        match restores::insert_restored_subscription(tx, tenant, &bought, now).await {
+            Ok(true) => Ok(()),
+            Ok(false) => {
+                let version = bought
+                    .version
+                    .map_or_else(String::new, |number| format!(" {number}"));
+                let what = format!("its plan, {}{version}, is none of this platform's", bought.plan);
+                Err(KeeperError::Misfit(what))
+            }
+            Err(DbError::Constraint(_)) => {
+                let what = "what it says of its subscription contradicts itself";
+                Err(KeeperError::Misfit(what.to_owned()))
+            }
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    pub(super) async fn note(
         &self,
         mut tx: MasterTx,
         wanted: &Wanted,
         tenant: TenantRecord,
-        over: bool,
+        mode: RestoreMode,
         outcome: Outcome,
         now: DateTime<Utc>,
     ) -> Result<Begun, KeeperError> {
@@ -176,7 +232,7 @@ impl Keeper {
         let rows = outcome.rows;
         let outcome =
             serde_json::to_value(outcome).map_err(|error| KeeperError::Misfit(error.to_string()))?;
-        restores::insert_restore(&mut tx, restore, (tenant.id, over), &outcome, now + LEASE, now)
+        restores::insert_restore(&mut tx, restore, (tenant.id, mode), &outcome, now + LEASE, now)
             .await
             .map_err(|error| {
                 if error.is_constraint("tenant_restores_tenant_id_key") {
@@ -195,7 +251,8 @@ impl Keeper {
             schema: tenant.schema,
             role: tenant.role,
             login: tenant.login,
-            over,
+            over: mode == RestoreMode::Over,
+            suspended: tenant.suspended_reason.is_some(),
         };
         Ok(Begun {
             restore,
@@ -209,9 +266,9 @@ impl Keeper {
 /// Only a tenant's own snapshot takes its place.
 fn check_living(tenant: &TenantRecord, from: TenantId) -> Result<(), KeeperError> {
     match tenant.status {
-        TenantStatus::Active | TenantStatus::Suspended | TenantStatus::Archived => {}
+        TenantStatus::Active | TenantStatus::Suspended => {}
         TenantStatus::Provisioning | TenantStatus::Deleting => return Err(KeeperError::Busy),
-        status @ TenantStatus::Failed => return Err(KeeperError::WrongState(status)),
+        status => return Err(KeeperError::WrongState(status)),
     }
     if tenant.id == from {
         Ok(())
@@ -225,4 +282,32 @@ fn key_taken(error: DbError) -> KeeperError {
         DbError::Constraint(_) => KeeperError::KeyTaken,
         other => other.into(),
     }
+}
+
+/// What the tenant has bought from now on: a copy has the sandbox, whatever its original has.
+fn subscription(outcome: &Outcome, now: chrono::DateTime<chrono::Utc>) -> Option<RestoredSubscription> {
+    if outcome.is_copy {
+        let end = now + SANDBOX_TIME;
+        return Some(RestoredSubscription {
+            plan: SANDBOX.to_owned(),
+            version: None,
+            status: SubscriptionStatus::Trialing.to_string(),
+            trial_ends_at: Some(end),
+            past_due_at: None,
+            period_start: now,
+            period_end: end,
+            anchor_day: local_day(end),
+        });
+    }
+    let had = outcome.subscription.as_ref()?;
+    (had.status != SubscriptionStatus::Canceled).then(|| RestoredSubscription {
+        plan: had.plan.clone(),
+        version: Some(had.version),
+        status: had.status.to_string(),
+        trial_ends_at: had.trial_ends_at,
+        past_due_at: had.past_due_at,
+        period_start: had.period_start,
+        period_end: had.period_end,
+        anchor_day: local_day(had.period_end),
+    })
 }

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufReader, Read, Seek as _};
 use std::path::Path;
 
+use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -24,6 +25,10 @@ pub(super) struct Verified {
     pub(super) rows: u64,
     pub(super) files: u64,
     pub(super) encrypted: bool,
+    /// Whether it was made with this platform's key.
+    pub(super) is_ours: bool,
+    /// Of the whole file, as it is on the disk.
+    pub(super) sha256: [u8; 32],
 }
 
 /// The pieces of a verified snapshot, from a thread of their own.
@@ -69,11 +74,13 @@ impl Verified {
                 _ => {}
             }
         }
-        if !any_platform && !reader.is_sealed_by(key) {
+        let is_ours = reader.is_sealed_by(key);
+        if !any_platform && !is_ours {
             return Err(SnapshotError::OtherPlatform);
         }
         let digest = reader.digest().ok_or(SnapshotError::Truncated)?;
         drop(reader);
+        let sha256 = input.hash.finalize().into();
         Ok(Self {
             file,
             length,
@@ -83,6 +90,8 @@ impl Verified {
             rows,
             files,
             encrypted,
+            is_ours,
+            sha256,
         })
     }
 
@@ -129,6 +138,7 @@ struct Watched<'a> {
     what: &'static str,
     read: u64,
     length: u64,
+    hash: Sha256,
     progress: OnProgress,
 }
 
@@ -139,6 +149,7 @@ impl<'a> Watched<'a> {
             what,
             read: 0,
             length,
+            hash: Sha256::new(),
             progress,
         }
     }
@@ -148,6 +159,7 @@ impl Read for Watched<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let count = self.file.read(buffer)?;
         self.read += count as u64;
+        self.hash.update(buffer.get(..count).unwrap_or_default());
         (self.progress)(self.what, self.read, self.length);
         Ok(count)
     }

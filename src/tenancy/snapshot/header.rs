@@ -42,6 +42,12 @@ pub struct HeaderTenant {
     pub owner_email: String,
     /// What it had bought; `None` for nothing.
     pub subscription: Option<HeaderSubscription>,
+    /// Why it was suspended, if it was.
+    #[serde(default)]
+    pub suspended_reason: Option<String>,
+    /// Hosts that it had proven to be its own.
+    #[serde(default)]
+    pub domains: Vec<String>,
 }
 
 /// A subscription, by the plan's code: ids differ between platforms.

@@ -28,6 +28,8 @@ fn header(tables: &[&str]) -> Header {
             niche: "cars".to_owned(),
             document: None,
             owner_email: "ana@garage.example".to_owned(),
+            suspended_reason: None,
+            domains: Vec::new(),
             subscription: None,
         },
         template: BTreeMap::from([("core".to_owned(), 1)]),

@@ -212,7 +212,9 @@ async fn an_administrator_who_is_no_superuser_backs_up_and_restores() {
     program.run(&["tenant", "restore", file]).expect(0);
     assert_eq!(super::kept(&admin, schema).await, before);
     program.run(&["tenant", "restore", file, "copy"]).expect(0);
-    program.run(&["tenant", "delete", "garage", "--yes"]).expect(0);
+    program
+        .run(&["tenant", "delete", "garage", "--yes", "--now"])
+        .expect(0);
     program.run(&["tenant", "restore", file]).expect(0);
     assert_eq!(super::kept(&admin, schema).await, before);
 }

@@ -1,6 +1,6 @@
 //! What is left of a tenant that was deleted.
 
-use helixai::tenancy::keeper::KeeperError;
+use helixai::tenancy::keeper::{KeeperError, Purge};
 
 use super::{Case, number, tenant_key};
 use crate::helpers::{TestApp, cli_origin};
@@ -27,7 +27,7 @@ async fn nothing_is_left_but_the_key_and_the_audit() {
             1,
         ),
         (
-            "master.audit_log where action in ('tenant.delete', 'tenant.deleted')",
+            "master.audit_log where action in ('tenant.purge', 'tenant.purged')",
             2,
         ),
         ("tenant_other.leads", 61),
@@ -43,7 +43,7 @@ async fn nothing_is_left_but_the_key_and_the_audit() {
         .test
         .platform
         .keeper
-        .delete(&tenant_key("garage"), cli_origin())
+        .purge(&tenant_key("garage"), Purge::Anything, cli_origin())
         .await;
     assert!(matches!(again, Err(KeeperError::Unknown)));
 }
@@ -65,7 +65,10 @@ async fn a_deleted_tenant_is_found_nowhere_and_its_log_files_are_gone() {
     let garage = app.onboard("garage", "cars").await;
     app.get("/api/leads").by(&garage).await.expect(200);
     let keeper = &app.test.platform.keeper;
-    keeper.delete(&tenant_key("garage"), cli_origin()).await.unwrap();
+    keeper
+        .purge(&tenant_key("garage"), Purge::Anything, cli_origin())
+        .await
+        .unwrap();
     app.until("the tenant is not found", async || {
         app.get("/api/leads").by(&garage).await.status == 404
     })
@@ -88,7 +91,7 @@ async fn a_deleted_tenant_is_found_nowhere_and_its_log_files_are_gone() {
         .await
         .expect(200)
         .json();
-    assert_eq!(audit["items"][0]["action"], "tenant.deleted");
+    assert_eq!(audit["items"][0]["action"], "tenant.purged");
     app.post("/api/admin/tenants")
         .bearer(&app.admin.token)
         .json(&TestApp::onboarding("garage", "cars"))

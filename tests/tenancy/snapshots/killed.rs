@@ -1,6 +1,6 @@
 //! The program dies as by `kill -9` at any named point of a backup, a restore or a deletion.
 
-use helixai::tenancy::keeper::Keeper;
+use helixai::tenancy::keeper::{Keeper, Purge};
 
 use super::{kept, number, tenant_key};
 use crate::helpers::cli_origin;
@@ -135,7 +135,7 @@ async fn a_tenant_killed_while_it_comes_back_comes_back() {
             continue;
         }
         keeper(&killed)
-            .delete(&tenant_key("garage"), cli_origin())
+            .purge(&tenant_key("garage"), Purge::Anything, cli_origin())
             .await
             .unwrap();
         must_die(killed.command(&["tenant", "restore", &file]), &point).await;
@@ -153,7 +153,11 @@ async fn a_deletion_killed_at_any_point_is_finished() {
     let (killed, _folder, file) = with_snapshot().await;
     let admin = killed.test.admin().await;
     for (number, point) in points("delete").iter().enumerate() {
-        must_die(killed.command(&["tenant", "delete", "garage", "--yes"]), point).await;
+        must_die(
+            killed.command(&["tenant", "delete", "garage", "--yes", "--now"]),
+            point,
+        )
+        .await;
         let served = super::number(
             &admin,
             "select count(*) from master.tenants where status = 'active'",
@@ -163,7 +167,7 @@ async fn a_deletion_killed_at_any_point_is_finished() {
         if number % 2 == 0 {
             killed.restart().await;
         } else {
-            let run = ended(killed.command(&["tenant", "delete", "garage", "--yes"])).await;
+            let run = ended(killed.command(&["tenant", "delete", "garage", "--yes", "--now"])).await;
             let gone = point == "delete.done";
             assert_eq!(
                 run.status.code(),
@@ -177,7 +181,7 @@ async fn a_deletion_killed_at_any_point_is_finished() {
     }
     let ends = super::number(
         &admin,
-        "select count(*) from master.audit_log where action = 'tenant.deleted'",
+        "select count(*) from master.audit_log where action = 'tenant.purged'",
     )
     .await;
     assert_eq!(ends, points("delete").len() as i64);

@@ -15,10 +15,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use helixai::config::Settings;
 use helixai::domain::clock::Clock;
 use helixai::domain::tenant_key::TenantKey;
 use helixai::platform::{Platform, doctor};
-use helixai::tenancy::keeper::{BackedUp, KeeperError, OnProgress, RestoreRequest, Restored, Target};
+use helixai::tenancy::keeper::{BackedUp, KeeperError, OnProgress, Purge, RestoreRequest, Restored, Target};
 use tempfile::TempDir;
 use tokio_postgres::Client;
 
@@ -78,25 +79,30 @@ impl Case {
         self.test
             .platform
             .keeper
-            .delete(&tenant_key(key), cli_origin())
+            .purge(&tenant_key(key), Purge::Anything, cli_origin())
             .await
             .expect("the tenant is deleted");
     }
 
     /// Nothing is missing, stray or counted wrongly.
     pub async fn sound(&self) {
-        let doctor = doctor(&self.test.settings, 1, &Clock::system()).expect("the settings are right");
-        let found: Vec<_> = doctor
-            .examine()
-            .await
-            .into_iter()
-            .filter(|finding| {
-                !["locks", "wal_level", "durability", "passwords", "connections"].contains(&finding.check)
-            })
-            .map(|finding| format!("{}: {}", finding.check, finding.what))
-            .collect();
-        assert_eq!(found, [""; 0]);
+        sound(&self.test.settings).await;
     }
+}
+
+/// As [`Case::sound`], of any platform.
+pub async fn sound(settings: &Settings) {
+    let doctor = doctor(settings, 1, &Clock::system()).expect("the settings are right");
+    let found: Vec<_> = doctor
+        .examine()
+        .await
+        .into_iter()
+        .filter(|finding| {
+            !["locks", "wal_level", "durability", "passwords", "connections"].contains(&finding.check)
+        })
+        .map(|finding| format!("{}: {}", finding.check, finding.what))
+        .collect();
+    assert_eq!(found, [""; 0]);
 }
 
 pub fn tenant_key(key: &str) -> TenantKey {

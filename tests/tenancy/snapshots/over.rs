@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use helixai::db::Refusal;
 use helixai::domain::ids::LeadId;
+use helixai::tenancy::keeper::Purge;
 use serde_json::{Value, json};
 
 use super::{Case, kept, number};
@@ -176,7 +177,10 @@ async fn one_operation_at_a_time() {
         super::restore(&second, case.file("a"), None).await.unwrap_err()
     ));
     let key = super::tenant_key("garage");
-    let deleted = second.keeper.delete(&key, crate::helpers::cli_origin()).await;
+    let deleted = second
+        .keeper
+        .purge(&key, Purge::Anything, crate::helpers::cli_origin())
+        .await;
     assert!(busy(deleted.unwrap_err()));
     assert_eq!(second.keeper.finish_expired().await.unwrap(), 0);
     admin

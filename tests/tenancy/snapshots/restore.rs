@@ -2,7 +2,7 @@
 
 use helixai::domain::metering::{ActualUse, Amount, ReservationState, UsageKey};
 use helixai::domain::usage::Meter;
-use helixai::tenancy::keeper::KeeperError;
+use helixai::tenancy::keeper::{KeeperError, Purge};
 
 use super::{Case, FORGOTTEN, content, fill, kept, number, restore};
 use crate::helpers::{TestPlatform, tenant_db_of};
@@ -63,12 +63,7 @@ async fn what_was_deleted_comes_back_row_by_row() {
     let actions: Vec<String> = audit.iter().map(|row| row.get(0)).collect();
     assert_eq!(
         actions,
-        [
-            "tenant.backup",
-            "tenant.delete",
-            "tenant.deleted",
-            "tenant.restore"
-        ]
+        ["tenant.backup", "tenant.purge", "tenant.purged", "tenant.restore"]
     );
 }
 
@@ -408,7 +403,7 @@ async fn photos_go_with_their_rows() {
     app.test
         .platform
         .keeper
-        .delete(&key, crate::helpers::cli_origin())
+        .purge(&key, Purge::Anything, crate::helpers::cli_origin())
         .await
         .unwrap();
     assert!(!kept.exists());
@@ -429,7 +424,11 @@ async fn photos_go_with_their_rows() {
     app.test
         .platform
         .keeper
-        .delete(&super::tenant_key("copy"), crate::helpers::cli_origin())
+        .purge(
+            &super::tenant_key("copy"),
+            Purge::Anything,
+            crate::helpers::cli_origin(),
+        )
         .await
         .unwrap();
     assert_eq!(shown(&garage).await, before);

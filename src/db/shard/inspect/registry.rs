@@ -70,7 +70,8 @@ pub async fn registry(admin: &Client) -> Result<Registry, DbError> {
     let lanes = admin
         .query(
             "select l.shard_id, l.login, l.capacity::int8, l.tenants_count::int8,
-                    (select count(*) from master.tenants t where t.shard_id = l.shard_id and t.lane = l.number)
+                    (select count(*) from master.tenants t where t.shard_id = l.shard_id and t.lane = l.number
+                       and not exists (select from master.tenant_archives a where a.tenant_id = t.id and not a.holds_place))
              from master.lanes l order by l.shard_id, l.number",
             &[],
         )

@@ -46,6 +46,8 @@ pub struct Destination {
     pub owner_role: String,
     /// Whether it has a schema, which this one replaces.
     pub over: bool,
+    /// Whether nobody is to be served when it comes back: it was suspended.
+    pub suspended: bool,
 }
 
 /// A load under way. Dropped, it leaves nothing.
@@ -113,15 +115,8 @@ impl<'a> Loading<'a> {
         let aside = if to.over {
             format!("{}_{}", to.schema, suffix(to.restore))
         } else {
-            create_role(
-                &transaction,
-                to.tenant,
-                &to.role,
-                &to.login,
-                inherit,
-                Some(to.restore),
-            )
-            .await?;
+            let member = (!to.suspended).then_some((to.login.as_str(), inherit));
+            create_role(&transaction, to.tenant, &to.role, member, Some(to.restore)).await?;
             to.schema.clone()
         };
         let plan = Plan::new(&aside, &to.role, &to.owner_role, &to.niche)?;
