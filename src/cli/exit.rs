@@ -11,7 +11,9 @@ use crate::platform::StartError;
 use crate::tenancy::import::ImportError;
 use crate::tenancy::keeper::KeeperError;
 use crate::tenancy::lifecycle::LifecycleError;
+use crate::tenancy::moving::MoveError;
 use crate::tenancy::provision::{OnboardError, RetryError};
+use crate::tenancy::shard_book::ShardError;
 use crate::tenancy::snapshot::SnapshotError;
 
 /// The end of the `--help` of every command that works on a platform.
@@ -21,7 +23,7 @@ Exit codes:
   1  failed; the reason is on standard error
   2  wrong arguments
   3  a setting is missing or wrong, or the database has not been set up
-  4  there is no such tenant
+  4  there is no such tenant or shard
   5  the present state does not allow it: the key is taken, the tenant is in another state
   6  a database cannot be reached or is busy: the same command may succeed later
   7  the file is refused: cut off, altered, foreign, of a newer program, with rows that do not fit; nothing has changed";
@@ -126,6 +128,18 @@ fn code(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
             KeeperError::Snapshot(_) => Exit::Refused,
         });
     }
+    if let Some(error) = cause.downcast_ref::<MoveError>() {
+        return Some(of_move(error));
+    }
+    if let Some(error) = cause.downcast_ref::<ShardError>() {
+        return Some(match error {
+            ShardError::Db(error) => of_database(error),
+            ShardError::Address(_) => Exit::Usage,
+            ShardError::Unknown => Exit::Unknown,
+            ShardError::Taken(_) => Exit::Conflict,
+            ShardError::NotReady(_) => Exit::Failed,
+        });
+    }
     cause.downcast_ref::<ImportError>().map(of_import)
 }
 
@@ -159,6 +173,19 @@ fn of_onboarding(error: &OnboardError) -> Exit {
     }
 }
 
+fn of_move(error: &MoveError) -> Exit {
+    match error {
+        MoveError::Db(error) => of_database(error),
+        MoveError::Unknown | MoveError::UnknownShard => Exit::Unknown,
+        MoveError::Closed | MoveError::WrongState(_) => Exit::Conflict,
+        MoveError::Busy => Exit::Unavailable,
+        MoveError::NotTakenBack(error, _) => of_move(error),
+        MoveError::NoRoom | MoveError::NotReady(_) | MoveError::Stalled(_) | MoveError::LeftBehind(_) => {
+            Exit::Failed
+        }
+    }
+}
+
 fn of_database(error: &DbError) -> Exit {
     if error.is_transient() {
         Exit::Unavailable
@@ -176,6 +203,11 @@ mod tests {
     fn a_code_is_found_however_deep_its_error_is() {
         let lost = || DbError::Unavailable("gone".to_owned());
         let cases: [(anyhow::Error, Exit); 14] = [
+            (MoveError::UnknownShard.into(), Exit::Unknown),
+            (
+                MoveError::NotTakenBack(Box::new(MoveError::Busy), Box::new(MoveError::Unknown)).into(),
+                Exit::Unavailable,
+            ),
             (anyhow::anyhow!("whatever"), Exit::Failed),
             (Refused::error(Exit::Usage, "no such flag"), Exit::Usage),
             (lost().into(), Exit::Unavailable),

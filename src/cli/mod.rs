@@ -17,6 +17,7 @@ mod progress;
 mod secret_input;
 pub mod serve;
 mod session;
+pub mod shard;
 pub mod stop_signal;
 pub mod tenant;
 pub mod worker;
@@ -64,6 +65,8 @@ pub enum Command {
     Tenant(tenant::Args),
     /// Make the backups that are due
     Backup(backup::Args),
+    /// Add databases that tenants live in, close them, look at them
+    Shard(shard::Args),
     /// Print the description of the API (OpenAPI, JSON)
     #[command(after_help = exit::HELP)]
     Openapi,
@@ -85,6 +88,7 @@ pub fn run() -> ExitCode {
         Command::Admin(args) => block_on(admin::run(config, args)),
         Command::Tenant(args) => block_on(tenant::run(config, args)),
         Command::Backup(args) => block_on(backup::run(config, args)),
+        Command::Shard(args) => block_on(shard::run(config, args)),
         Command::Openapi => openapi::run(),
         Command::ConfigReference => config_reference(),
     };

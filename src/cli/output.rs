@@ -30,6 +30,18 @@ pub fn table<const N: usize>(rows: Vec<[String; N]>) {
     }
 }
 
+/// A number of bytes as people read it.
+pub fn bytes(count: i64) -> String {
+    let units = ["B", "kB", "MB", "GB", "TB"];
+    let mut rest = count.max(0);
+    let mut unit = 0;
+    while rest >= 10_240 && unit + 1 < units.len() {
+        rest /= 1024;
+        unit += 1;
+    }
+    format!("{rest} {}", units.get(unit).copied().unwrap_or_default())
+}
+
 /// Prints one line about what is going on on stderr.
 pub fn note(text: impl Display) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");

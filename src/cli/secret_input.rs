@@ -12,23 +12,31 @@ use super::output;
 /// More than the longest password takes.
 const MAX: u64 = 4096;
 
-/// The first line of standard input.
+/// The first line of standard input: a password.
 pub fn read_line() -> anyhow::Result<Zeroizing<String>> {
+    read("password")
+}
+
+/// The first line of standard input, which is `what`.
+pub fn read(what: &str) -> anyhow::Result<Zeroizing<String>> {
     let input = std::io::stdin();
     if input.is_terminal() {
-        output::note("password (it is shown as you type):");
+        output::note(format_args!("{what} (it is shown as you type):"));
     }
     let mut line = Zeroizing::new(String::with_capacity(usize::try_from(MAX)?));
     input
         .lock()
         .take(MAX)
         .read_line(&mut line)
-        .context("the password cannot be read from standard input")?;
+        .with_context(|| format!("the {what} cannot be read from standard input"))?;
     while line.ends_with(['\n', '\r']) {
         line.pop();
     }
     if line.is_empty() {
-        return Err(Refused::error(Exit::Usage, "no password on standard input"));
+        return Err(Refused::error(
+            Exit::Usage,
+            format!("no {what} on standard input"),
+        ));
     }
     Ok(line)
 }

@@ -159,6 +159,39 @@ impl Connector {
         }
     }
 
+    /// The administrator's address as another server's `create subscription` takes it. Holds the password.
+    pub fn subscription_address(&self) -> SecretString {
+        let mut text = String::new();
+        let mut add = |name: &str, value: &str| {
+            let value = value.replace('\\', "\\\\").replace('\'', "\\'");
+            text.push_str(&format!("{name}='{value}' "));
+        };
+        match self.admin.get_hosts().first() {
+            Some(tokio_postgres::config::Host::Tcp(host)) => add("host", host),
+            #[cfg(unix)]
+            Some(tokio_postgres::config::Host::Unix(folder)) => add("host", &folder.to_string_lossy()),
+            None => {}
+        }
+        if let Some(port) = self.admin.get_ports().first() {
+            add("port", &port.to_string());
+        }
+        add("dbname", self.database());
+        add("user", self.admin.get_user().unwrap_or_default());
+        if let Some(password) = self.admin.get_password() {
+            add("password", &String::from_utf8_lossy(password));
+        }
+        add(
+            "sslmode",
+            match self.admin.get_ssl_mode() {
+                tokio_postgres::config::SslMode::Disable => "disable",
+                tokio_postgres::config::SslMode::Require => "require",
+                _ => "prefer",
+            },
+        );
+        add("connect_timeout", "10");
+        text.into()
+    }
+
     /// The database's name.
     pub fn database(&self) -> &str {
         self.admin.get_dbname().unwrap_or_default()

@@ -46,6 +46,7 @@ pub mod settings;
 pub mod subscription;
 pub mod tenant;
 pub mod tenant_key;
+pub mod tenant_move;
 pub mod text;
 mod text_enum;
 mod text_value;

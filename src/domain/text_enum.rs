@@ -118,7 +118,7 @@ mod tests {
         let conversations = include_str!("../../tenant_template/core/V3__conversations.sql");
         let history = include_str!("../../tenant_template/core/V8__lead_history.sql");
         let items = include_str!("../../tenant_template/general/V1__items.sql");
-        let tenants = include_str!("../../master_migrations/V12__lifecycle.sql");
+        let tenants = include_str!("../../master_migrations/V14__lifecycle.sql");
         let subscriptions = include_str!("../../master_migrations/V2__plans_and_subscriptions.sql");
         let usage_tables = include_str!("../../master_migrations/V3__usage.sql");
         let invited = include_str!("../../tenant_template/core/V5__invited_users.sql");

@@ -10,7 +10,7 @@ use super::Platform;
 use crate::billing::metering;
 use crate::photos::sweep::{self, Sweeper};
 use crate::tenancy::storage::{self, StorageMeter};
-use crate::tenancy::{listen, reconcile, vault};
+use crate::tenancy::{listen, moving, reconcile, vault};
 
 const RECONCILE_EVERY: Duration = Duration::from_secs(30);
 const SWEEP_EVERY: Duration = Duration::from_secs(30);
@@ -37,6 +37,7 @@ impl Platform {
                 RECONCILE_EVERY,
                 stop.clone(),
             ),
+            moving::watch::spawn(self.mover.clone(), stop.clone()),
             sweep::spawn(self.sweeper(), every.sweep_every, stop.clone()),
             storage::spawn(self.storage_meter(), every.measure_every, stop.clone()),
             metering::background::spawn(

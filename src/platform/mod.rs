@@ -28,6 +28,7 @@ use crate::tenancy::doctor::{Doctor, Finding, Limits, PRIVILEGES};
 use crate::tenancy::fairness::Fairness;
 use crate::tenancy::keeper::{ArchiveFolder, Keeper};
 use crate::tenancy::lifecycle::Lifecycle;
+use crate::tenancy::moving::Mover;
 use crate::tenancy::provision::Provisioner;
 use crate::tenancy::resolve::Resolver;
 use crate::tenancy::shards::Shards;
@@ -96,6 +97,8 @@ pub struct Platform {
     pub keeper: Keeper,
     /// Backs tenants up by the clock; `None` when the settings name no folder.
     pub vault: Option<Vault>,
+    /// Moves tenants to other shards.
+    pub mover: Mover,
     /// Seals secrets.
     pub key: PlatformKey,
     /// Tells the time.
@@ -239,6 +242,7 @@ impl Platform {
             shards,
             resolver,
             fairness,
+            mover: Mover::new(&provisioner),
             provisioner,
             lifecycle,
             plans,

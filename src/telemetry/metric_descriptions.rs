@@ -1,5 +1,7 @@
 //! What each metric means, as `/metrics` tells it, and those that begin at 0.
 
+use std::time::Duration;
+
 use ::metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram};
 
 use super::metrics::*;
@@ -55,6 +57,18 @@ pub(super) fn describe() {
         BACKUPS_OVERDUE,
         "Tenants without a snapshot from the last two periods, as of the last look"
     );
+    describe_gauge!(MOVES_UNENDED, "Moves of tenants that have not ended");
+    describe_gauge!(MOVES_OLDEST, "Age of the oldest move that has not ended");
+    describe_gauge!(
+        MOVES_KEPT,
+        Unit::Bytes,
+        "Bytes of its log that a server keeps for a move, at most"
+    );
+    describe_counter!(
+        MOVES_SETTLED,
+        "Moves settled after their worker was gone, by outcome"
+    );
+    describe_counter!(FOLLOWED, "Attempts made again because a tenant was on its way");
     describe_counter!(LOG_LINES_LOST, "Log lines of tenants that were lost, by reason");
     describe_counter!(PANICS, "Panics");
     begin_at_nothing();
@@ -79,6 +93,10 @@ fn begin_at_nothing() {
     for outcome in ["created", "resumed", "refused", "failed", "given_up"] {
         counter!(PROVISIONING, "outcome" => outcome).increment(0);
     }
+    for outcome in ["finished", "taken_back"] {
+        counter!(MOVES_SETTLED, "outcome" => outcome).increment(0);
+    }
+    set_unended_moves(0, Duration::ZERO, 0);
     for reason in ["queue_full", "write_failed"] {
         counter!(LOG_LINES_LOST, "reason" => reason).increment(0);
     }
@@ -98,7 +116,14 @@ fn begin_at_nothing() {
         counter!(BACKUP_VERIFICATIONS, "outcome" => outcome).increment(0);
     }
     set_backups_overdue(0);
-    for metric in [PANICS, CACHE_HITS, CACHE_MISSES, CACHE_INVALIDATIONS, DB_PREPARED] {
+    for metric in [
+        PANICS,
+        CACHE_HITS,
+        CACHE_MISSES,
+        CACHE_INVALIDATIONS,
+        DB_PREPARED,
+        FOLLOWED,
+    ] {
         counter!(metric).increment(0);
     }
 }

@@ -65,6 +65,16 @@ pub const BACKUPS: &str = "helixai_backups_total";
 pub const BACKUP_VERIFICATIONS: &str = "helixai_backup_verifications_total";
 /// Tenants without a snapshot from the last two periods, as of the last look.
 pub const BACKUPS_OVERDUE: &str = "helixai_backups_overdue";
+/// Moves of tenants that have not ended.
+pub const MOVES_UNENDED: &str = "helixai_moves_unended";
+/// Age of the oldest move that has not ended, in seconds.
+pub const MOVES_OLDEST: &str = "helixai_moves_oldest_seconds";
+/// Bytes of its log that a server keeps for a move, at most.
+pub const MOVES_KEPT: &str = "helixai_moves_kept_bytes";
+/// Moves that a server has settled after their worker was gone, by `outcome` (`finished`, `taken_back`).
+pub const MOVES_SETTLED: &str = "helixai_moves_settled_total";
+/// Attempts of requests that were made again because their tenant was on its way to another place.
+pub const FOLLOWED: &str = "helixai_requests_followed_total";
 /// Log lines of tenants that were lost, by `reason` (`queue_full`, `write_failed`).
 pub const LOG_LINES_LOST: &str = "helixai_log_lines_lost_total";
 /// Panics.
@@ -291,6 +301,25 @@ pub fn count_usage_alerts(meter: Meter, alerts: u32) {
 pub fn set_usage_discrepancies(found: usize) {
     #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 counters")]
     gauge!(USAGE_DISCREPANCIES).set(found as f64);
+}
+
+/// Sets how many moves have not ended, how old the oldest is, and how much of a log is kept for one.
+pub fn set_unended_moves(count: usize, oldest: Duration, kept_bytes: i64) {
+    #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 of either")]
+    let (count, kept) = (count as f64, kept_bytes as f64);
+    gauge!(MOVES_UNENDED).set(count);
+    gauge!(MOVES_OLDEST).set(oldest.as_secs_f64());
+    gauge!(MOVES_KEPT).set(kept);
+}
+
+/// Counts a move that was settled after its worker was gone.
+pub fn count_settled_move(outcome: &'static str) {
+    counter!(MOVES_SETTLED, "outcome" => outcome).increment(1);
+}
+
+/// Counts an attempt that was made again because the tenant was on its way.
+pub fn count_followed() {
+    counter!(FOLLOWED).increment(1);
 }
 
 pub(super) fn count_lost_log_lines(reason: &'static str, lines: u64) {

@@ -3,12 +3,14 @@
 //! Suspending revokes the lane's membership in the tenant's role and drains what is in flight with the tenant's
 //! exclusive lock. So once it has answered, no process serves the tenant, however old its cache: the guard fails.
 
+use std::time::Duration;
+
 use super::shards::Shards;
 use crate::db::DbError;
-use crate::db::master::MasterDb;
 pub use crate::db::master::audit::Origin;
 use crate::db::master::audit::{MasterAudit, Subject, insert_audit};
 use crate::db::master::tenants::{self, TenantRecord};
+use crate::db::master::{MasterDb, MasterTx, moves};
 use crate::db::shard::drain::drain;
 use crate::db::shard::provision::{inherit_clause, set_membership};
 use crate::domain::clock::Clock;
@@ -28,6 +30,10 @@ pub enum LifecycleError {
     #[error(transparent)]
     Db(#[from] DbError),
 }
+
+/// How long a move may take a tenant from its lane before a change of state gives up: tries, and what lies between them.
+const FENCED_TRIES: u32 = 400;
+const FENCED_WAIT: Duration = Duration::from_millis(25);
 
 /// Changes tenants' states.
 #[derive(Clone)]
@@ -91,10 +97,7 @@ impl Lifecycle {
         origin: Origin,
     ) -> Result<TenantRecord, LifecycleError> {
         let now = self.clock.now();
-        let mut tx = self.master.begin().await?;
-        let mut tenant = tenants::lock_by_key(&mut tx, key)
-            .await?
-            .ok_or(LifecycleError::Unknown)?;
+        let (mut tx, mut tenant) = self.lock(key).await?;
         if tenant.status != from && tenant.status != to {
             return Err(LifecycleError::WrongState(tenant.status));
         }
@@ -120,6 +123,22 @@ impl Lifecycle {
         }
         tx.commit().await?;
         Ok(tenant)
+    }
+
+    /// Locks the tenant's row. While a move is taking the tenant from its lane, which takes moments, nobody else may.
+    async fn lock(&self, key: &TenantKey) -> Result<(MasterTx, TenantRecord), LifecycleError> {
+        for _ in 0..FENCED_TRIES {
+            let mut tx = self.master.begin().await?;
+            let tenant = tenants::lock_by_key(&mut tx, key)
+                .await?
+                .ok_or(LifecycleError::Unknown)?;
+            if !moves::is_fencing(&mut tx, tenant.id).await? {
+                return Ok((tx, tenant));
+            }
+            drop(tx);
+            tokio::time::sleep(FENCED_WAIT).await;
+        }
+        Err(DbError::Conflict("the tenant is being moved".to_owned()).into())
     }
 
     async fn set_served(&self, tenant: &TenantRecord, served: bool) -> Result<(), DbError> {

@@ -18,12 +18,12 @@ use crate::domain::platform_key::PlatformKey;
 #[derive(Clone)]
 pub struct Shards {
     /// The database that holds the registry.
-    local: Connector,
+    pub(super) local: Connector,
     lanes: Lanes,
-    master: MasterDb,
-    key: PlatformKey,
-    connect_timeout: Duration,
-    timeouts: LoginTimeouts,
+    pub(super) master: MasterDb,
+    pub(super) key: PlatformKey,
+    pub(super) connect_timeout: Duration,
+    pub(super) timeouts: LoginTimeouts,
     known: Arc<RwLock<HashMap<ShardId, Known>>>,
 }
 
@@ -130,6 +130,14 @@ impl Shards {
         self.find(shard).await?.connector.administrator().await
     }
 
+    /// The administrator's way to a shard.
+    ///
+    /// # Errors
+    /// When the shard is unknown.
+    pub async fn connector(&self, shard: ShardId) -> Result<Connector, DbError> {
+        Ok(self.find(shard).await?.connector)
+    }
+
     /// Makes the login of a new lane.
     ///
     /// # Errors
@@ -180,6 +188,11 @@ impl Shards {
     }
 }
 
+/// What the address of a shard is sealed for.
+pub(super) fn address_context(shard: ShardId) -> String {
+    format!("shard:{shard}")
+}
+
 /// The administrator's way to a shard; `local` is the database of the registry.
 pub(super) fn connector_of(
     shard: &ShardRecord,
@@ -197,9 +210,7 @@ pub(super) fn connector_of(
             shard.name
         ),
     };
-    let url = key
-        .open(&format!("shard:{}", shard.id), sealed)
-        .ok_or_else(damaged)?;
+    let url = key.open(&address_context(shard.id), sealed).ok_or_else(damaged)?;
     let url = String::from_utf8(url.to_vec()).map_err(|_| damaged())?;
     Ok(Connector::new(
         &url.into(),

@@ -10,4 +10,5 @@ mod migrate;
 pub mod program;
 mod serve;
 mod settings;
+mod shard;
 mod tenant;

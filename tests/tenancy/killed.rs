@@ -235,6 +235,8 @@ pub fn points(group: &str) -> Vec<String> {
             "archive",
             "bring_back",
             "rename",
+            "move",
+            "shard",
         ];
         assert!(
             known.contains(&point.split('.').next().unwrap_or_default()),

@@ -6,6 +6,7 @@ mod doctor;
 mod import;
 #[cfg(feature = "kill_points")]
 mod killed;
+mod moves;
 mod provisioning;
 mod rename;
 mod resolver;

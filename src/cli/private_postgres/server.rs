@@ -144,6 +144,13 @@ fn settings(place: &Place, options: &Options) -> Vec<(String, String)> {
         ("max_files_per_process", "8000".to_owned()),
         // Moving a tenant to another server reads its changes from the log.
         ("wal_level", "logical".to_owned()),
+        // Several such moves at once, each of which takes a slot, and two more while tables are copied.
+        ("max_replication_slots", "48".to_owned()),
+        ("max_wal_senders", "48".to_owned()),
+        ("max_logical_replication_workers", "24".to_owned()),
+        ("max_worker_processes", "32".to_owned()),
+        // The server starts one worker in this time; its own default is five seconds.
+        ("wal_retrieve_retry_interval", "250ms".to_owned()),
         ("timezone", "UTC".to_owned()),
         ("log_timezone", "UTC".to_owned()),
         ("logging_collector", "off".to_owned()),

@@ -1,4 +1,4 @@
-//! `helixai tenant`: onboards tenants, shows them, changes their state, keeps their data, from a shell on the server.
+//! `helixai tenant`: onboards tenants, shows them, changes their state, keeps and moves their data, from a shell on the server.
 //!
 //! What `--json` prints is what the API answers for the same thing, made by the same types. To add a subcommand: a
 //! file here with its `Args` and `run`, a variant and an arm below, a row in `docs/CLI.md`.
@@ -10,6 +10,7 @@ mod create;
 mod create_many;
 mod import;
 mod list;
+mod moving;
 mod purge;
 mod rename;
 mod restore;
@@ -64,6 +65,9 @@ enum Command {
     /// Restore a file into a scratch schema that nobody sees, and compare what is there with what is in the file
     #[command(after_help = exit::HELP)]
     Verify(verify::Args),
+    /// Move a tenant to another shard while it is served and written to
+    #[command(after_help = exit::HELP)]
+    Move(moving::Args),
     /// Give a tenant another key and address; requests for the former one are led to it for a while
     #[command(after_help = exit::HELP)]
     Rename(rename::Args),
@@ -111,6 +115,7 @@ pub async fn run(config: Option<&Path>, args: Args) -> anyhow::Result<ExitCode> 
         Command::Delete(args) => archive::delete(config, args).await,
         Command::Purge(args) => purge::run(config, args).await,
         Command::Retry(args) => retry::run(config, args).await,
+        Command::Move(args) => moving::run(config, args).await,
     }
 }
 

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{MasterDb, MasterTx};
 use crate::db::DbError;
 use crate::domain::audit::AuditLine;
-use crate::domain::ids::{AdminId, AuditId, PlanId, TenantId};
+use crate::domain::ids::{AdminId, AuditId, PlanId, ShardId, TenantId};
 use crate::domain::page::{Cursor, Limit};
 use crate::domain::tenant_key::TenantKey;
 
@@ -57,6 +57,8 @@ pub enum Subject {
     Admin(AdminId),
     /// A plan.
     Plan(PlanId),
+    /// A shard.
+    Shard(ShardId),
 }
 
 impl Subject {
@@ -65,6 +67,7 @@ impl Subject {
             Self::Tenant(_) => "tenant",
             Self::Admin(_) => "admin",
             Self::Plan(_) => "plan",
+            Self::Shard(_) => "shard",
         }
     }
 
@@ -73,13 +76,14 @@ impl Subject {
             Self::Tenant(id) => id.as_uuid(),
             Self::Admin(id) => id.as_uuid(),
             Self::Plan(id) => id.as_uuid(),
+            Self::Shard(id) => id.as_uuid(),
         }
     }
 
     fn tenant(self) -> Option<Uuid> {
         match self {
             Self::Tenant(id) => Some(id.as_uuid()),
-            Self::Admin(_) | Self::Plan(_) => None,
+            Self::Admin(_) | Self::Plan(_) | Self::Shard(_) => None,
         }
     }
 }

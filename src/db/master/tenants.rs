@@ -270,6 +270,24 @@ pub async fn lock_by_key(tx: &mut MasterTx, key: &TenantKey) -> Result<Option<Te
     row.map(TenantRecord::try_from).transpose()
 }
 
+/// The tenant of this id, as administrators see it.
+///
+/// # Errors
+/// When the database fails.
+pub async fn find_record_by_id(tx: &mut MasterTx, id: TenantId) -> Result<Option<TenantRecord>, DbError> {
+    let row = sqlx::query_as!(
+        TenantRow,
+        "select t.id, t.tenant_key, t.name, t.niche, t.schema_name, t.role_name, t.shard_id, l.login, t.status, t.document,
+                t.owner_email, t.created_at, t.suspended_reason, t.version, t.onboarding_attempts, t.onboarding_error
+         from tenants t join lanes l on l.shard_id = t.shard_id and l.number = t.lane
+         where t.id = $1",
+        id.as_uuid(),
+    )
+    .fetch_optional(tx.connection())
+    .await?;
+    row.map(TenantRecord::try_from).transpose()
+}
+
 /// The tenant of this id, locked until the transaction ends.
 ///
 /// # Errors

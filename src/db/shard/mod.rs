@@ -8,6 +8,7 @@ pub mod import;
 pub mod inspect;
 pub mod lanes;
 pub mod migrate;
+pub mod moving;
 pub mod privileges;
 pub mod provision;
 pub mod removal;

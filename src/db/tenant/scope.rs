@@ -89,10 +89,23 @@ impl TenantDb {
     /// tenant is suspended, moved or locked; whatever a statement fails with. Nothing is written in any of them, unless an
     /// answer cannot be read, a defect of the query.
     pub async fn run<B: Batch>(&self, access: &Access, batch: B) -> Result<Reply<B::Output>, DbError> {
+        self.run_following(access, batch, async |_| None).await
+    }
+
+    /// As [`TenantDb::run`] for a tenant that may be on its way to another place. When the database says that it is not
+    /// here (any more, or just now), `elsewhere` is asked for the home to try next; `None` lets the refusal stand.
+    ///
+    /// # Errors
+    /// As [`TenantDb::run`].
+    pub async fn run_following<B: Batch>(
+        &self,
+        access: &Access,
+        batch: B,
+        elsewhere: impl AsyncFnMut(Refusal) -> Option<Arc<TenantHome>>,
+    ) -> Result<Reply<B::Output>, DbError> {
         let mut statements = Statements::default();
         let decode = batch.split(&mut statements);
-        let mut tx = TenantTx::open(self).await?;
-        let (identity, answers) = tx.first(access, &statements.0, None).await?;
+        let (_, identity, answers) = self.first(access, &statements.0, None, elsewhere).await?;
         let output = B::decode(decode, &mut Answers(answers.into_iter()))?;
         Ok(Reply { identity, output })
     }
@@ -106,12 +119,49 @@ impl TenantDb {
         access: &Access,
         batch: B,
     ) -> Result<(TenantTx, Reply<B::Output>), DbError> {
+        self.begin_following(access, batch, async |_| None).await
+    }
+
+    /// As [`TenantDb::begin`], following the tenant as [`TenantDb::run_following`] does; later round trips stay where the
+    /// first one was.
+    ///
+    /// # Errors
+    /// As [`TenantDb::run`].
+    pub async fn begin_following<B: Batch>(
+        &self,
+        access: &Access,
+        batch: B,
+        elsewhere: impl AsyncFnMut(Refusal) -> Option<Arc<TenantHome>>,
+    ) -> Result<(TenantTx, Reply<B::Output>), DbError> {
         let mut statements = Statements::default();
         let decode = batch.split(&mut statements);
-        let mut tx = TenantTx::open(self).await?;
-        let (identity, answers) = tx.first(access, &statements.0, Some(&BEGIN)).await?;
+        let (tx, identity, answers) = self.first(access, &statements.0, Some(&BEGIN), elsewhere).await?;
         let output = B::decode(decode, &mut Answers(answers.into_iter()))?;
         Ok((tx, Reply { identity, output }))
+    }
+
+    /// The first round trip, wherever the tenant is: a guard that refuses has let nothing run, so it is made again.
+    async fn first(
+        &self,
+        access: &Access,
+        statements: &[Statement],
+        begin: Option<&'static Statement>,
+        mut elsewhere: impl AsyncFnMut(Refusal) -> Option<Arc<TenantHome>>,
+    ) -> Result<(TenantTx, Identity, Vec<Answer>), DbError> {
+        let mut home = Arc::clone(&self.home);
+        loop {
+            let mut tx = TenantTx::open(&self.lanes, home).await?;
+            let error = match tx.first(access, statements, begin).await {
+                Ok((identity, answers)) => return Ok((tx, identity, answers)),
+                Err(error) => error,
+            };
+            // Its connection is free while this waits.
+            drop(tx);
+            let Some(refusal) = error.refusal().filter(|refusal| refusal.is_about_the_tenant()) else {
+                return Err(error);
+            };
+            home = elsewhere(refusal).await.ok_or(error)?;
+        }
     }
 }
 
@@ -141,17 +191,17 @@ impl Drop for TenantTx {
 }
 
 impl TenantTx {
-    async fn open(db: &TenantDb) -> Result<Self, DbError> {
+    async fn open(lanes: &Lanes, home: Arc<TenantHome>) -> Result<Self, DbError> {
         let asked = std::time::Instant::now();
-        let connection = db.lanes.connection(db.home.id, &db.home.lane).await;
+        let connection = lanes.connection(home.id, &home.lane).await;
         record_pool_wait(Plane::Tenant, asked.elapsed());
         let (mut connection, share) = connection.map_err(counted)?;
-        connection.serve(db.home.id.as_uuid());
+        connection.serve(home.id.as_uuid());
         Ok(Self {
             connection: Some(connection),
             _share: share,
-            home: Arc::clone(&db.home),
-            statement_timeout: db.lanes.statement_timeout().to_owned(),
+            home,
+            statement_timeout: lanes.statement_timeout().to_owned(),
             failed: false,
         })
     }

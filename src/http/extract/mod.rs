@@ -3,6 +3,7 @@
 
 mod admin;
 mod client;
+mod following;
 mod renamed;
 mod tenant;
 

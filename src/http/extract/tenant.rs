@@ -12,6 +12,7 @@ use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
 use chrono::{DateTime, Duration, Utc};
 
 use super::client::{bearer, client_address, host, only_header};
+use super::following::Following;
 use super::renamed;
 use crate::config::PublicScheme;
 use crate::db::tenant::{Access, Actor, Batch, Reply, TenantDb, TenantTx, api_keys};
@@ -161,7 +162,9 @@ impl<P: Permission> TenantAccess<P> {
     /// # Errors
     /// When the tenant is no longer served.
     pub async fn try_run<B: Batch>(&self, batch: B) -> Result<Result<Reply<B::Output>, DbError>, Problem> {
-        match self.db().run(&self.access, batch).await {
+        let mut following = Following::new(&self.platform, &self.tenant);
+        let follow = async |_| following.next().await;
+        match self.db().run_following(&self.access, batch, follow).await {
             Ok(reply) => {
                 self.note_proof();
                 self.note_key_use(&reply.identity.actor);
@@ -189,7 +192,9 @@ impl<P: Permission> TenantAccess<P> {
     /// # Errors
     /// As [`TenantAccess::run`].
     pub async fn begin<B: Batch>(&self, batch: B) -> Result<(TenantTx, Reply<B::Output>), Problem> {
-        match self.db().begin(&self.access, batch).await {
+        let mut following = Following::new(&self.platform, &self.tenant);
+        let follow = async |_| following.next().await;
+        match self.db().begin_following(&self.access, batch, follow).await {
             Ok((tx, reply)) => {
                 self.note_proof();
                 self.note_key_use(&reply.identity.actor);

@@ -74,7 +74,7 @@ pub(super) fn judge(
         );
     }
     for (role, _) in tenant_roles {
-        if view.tenant_of_role(role).is_none() {
+        if view.tenant_of_role(role).is_none() && !view.is_guest(role) {
             report.warning(
                 "strays",
                 format!("helixai.tenant_roles names {role}, which is no tenant's role"),
@@ -85,7 +85,7 @@ pub(super) fn judge(
             );
         }
     }
-    for schema in schemas {
+    for schema in schemas.iter().filter(|schema| !view.is_guest(&schema.name)) {
         judge_schema(view, schema, report);
     }
     for lane in view.lanes.iter().filter(|lane| lane.counted != lane.tenants) {

@@ -57,7 +57,7 @@ pub(super) fn judge(view: &ShardView<'_>, roles: &[Role], report: &mut Report) {
                 format!("alter role {quoted} nologin"),
             );
         }
-        if !is_known {
+        if !is_known && !view.is_guest(&role.name) {
             report.warning(
                 "strays",
                 format!("the role {} belongs to no tenant and no lane", role.name),

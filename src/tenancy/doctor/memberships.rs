@@ -11,7 +11,7 @@ use crate::domain::tenant::TenantStatus;
 pub(super) fn judge(view: &ShardView<'_>, memberships: &[Membership], report: &mut Report) {
     for membership in memberships {
         let powerless = !membership.sets && !membership.inherits && !membership.admin;
-        if membership.is_administrators || powerless {
+        if membership.is_administrators || powerless || view.is_guest(&membership.role) {
             continue;
         }
         match view.tenant_of_role(&membership.role) {

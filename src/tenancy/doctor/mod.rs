@@ -2,9 +2,8 @@
 //!
 //! [`Doctor::examine`] looks at everything (`helixai doctor`); [`Doctor::examine_before_serving`] at what a server
 //! should not start with. The questions are asked in `db::shard::inspect`; here are only the judgements: [`server`],
-//! [`logins`], [`memberships`], [`belongings`], [`usage`], [`backups`], [`budget`], [`host`]. To add a check: a question there if it
-//! needs one, a judgement
-//! here that adds to the [`Report`], a row in `docs/CLI.md`.
+//! [`logins`], [`memberships`], [`belongings`], [`moves`], [`usage`], [`backups`], [`budget`], [`host`]. To add a check: a
+//! question there if it needs one, a judgement here that adds to the [`Report`], a row in `docs/CLI.md`.
 
 pub mod backups;
 pub mod belongings;
@@ -12,6 +11,7 @@ pub mod budget;
 pub mod host;
 pub mod logins;
 pub mod memberships;
+pub mod moves;
 pub mod report;
 pub mod server;
 pub mod usage;
@@ -152,6 +152,7 @@ impl Doctor {
                 report,
             );
         }
+        moves::judge(&registry.moves, registry.read_at, report);
         let mut servers = Vec::new();
         for shard in &registry.shards {
             report.begin_shard(&shard.name);
@@ -212,8 +213,13 @@ impl Doctor {
         let memberships = roles::memberships(client, prefix).await?;
         let schemas = schemas::tenant_schemas(client, &shard.roles.owner()).await?;
         let tenant_roles = schemas::tenant_roles(client).await?;
+        let slots = inspect::moves::slots(client).await?;
+        let (publications, subscriptions) = inspect::moves::links(client).await?;
         let after = registry(admin).await?;
         let view = ShardView::new(shard, &before, &after);
+
+        let known = [before.moves.as_slice(), after.moves.as_slice()].concat();
+        moves::judge_shard(&known, &slots, (&publications, &subscriptions), report);
 
         logins::judge(&view, &roles, report);
         memberships::judge(&view, &memberships, report);

@@ -1,6 +1,6 @@
 //! A shard as the registry sees it, from two readings: what both agree on has not been changing meanwhile.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::db::master::lanes::ShardRecord;
 use crate::db::shard::inspect::registry::{Lane, Registry, Tenant};
@@ -19,6 +19,8 @@ pub(super) struct ShardView<'a> {
     /// Every tenant of either reading, by role.
     by_role: HashMap<&'a str, &'a Tenant>,
     by_schema: HashMap<&'a str, &'a Tenant>,
+    /// Roles and schemas of tenants on their way, on the side where they do not live.
+    guests: HashSet<&'a str>,
 }
 
 impl<'a> ShardView<'a> {
@@ -29,15 +31,21 @@ impl<'a> ShardView<'a> {
             .map(|tenant| (tenant.role.as_str(), tenant))
             .collect();
         let all = || of_shard(before).chain(of_shard(after));
+        let moves = || before.moves.iter().chain(&after.moves);
+        let is_moving = |tenant: &Tenant| moves().any(|one| one.key == tenant.key);
         Self {
             roles: &shard.roles,
             has_registry: shard.database_url_sealed.is_none(),
             lanes: after.lanes.iter().filter(|lane| lane.shard == shard.id).collect(),
             steady: of_shard(after)
-                .filter(|tenant| earlier.get(tenant.role.as_str()) == Some(tenant))
+                .filter(|tenant| earlier.get(tenant.role.as_str()) == Some(tenant) && !is_moving(tenant))
                 .collect(),
             by_role: all().map(|tenant| (tenant.role.as_str(), tenant)).collect(),
             by_schema: all().map(|tenant| (tenant.schema.as_str(), tenant)).collect(),
+            guests: moves()
+                .filter(|one| one.beside == shard.id)
+                .flat_map(|one| [one.role.as_str(), one.schema.as_str()])
+                .collect(),
         }
     }
 
@@ -47,6 +55,11 @@ impl<'a> ShardView<'a> {
 
     pub(super) fn tenant_of_schema(&self, schema: &str) -> Option<&'a Tenant> {
         self.by_schema.get(schema).copied()
+    }
+
+    /// Whether this role or schema is that of a tenant on its way, on the side where it does not live.
+    pub(super) fn is_guest(&self, name: &str) -> bool {
+        self.guests.contains(name)
     }
 
     pub(super) fn lane_logins(&self) -> impl Iterator<Item = &'a str> + use<'a, '_> {

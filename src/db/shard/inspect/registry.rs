@@ -1,8 +1,10 @@
 //! The registry, read by the administrator: also when the program's own login cannot.
 
+use chrono::{DateTime, Utc};
 use tokio_postgres::Client;
 use uuid::Uuid;
 
+use super::moves::{Move, moves};
 use crate::db::DbError;
 use crate::db::master::lanes::ShardRecord;
 use crate::db::shard::setup::ShardRoles;
@@ -18,6 +20,10 @@ pub struct Registry {
     pub lanes: Vec<Lane>,
     /// Their tenants.
     pub tenants: Vec<Tenant>,
+    /// Those of them that are on their way to another shard.
+    pub moves: Vec<Move>,
+    /// When this was read, by the server's clock.
+    pub read_at: DateTime<Utc>,
 }
 
 /// A lane.
@@ -31,7 +37,7 @@ pub struct Lane {
     pub capacity: i64,
     /// How many it counts.
     pub counted: i64,
-    /// How many it has.
+    /// How many it has, those on their way to it or from it included.
     pub tenants: i64,
 }
 
@@ -72,6 +78,10 @@ pub async fn registry(admin: &Client) -> Result<Registry, DbError> {
             "select l.shard_id, l.login, l.capacity::int8, l.tenants_count::int8,
                     (select count(*) from master.tenants t where t.shard_id = l.shard_id and t.lane = l.number
                        and not exists (select from master.tenant_archives a where a.tenant_id = t.id and not a.holds_place))
+                    + (select count(*) from master.tenant_moves m
+                       where m.ended_at is null
+                         and (l.shard_id, l.number) = (case when m.phase = 'switched' then m.from_shard else m.to_shard end,
+                                                       case when m.phase = 'switched' then m.from_lane else m.to_lane end))
              from master.lanes l order by l.shard_id, l.number",
             &[],
         )
@@ -85,11 +95,15 @@ pub async fn registry(admin: &Client) -> Result<Registry, DbError> {
             &[],
         )
         .await?;
+    let moves = moves(admin).await?;
+    let read_at = admin.query_one("select now()", &[]).await?.get(0);
     let unknown = |_| DbError::Other {
         code: "driver".to_owned(),
         message: "tenants.status holds an unknown value".to_owned(),
     };
     Ok(Registry {
+        moves,
+        read_at,
         shards: shards
             .into_iter()
             .map(|row| ShardRecord {

@@ -47,7 +47,7 @@ impl Shape {
     ///
     /// # Errors
     /// When the schema holds what no template makes, or the catalogue cannot be read.
-    pub(super) async fn read(
+    pub(in crate::db::shard) async fn read(
         transaction: &Transaction<'_>,
         schema: &str,
         parts: &[&str],

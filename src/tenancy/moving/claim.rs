@@ -1,0 +1,192 @@
+//! The beginning of a move: both servers are asked whether they can, the tenant is kept from everybody else, and gets a
+//! place on a lane of the other shard.
+
+use uuid::Uuid;
+
+use super::{MoveError, Moved, Mover, Work};
+use crate::db::connect::AdminClient;
+use crate::db::master::audit::{MasterAudit, Subject, insert_audit};
+use crate::db::master::lanes::{self, Place, ShardRecord};
+use crate::db::master::moves::{self, MoveRecord, NewMove};
+use crate::db::master::shards::{self, NamedShard};
+use crate::db::master::tenants::{self, TenantRecord};
+use crate::db::master::{MasterTx, restores};
+use crate::db::shard::moving::{hold_tenant, readiness};
+use crate::db::shard::setup::find_roles;
+use crate::domain::tenant::{Niche, TenantStatus};
+use crate::domain::tenant_key::TenantKey;
+use crate::tenancy::lifecycle::Origin;
+
+/// Others may fill a new lane before this tenant gets a place on it; so often is it tried.
+const ATTEMPTS: usize = 20;
+
+/// What becomes of a request.
+pub(super) enum Claimed {
+    /// The tenant is this worker's.
+    Work(Box<Work>),
+    /// It lives there already.
+    There(Box<Moved>),
+}
+
+impl Mover {
+    pub(super) async fn claim(
+        &self,
+        key: &TenantKey,
+        target: NamedShard,
+        origin: Origin,
+    ) -> Result<Claimed, MoveError> {
+        let tenant = tenants::find_record(&self.master, key)
+            .await?
+            .ok_or(MoveError::Unknown)?;
+        if tenant.shard == target.shard.id {
+            let name = target.shard.name;
+            return Ok(Claimed::There(Box::new(Moved {
+                id: tenant.id,
+                tenant_key: tenant.key,
+                from: name.clone(),
+                to: name,
+                amount: None,
+                compared: false,
+                pause_ms: None,
+                phases: Vec::new(),
+            })));
+        }
+        check_state(&tenant)?;
+        if !target.is_open {
+            return Err(MoveError::Closed);
+        }
+        let niche = Niche::parse(&tenant.niche)
+            .map_err(|_| MoveError::NotReady(vec![format!("there is no niche {}", tenant.niche)]))?;
+        let source = self.shards.administrator(tenant.shard).await?;
+        hold_tenant(&source, tenant.id).await?;
+        let other = self.shards.administrator(target.shard.id).await?;
+        self.check_ready(&tenant, &source, (&target.shard, &other))
+            .await?;
+        let record = self.note(key, &tenant, &target.shard, origin).await?;
+        crate::kill_point!("move.claimed");
+        Ok(Claimed::Work(Box::new(Work::new(record, niche, source, other))))
+    }
+
+    /// Asks both servers.
+    async fn check_ready(
+        &self,
+        tenant: &TenantRecord,
+        source: &AdminClient,
+        (shard, target): (&ShardRecord, &AdminClient),
+    ) -> Result<(), MoveError> {
+        let mut obstacles = Vec::new();
+        if find_roles(target).await?.as_ref() != Some(&shard.roles) {
+            obstacles.push(format!(
+                "{} is another database than the one registered, or not set up: `helixai doctor`",
+                shard.name
+            ));
+        }
+        let workers = readiness::copy_workers(target).await?;
+        obstacles.extend(
+            readiness::source_obstacles(source, &tenant.schema, ("the present shard", workers)).await?,
+        );
+        let role = shard.roles.tenant(&tenant.schema);
+        obstacles.extend(readiness::target_obstacles(target, (&tenant.schema, &role), &shard.name).await?);
+        if obstacles.is_empty() {
+            Ok(())
+        } else {
+            Err(MoveError::NotReady(obstacles))
+        }
+    }
+
+    /// Notes the move in the registry, with a place for the tenant.
+    async fn note(
+        &self,
+        key: &TenantKey,
+        asked: &TenantRecord,
+        shard: &ShardRecord,
+        origin: Origin,
+    ) -> Result<MoveRecord, MoveError> {
+        for _ in 0..ATTEMPTS {
+            let now = self.clock.now();
+            let mut tx = self.master.begin().await?;
+            let tenant = tenants::lock_by_key(&mut tx, key)
+                .await?
+                .ok_or(MoveError::Unknown)?;
+            check_state(&tenant)?;
+            let elsewhere = tenant.shard != asked.shard || tenant.id != asked.id;
+            if elsewhere || restores::is_being_restored(&mut tx, tenant.id).await? {
+                return Err(MoveError::Busy);
+            }
+            let Some(Place { lane, roles, .. }) = shards::take_place_on(&mut tx, shard.id, now).await? else {
+                drop(tx);
+                self.open_lane(shard).await?;
+                continue;
+            };
+            let new = NewMove {
+                id: Uuid::now_v7(),
+                tenant: tenant.id,
+                to: (shard.id, lane, roles.tenant(&tenant.schema)),
+                now,
+            };
+            return self.insert(tx, &new, shard, origin).await;
+        }
+        Err(MoveError::NoRoom)
+    }
+
+    async fn insert(
+        &self,
+        mut tx: MasterTx,
+        new: &NewMove,
+        shard: &ShardRecord,
+        origin: Origin,
+    ) -> Result<MoveRecord, MoveError> {
+        moves::insert_move(&mut tx, new).await.map_err(|error| {
+            if error.is_constraint("tenant_moves_unended_key") {
+                MoveError::Busy
+            } else {
+                error.into()
+            }
+        })?;
+        let line = MasterAudit {
+            actor: origin.actor,
+            action: "tenant.move_begin",
+            subject: Subject::Tenant(new.tenant),
+            request_id: origin.request_id,
+            details: serde_json::json!({ "move": new.id, "to": shard.name }),
+            at: new.now,
+        };
+        insert_audit(&mut tx, &line).await?;
+        let record = moves::lock_move(&mut tx, new.id).await?.ok_or(MoveError::Busy)?;
+        crate::kill_point!("move.before_claim");
+        tx.commit().await?;
+        Ok(record)
+    }
+
+    /// Opens a lane, unless somebody has just done so. The login comes first, then its row, as at an onboarding.
+    async fn open_lane(&self, shard: &ShardRecord) -> Result<(), MoveError> {
+        let mut tx = self.master.begin().await?;
+        shards::lock_shard(&mut tx, shard.id).await?;
+        if shards::has_room_on(&mut tx, shard.id).await? {
+            return Ok(());
+        }
+        let number = lanes::next_lane(&mut tx, shard.id, self.lane_capacity).await?;
+        let number = number.ok_or(MoveError::NoRoom)?;
+        let login = shard.roles.lane(number);
+        self.shards.open_lane(shard, &login).await?;
+        lanes::insert_lane(
+            &mut tx,
+            shard.id,
+            number,
+            &login,
+            self.lane_capacity,
+            self.clock.now(),
+        )
+        .await?;
+        tx.commit().await?;
+        tracing::info!(%login, "a lane was opened: {login}");
+        Ok(())
+    }
+}
+
+fn check_state(tenant: &TenantRecord) -> Result<(), MoveError> {
+    match tenant.status {
+        TenantStatus::Active | TenantStatus::Suspended => Ok(()),
+        status => Err(MoveError::WrongState(status)),
+    }
+}
