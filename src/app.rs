@@ -165,6 +165,7 @@ pub fn document() -> utoipa::openapi::OpenApi {
         .openapi(openapi::Document::openapi())
         .configure(router::routes)
         .split_for_parts();
+    openapi::name_outages(&mut document);
     openapi::name_problems(&mut document);
     document
 }

@@ -11,6 +11,7 @@ mod cpu;
 mod fairness;
 mod load;
 mod metering;
+mod migrations;
 mod onboarding;
 mod plain;
 mod platform;
@@ -69,6 +70,10 @@ struct Options {
     #[arg(long)]
     only: Vec<String>,
 
+    /// Compares all schemas with their template and migrates all tenants, in the end
+    #[arg(long)]
+    migrations: bool,
+
     /// The administrator's address of a PostgreSQL that is thrown away afterwards
     #[arg(long, env = "HELIXAI_TEST_DATABASE_URL", hide_env_values = true)]
     database_url: String,
@@ -119,7 +124,12 @@ async fn main() -> anyhow::Result<()> {
     serve(&options, &bench, hot, &all.tenants).await?;
 
     table::heading("Metering");
-    metering::measure(&bench, hot, &all.tenants).await
+    metering::measure(&bench, hot, &all.tenants).await?;
+    if options.migrations {
+        table::heading("Migrating all tenants");
+        migrations::measure(&bench).await?;
+    }
+    Ok(())
 }
 
 async fn serve(

@@ -109,6 +109,11 @@ impl Bench {
         })
     }
 
+    /// The platform's settings.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     /// The administrator's address of the database.
     pub fn plain_url(&self) -> String {
         use secrecy::ExposeSecret as _;

@@ -143,6 +143,12 @@ impl DbError {
 
 impl From<tokio_postgres::Error> for DbError {
     fn from(error: tokio_postgres::Error) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&tokio_postgres::Error> for DbError {
+    fn from(error: &tokio_postgres::Error) -> Self {
         if let Some(db) = error.as_db_error() {
             return Self::from_state(db.code().code(), db.constraint(), db.message());
         }
@@ -151,7 +157,7 @@ impl From<tokio_postgres::Error> for DbError {
             Some(cause) => format!("{error}: {cause}"),
             None => error.to_string(),
         };
-        if error.is_closed() || has_io_cause(&error) {
+        if error.is_closed() || has_io_cause(error) {
             Self::Unavailable(text)
         } else {
             Self::Other {

@@ -228,6 +228,14 @@ impl Problem {
         }
     }
 
+    /// Says when to try again.
+    pub fn after(self, seconds: u32) -> Self {
+        Self {
+            retry_after: Some(seconds),
+            ..self
+        }
+    }
+
     /// 500, opaque. The caller has logged why.
     pub fn internal() -> Self {
         Self::new(

@@ -17,6 +17,7 @@ use crate::db::master::{MasterDb, lanes};
 use crate::db::shard::inspect::versions::{Versions, versions};
 use crate::db::shard::lanes::LoginTimeouts;
 use crate::db::shard::setup::{self, ShardRoles};
+use crate::db::shard::template::Template;
 use crate::db::tenant::{LaneSettings, Lanes};
 use crate::domain::clock::Clock;
 use crate::domain::host::BaseDomain;
@@ -28,6 +29,7 @@ use crate::tenancy::doctor::{Doctor, Finding, Limits, PRIVILEGES};
 use crate::tenancy::fairness::Fairness;
 use crate::tenancy::keeper::{ArchiveFolder, Keeper};
 use crate::tenancy::lifecycle::Lifecycle;
+use crate::tenancy::migrator::{Migrator, Patience};
 use crate::tenancy::moving::Mover;
 use crate::tenancy::provision::Provisioner;
 use crate::tenancy::resolve::Resolver;
@@ -117,22 +119,36 @@ impl Platform {
             random::letters(6, b"abcdefghijklmnopqrstuvwxyz0123456789")
         );
         let roles = setup::set_up(&connector, true, &prefix, login_timeouts(settings)).await?;
-        let master = MasterDb::new(&connector, &roles.master(), 1, settings.database.wait_timeout);
+        let (master, _, shards) = registry(settings, connector, &roles, 1)?;
         let mut tx = master.begin().await?;
         lanes::ensure_local_shard(&mut tx, &roles.prefix, LOCAL_MAX_TENANTS, clock.now()).await?;
         tx.commit().await?;
-        let shards = Shards::new(
-            connector,
-            Lanes::new(lane_settings(settings)),
-            master.clone(),
-            platform_key(settings)?,
-            settings.database.connect_timeout,
-            login_timeouts(settings),
-        );
         let remote = shards.migrate_remote().await;
         master.close().await;
         remote?;
         Ok(roles)
+    }
+
+    /// Who migrates tenants, also beside a registry that an older program has migrated. Uses so many connections to it.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn migrator(
+        settings: &Settings,
+        clock: Clock,
+        connections: u32,
+    ) -> Result<Migrator, StartError> {
+        let connector = connector(settings)?;
+        let roles = setup::find_roles(&connector.administrator().await?).await?;
+        let roles = roles.ok_or(StartError::NotSetUp)?;
+        let (master, _, shards) = registry(settings, connector, &roles, connections)?;
+        Ok(Migrator {
+            master,
+            shards,
+            clock,
+            template: Template::embedded()?,
+            patience: Patience::default(),
+        })
     }
 
     /// Connects to a database that has been set up. Nothing runs in the background before [`Platform::watch`].
@@ -149,23 +165,8 @@ impl Platform {
         }
         drop(admin);
 
-        let database = &settings.database;
         let tenancy = &settings.tenancy;
-        let master = MasterDb::new(
-            &connector,
-            &roles.master(),
-            database.master_pool,
-            database.wait_timeout,
-        );
-        let lanes = Lanes::new(lane_settings(&settings));
-        let shards = Shards::new(
-            connector,
-            lanes.clone(),
-            master.clone(),
-            key.clone(),
-            database.connect_timeout,
-            login_timeouts(&settings),
-        );
+        let (master, lanes, shards) = registry(&settings, connector, &roles, settings.database.master_pool)?;
         shards.load().await?;
         let base = BaseDomain::parse(&settings.server.base_domain)
             .map_err(|invalid| StartError::Setting(format!("server.base_domain {invalid}")))?;
@@ -202,8 +203,8 @@ impl Platform {
             master.clone(),
             clock.clone(),
             // One connection hears notices.
-            usize::try_from(database.master_pool / 4).unwrap_or(1),
-            database.wait_timeout,
+            usize::try_from(settings.database.master_pool / 4).unwrap_or(1),
+            settings.database.wait_timeout,
         );
         let store: Arc<dyn Store> = Arc::new(Folder::new(&settings.storage.folder));
         let keeper = Keeper {
@@ -300,6 +301,27 @@ impl Platform {
         self.lanes.close();
         self.master.close().await;
     }
+}
+
+/// The registry, and the databases that it names.
+fn registry(
+    settings: &Settings,
+    connector: Connector,
+    roles: &ShardRoles,
+    connections: u32,
+) -> Result<(MasterDb, Lanes, Shards), StartError> {
+    let database = &settings.database;
+    let master = MasterDb::new(&connector, &roles.master(), connections, database.wait_timeout);
+    let lanes = Lanes::new(lane_settings(settings));
+    let shards = Shards::new(
+        connector,
+        lanes.clone(),
+        master.clone(),
+        platform_key(settings)?,
+        database.connect_timeout,
+        login_timeouts(settings),
+    );
+    Ok((master, lanes, shards))
 }
 
 fn lane_settings(settings: &Settings) -> LaneSettings {

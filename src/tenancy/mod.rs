@@ -4,7 +4,7 @@
 //! [`onboarding_form`] checks a request for onboarding, [`provision`] carries it out, [`reconcile`] finishes what a
 //! crash interrupted, [`lifecycle`] suspends and activates. [`keeper`] backs up, restores and deletes, in the format of
 //! [`snapshot`], [`vault`] backs up by the clock; [`import`] makes a tenant of an old database; [`moving`] brings tenants to other
-//! [`shards`], which [`shard_book`] adds and closes. [`doctor`] examines.
+//! [`shards`], which [`shard_book`] adds and closes; [`migrator`] brings their schemas to this program's template. [`doctor`] examines.
 
 pub mod cache;
 pub mod details;
@@ -15,6 +15,7 @@ pub mod import;
 pub mod keeper;
 pub mod lifecycle;
 pub mod listen;
+pub mod migrator;
 pub mod moving;
 pub mod onboarding_form;
 pub mod provision;

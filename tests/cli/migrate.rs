@@ -75,3 +75,109 @@ async fn a_changed_platform_key_gives_every_login_its_new_password() {
     }
     program.run(&["tenant", "show", "garage-key"]).expect(0);
 }
+
+#[tokio::test]
+async fn drift_is_shown_and_ends_with_an_exit_code() {
+    let program = Program::set_up().await;
+    program.onboard("garage-key", "cars");
+    assert_eq!(program.json(&["migrate", "--drift"]), json!({ "drift": [] }));
+    let admin = program.admin().await;
+    admin
+        .batch_execute("alter table tenant_garage_key.leads drop column notes cascade")
+        .await
+        .unwrap();
+    let run = program.run(&["migrate", "--drift"]).expect(1);
+    assert!(run.stdout.contains("column leads.notes is missing"), "{run:?}");
+    let found = program.run(&["migrate", "--drift", "--json"]).expect(1).json();
+    assert_eq!(found["drift"][0]["tenant_key"], "garage-key");
+    let found = program.run(&["doctor", "--json"]).expect(1).json();
+    let told = found["findings"].as_array().expect("findings").iter();
+    let told: Vec<_> = told.filter(|finding| finding["level"] == "error").collect();
+    assert_eq!(told.len(), 1, "{found}");
+    assert_eq!(told[0]["check"], "drift");
+}
+
+#[tokio::test]
+async fn arguments_that_contradict_each_other_are_refused() {
+    let program = Program::set_up().await;
+    for arguments in [
+        ["migrate", "--status", "--drift"].as_slice(),
+        &["migrate", "--status", "--all"],
+        &["migrate", "--drift", "--jobs", "2"],
+        &["migrate", "--jobs", "0"],
+        &["migrate", "--canary", "not a key"],
+    ] {
+        program.run(arguments).expect(2);
+    }
+    program
+        .run(&["migrate", "--canary", "nobody"])
+        .expect(4)
+        .says("nobody");
+}
+
+#[cfg(feature = "kill_points")]
+#[tokio::test]
+async fn tenants_are_migrated_by_a_newer_program() {
+    let mut program = Program::set_up().await;
+    for key in ["garage-key", "imob-key", "shop-key"] {
+        program.onboard(key, "general");
+    }
+    let admin = program.admin().await;
+    let version: i32 = admin
+        .query_one(
+            "select max(version) from tenant_garage_key.schema_history_core",
+            &[],
+        )
+        .await
+        .unwrap()
+        .get(0);
+    let sql = "alter table users add constraint users_odd_check check (email not like '%imob%')";
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let files = json!({ format!("core/V{}__odd.sql", version + 1): sql });
+    std::fs::write(file.path(), files.to_string()).unwrap();
+    program = program.with(
+        "HELIXAI_TEST_MORE_TEMPLATE",
+        super::program::argument(file.path()),
+    );
+
+    let found = program.run(&["doctor", "--json"]).expect(1).json();
+    let behind = found["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|one| one["check"] == "behind");
+    let what = behind.expect("a finding")["what"].as_str().unwrap();
+    assert!(what.contains("garage-key, imob-key, shop-key"), "{what}");
+
+    let canary = program
+        .run(&["migrate", "--json", "--canary", "imob-key"])
+        .expect(1)
+        .json();
+    assert_eq!(canary["tenants"]["failed"][0]["tenant_key"], "imob-key");
+    assert_eq!(canary["tenants"]["not_begun"], 2);
+    let run = program.run(&["migrate", "--max-failures", "0"]).expect(1);
+    assert!(run.stdout.contains("failed: imob-key: "), "{run:?}");
+    assert!(run.stdout.contains("users_odd_check"), "{run:?}");
+
+    let status = program.json(&["migrate", "--status"]);
+    assert_eq!(status["behind"], json!(["imob-key"]));
+    assert_eq!(status["failed"][0]["tenant_key"], "imob-key");
+    let newest = json!({ "ledger": "core", "version": version + 1, "tenants": 2, "newest": version + 1, "minimum": version + 1 });
+    assert!(
+        status["versions"].as_array().unwrap().contains(&newest),
+        "{status}"
+    );
+    let text = program.run(&["migrate", "--status"]).expect(0).stdout;
+    assert!(text.contains("failed: imob-key stays at core"), "{text}");
+
+    admin
+        .batch_execute("update tenant_imob_key.users set email = 'dono@example.com'")
+        .await
+        .unwrap();
+    let healed = program.json(&["migrate"]);
+    assert_eq!(healed["tenants"]["migrated"], 1);
+    assert_eq!(program.json(&["migrate", "--status"])["failed"], json!([]));
+    assert_eq!(program.json(&["migrate", "--drift"]), json!({ "drift": [] }));
+    let text = program.run(&["migrate"]).expect(0).stdout;
+    assert!(text.contains("tenants: 0 migrated, 0 failed"), "{text}");
+}

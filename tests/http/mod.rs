@@ -33,6 +33,7 @@ mod shutdown;
 mod storefront;
 mod subscription;
 mod suspension;
+mod upgrading;
 mod usage;
 mod users;
 mod vehicles;

@@ -237,6 +237,7 @@ pub fn points(group: &str) -> Vec<String> {
             "rename",
             "move",
             "shard",
+            "migrate",
         ];
         assert!(
             known.contains(&point.split('.').next().unwrap_or_default()),

@@ -6,6 +6,7 @@ mod doctor;
 mod import;
 #[cfg(feature = "kill_points")]
 mod killed;
+mod migrations;
 mod moves;
 mod provisioning;
 mod rename;

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::plans::limits;
 use super::{MasterDb, MasterTx};
 use crate::db::DbError;
+use crate::db::shard::template::Template;
 use crate::db::tenant::{LaneAddress, TenantHome};
 use crate::domain::ids::{ShardId, TenantId};
 use crate::domain::metering::Exhausted;
@@ -32,6 +33,8 @@ pub struct ResolvedTenant {
     pub epoch: i64,
     /// Its state in the registry.
     pub status: TenantStatus,
+    /// Whether its schema is older than this program serves.
+    pub upgrading: bool,
     /// Its living subscription; `None` when canceled or never made.
     pub subscription: Option<SubscriptionState>,
     /// What the plan of that subscription includes.
@@ -160,7 +163,11 @@ pub async fn find_by_key(db: &MasterDb, key: &TenantKey) -> Result<Option<Resolv
                   array(select p.meter from plan_limits p where p.plan_version_id = s.plan_version_id order by p.meter)
                       as "meters!",
                   array(select coalesce(p.limit_value, -1) from plan_limits p where p.plan_version_id = s.plan_version_id
-                        order by p.meter) as "limits!"
+                        order by p.meter) as "limits!",
+                  array(select m.ledger from tenant_migrations m where m.tenant_id = t.id order by m.ledger)
+                      as "ledgers!",
+                  array(select m.version from tenant_migrations m where m.tenant_id = t.id order by m.ledger)
+                      as "versions!"
            from tenants t
            join lanes l on l.shard_id = t.shard_id and l.number = t.lane
            left join subscriptions s on s.tenant_id = t.id and s.status <> 'canceled'
@@ -179,10 +186,13 @@ pub async fn find_by_key(db: &MasterDb, key: &TenantKey) -> Result<Option<Resolv
         }),
         None => None,
     };
+    let niche = Niche::parse(&row.niche).map_err(|_| unknown("niche"))?;
+    let versions: Vec<(String, i32)> = row.ledgers.into_iter().zip(row.versions).collect();
     Ok(Some(ResolvedTenant {
         key: TenantKey::parse(&row.tenant_key).map_err(|_| unknown("tenant_key"))?,
         name: row.name,
-        niche: Niche::parse(&row.niche).map_err(|_| unknown("niche"))?,
+        upgrading: Template::embedded()?.is_too_old(&niche, &versions),
+        niche,
         home: Arc::new(TenantHome {
             id: TenantId::from_uuid(row.id),
             lane: LaneAddress {

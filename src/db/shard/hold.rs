@@ -50,13 +50,29 @@ pub async fn hold_connection(admin: &Client, tenant: TenantId) -> Result<(), DbE
     Ok(admin.batch_execute("set lock_timeout = 0").await?)
 }
 
+/// As [`hold`], without waiting.
+///
+/// # Errors
+/// [`DbError::Conflict`] when another one is at work.
+pub(super) async fn hold_at_once(transaction: &Transaction<'_>, tenant: TenantId) -> Result<(), DbError> {
+    try_lock(transaction, "select pg_try_advisory_xact_lock($1)", tenant).await
+}
+
 /// Keeps operations away that change the tenant, until the transaction ends.
 ///
 /// # Errors
 /// [`DbError::Conflict`] when one is at work.
 pub(super) async fn hold_shared(transaction: &Transaction<'_>, tenant: TenantId) -> Result<(), DbError> {
+    try_lock(transaction, "select pg_try_advisory_xact_lock_shared($1)", tenant).await
+}
+
+async fn try_lock(
+    transaction: &Transaction<'_>,
+    lock: &'static str,
+    tenant: TenantId,
+) -> Result<(), DbError> {
     let free: bool = transaction
-        .query_one("select pg_try_advisory_xact_lock_shared($1)", &[&number(tenant)])
+        .query_one(lock, &[&number(tenant)])
         .await?
         .try_get(0)?;
     if free {

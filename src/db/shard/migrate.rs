@@ -3,6 +3,7 @@
 //! refinery's own driver opens a transaction per call, so a failure leaves a schema with an empty history. Over an
 //! open transaction the schema, its history and all migrations are one unit: it is all there or nothing is.
 
+use refinery_core::error::Kind;
 use refinery_core::traits::r#async::{AsyncMigrate, AsyncQuery, AsyncTransaction};
 use refinery_core::{Migration, Runner};
 use time::OffsetDateTime;
@@ -64,32 +65,55 @@ impl AsyncMigrate for OpenTransaction<'_> {}
 /// The transaction's `search_path` decides the schema; `history` is the name of its ledger there.
 ///
 /// # Errors
-/// [`DbError::Other`] with the migration's name when one fails, diverges or is missing. The transaction is then over.
+/// [`DbError::Other`] with the migration's name when one fails, diverges or is missing; what another transaction or the
+/// network is to blame for, as such. The transaction is then over.
 pub async fn migrate(
     transaction: &Transaction<'_>,
     migrations: &[Migration],
     history: &str,
 ) -> Result<i32, DbError> {
+    // One by one: an error then names its migration.
     let mut runner = Runner::new(migrations)
-        .set_grouped(true)
+        .set_grouped(false)
         .set_abort_divergent(true)
         .set_abort_missing(true);
     runner.set_migration_table_name(super::ident(history));
     runner
         .run_async(&mut OpenTransaction(transaction))
         .await
-        .map_err(|error| {
-            let cause = std::error::Error::source(&error)
-                .map(ToString::to_string)
-                .unwrap_or_default();
-            DbError::Other {
-                code: "migration".to_owned(),
-                message: format!("{error}: {cause}"),
-            }
-        })?;
+        .map_err(explain)?;
     Ok(migrations
         .iter()
         .map(|migration| migration.version())
         .max()
         .unwrap_or_default())
+}
+
+/// What went wrong, without any row's values: the server's details are left out, and so is its message where it may quote
+/// a value that does not fit (class 22).
+fn explain(error: refinery_core::Error) -> DbError {
+    let failed = |message: String| DbError::Other {
+        code: "migration".to_owned(),
+        message,
+    };
+    let Kind::Connection(what, cause) = error.kind() else {
+        return failed(error.to_string());
+    };
+    let Some(DriverError::Postgres(driver)) = cause.downcast_ref() else {
+        return failed(format!("{what}: {cause}"));
+    };
+    let why = DbError::from(driver);
+    if why.is_transient() {
+        return why;
+    }
+    failed(match driver.as_db_error() {
+        Some(said) if said.code().code().starts_with("22") => {
+            format!(
+                "{what}: {}, a row has a value that does not fit",
+                said.code().code()
+            )
+        }
+        Some(said) => format!("{what}: {} {}", said.code().code(), said.message()),
+        None => format!("{what}: {why}"),
+    })
 }

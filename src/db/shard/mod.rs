@@ -17,6 +17,7 @@ pub mod setup;
 pub mod sizes;
 pub mod snapshot;
 pub mod template;
+pub mod upgrade;
 
 /// Quotes an identifier that this program made or stored. Input never becomes an identifier.
 pub(crate) fn ident(name: &str) -> String {

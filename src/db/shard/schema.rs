@@ -38,12 +38,21 @@ impl<'a> Plan<'a> {
         owner_role: &'a str,
         niche: &Niche,
     ) -> Result<Self, DbError> {
-        let parts = Template::embedded()?
-            .parts_of(niche)
-            .ok_or_else(|| DbError::Other {
-                code: "template".to_owned(),
-                message: format!("there is no niche {}", niche.as_str()),
-            })?;
+        Self::from_template(Template::embedded()?, schema, role, owner_role, niche)
+    }
+
+    /// As [`Plan::new`], from another template.
+    pub(super) fn from_template(
+        template: &Template,
+        schema: &'a str,
+        role: &'a str,
+        owner_role: &'a str,
+        niche: &Niche,
+    ) -> Result<Self, DbError> {
+        let parts = template.parts_of(niche).ok_or_else(|| DbError::Other {
+            code: "template".to_owned(),
+            message: format!("there is no niche {}", niche.as_str()),
+        })?;
         Ok(Self {
             schema,
             role,
@@ -110,6 +119,22 @@ impl<'a> Plan<'a> {
         }
         Ok(())
     }
+}
+
+/// The versions that a schema's histories have reached.
+pub(super) async fn versions(
+    transaction: &Transaction<'_>,
+    schema: &str,
+    parts: &[&str],
+) -> Result<Versions, DbError> {
+    let mut versions = Versions::new();
+    for part in parts {
+        let history = format!("{}.{}", ident(schema), ident(&history_of(part)));
+        let sql = format!("select coalesce(max(version), 0) from {history}");
+        let version = transaction.query_one(&sql, &[]).await?.try_get(0)?;
+        versions.push(((*part).to_owned(), version));
+    }
+    Ok(versions)
 }
 
 // refinery would make the ledger itself, but after the default privileges, and so open to the tenant.

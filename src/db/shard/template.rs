@@ -1,6 +1,7 @@
 //! The tenant template, embedded in the binary: one folder for `core` and one for each niche.
 //!
 //! Adding a niche is adding a folder under `tenant_template/` (its README says how); nothing here names one.
+//! Whoever works with tenants takes [`Template::embedded`]; a template of other files is for those who try a change.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -40,6 +41,8 @@ pub struct Part {
     pub seed: String,
     /// Other names by which a person may ask for this niche.
     pub aliases: Vec<String>,
+    /// The oldest version that this program serves, where the folder says so.
+    minimum: Option<i32>,
     /// What a snapshot does with each of its tables.
     pub tables: BTreeMap<String, Keeping>,
     /// What is run after rows were restored; empty when the folder has nothing of the kind.
@@ -50,6 +53,11 @@ impl Part {
     /// The version that a schema made from this part has.
     pub fn version(&self) -> i32 {
         self.migrations.last().map_or(0, |migration| migration.version())
+    }
+
+    /// The oldest version that this program serves. A folder that says nothing asks for its newest.
+    pub fn minimum(&self) -> i32 {
+        self.minimum.unwrap_or_else(|| self.version())
     }
 
     /// The migrations that a schema of this version has had.
@@ -80,31 +88,61 @@ impl Template {
     }
 
     fn read() -> Result<Self, String> {
+        Self::from_files(files()?)
+    }
+
+    /// The embedded files, by their paths.
+    ///
+    /// # Errors
+    /// Which of them is no text.
+    pub fn embedded_files() -> Result<BTreeMap<String, String>, String> {
+        let text = |path: &str| {
+            let file = Files::get(path).ok_or_else(|| format!("{path} is not embedded"))?;
+            String::from_utf8(file.data.into_owned()).map_err(|_| format!("{path} is not UTF-8"))
+        };
+        Files::iter()
+            .map(|path| Ok((path.to_string(), text(&path)?)))
+            .collect()
+    }
+
+    /// A template of these files: paths as in `tenant_template/`, and their texts.
+    ///
+    /// # Errors
+    /// Which file cannot be understood.
+    pub fn from_files(files: BTreeMap<String, String>) -> Result<Self, String> {
         let mut parts: BTreeMap<String, Part> = BTreeMap::new();
-        for path in Files::iter() {
+        for (path, text) in files {
             let Some((folder, name)) = path.split_once('/') else {
                 continue;
             };
-            let file = Files::get(&path).ok_or_else(|| format!("{path} is not embedded"))?;
-            let text =
-                String::from_utf8(file.data.into_owned()).map_err(|_| format!("{path} is not UTF-8"))?;
             let part = parts.entry(folder.to_owned()).or_default();
             match name {
                 "seed.sql" => part.seed = text,
                 "restore.sql" => part.restore = text,
-                "niche.toml" => part.aliases = aliases(&text),
+                "core.toml" | "niche.toml" => {
+                    part.aliases = value(&text, "aliases").unwrap_or_default();
+                    part.minimum = value(&text, "minimum").ok();
+                }
                 "tables.toml" => part.tables = tables(&text).map_err(|error| format!("{path}: {error}"))?,
                 _ => part.migrations.push(read_migration(&path, name, &text)?),
             }
         }
-        for part in parts.values_mut() {
+        for (folder, part) in &mut parts {
             part.migrations.sort();
+            if part.minimum() > part.version() {
+                return Err(format!("{folder} asks for a version that it does not have"));
+            }
         }
         if parts.contains_key(CORE) {
             Ok(Self { parts })
         } else {
             Err("the folder core is missing".to_owned())
         }
+    }
+
+    /// The part of this name: `core` or a niche.
+    pub fn part(&self, ledger: &str) -> Option<&Part> {
+        self.parts.get(ledger)
     }
 
     /// What every tenant has.
@@ -122,6 +160,40 @@ impl Template {
     pub fn parts_of(&self, niche: &Niche) -> Option<[(String, Part); 2]> {
         let own = self.niche(niche)?.clone();
         Some([(CORE.to_owned(), self.core()), (niche.as_str().to_owned(), own)])
+    }
+
+    /// What a tenant of each niche has when it is up to date: `(niche, ledger, version)`.
+    pub fn newest(&self) -> Vec<(&str, &str, i32)> {
+        let mut newest = Vec::new();
+        for niche in self.niches() {
+            for ledger in [CORE, niche] {
+                let version = self.parts.get(ledger).map_or(0, Part::version);
+                newest.push((niche, ledger, version));
+            }
+        }
+        newest
+    }
+
+    /// Whether a schema of these versions, `(ledger, version)`, is older than this program serves.
+    pub fn is_too_old(&self, niche: &Niche, versions: &[(String, i32)]) -> bool {
+        self.lacks(niche, versions, Part::minimum)
+    }
+
+    /// Whether there are migrations for a schema of these versions.
+    pub fn is_behind(&self, niche: &Niche, versions: &[(String, i32)]) -> bool {
+        self.lacks(niche, versions, Part::version)
+    }
+
+    fn lacks(&self, niche: &Niche, versions: &[(String, i32)], needed: fn(&Part) -> i32) -> bool {
+        let reached = |ledger: &str| {
+            let of = versions.iter().find(|(name, _)| name == ledger);
+            of.map_or(0, |(_, version)| *version)
+        };
+        let mut parts = [CORE, niche.as_str()].into_iter();
+        parts.any(|ledger| {
+            self.part(ledger)
+                .is_some_and(|part| reached(ledger) < needed(part))
+        })
     }
 
     /// The niche that a person means by `name`: its folder or one of its aliases.
@@ -153,20 +225,39 @@ fn read_migration(path: &str, name: &str, text: &str) -> Result<Migration, Strin
     Migration::unapplied(stem, text).map_err(|error| format!("{path}: {error}"))
 }
 
-fn aliases(toml: &str) -> Vec<String> {
+/// The files of the template: those that are embedded, unless a test has others.
+#[cfg(not(feature = "kill_points"))]
+fn files() -> Result<BTreeMap<String, String>, String> {
+    Template::embedded_files()
+}
+
+/// As above. A migration is tried with a program that has one more than the tenants.
+#[cfg(feature = "kill_points")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "test-only, and not a setting of the program"
+)]
+fn files() -> Result<BTreeMap<String, String>, String> {
+    let mut files = Template::embedded_files()?;
+    let Some(more) = std::env::var_os("HELIXAI_TEST_MORE_TEMPLATE") else {
+        return Ok(files);
+    };
+    let more: BTreeMap<String, String> = std::fs::read(more)
+        .map_err(|error| error.to_string())
+        .and_then(|text| serde_json::from_slice(&text).map_err(|error| error.to_string()))?;
+    files.extend(more);
+    Ok(files)
+}
+
+fn value<'a, T: serde::Deserialize<'a>>(toml: &str, name: &str) -> Result<T, config::ConfigError> {
     config::Config::builder()
         .add_source(config::File::from_str(toml, config::FileFormat::Toml))
         .build()
-        .and_then(|file| file.get::<Vec<String>>("aliases"))
-        .unwrap_or_default()
+        .and_then(|file| file.get(name))
 }
 
 fn tables(toml: &str) -> Result<BTreeMap<String, Keeping>, String> {
-    let words = config::Config::builder()
-        .add_source(config::File::from_str(toml, config::FileFormat::Toml))
-        .build()
-        .and_then(|file| file.get::<BTreeMap<String, String>>("tables"))
-        .map_err(|error| error.to_string())?;
+    let words: BTreeMap<String, String> = value(toml, "tables").map_err(|error| error.to_string())?;
     let keeping = |(table, word): (String, String)| match word.as_str() {
         "kept" => Ok((table, Keeping::Kept)),
         "own" => Ok((table, Keeping::Own)),

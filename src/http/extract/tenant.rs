@@ -34,6 +34,8 @@ pub const SESSION_COOKIE: &str = "helixai_session";
 const TENANT_KEY: HeaderName = HeaderName::from_static("x-tenant-key");
 /// `last_used_at` of an API key is noted at most this often.
 const KEY_NOTED_EVERY: Duration = Duration::seconds(60);
+/// Seconds after which a client may ask whether its tenant has been migrated.
+const UPGRADE_SECONDS: u32 = 30;
 
 /// What a route demands.
 pub trait Permission: 'static {
@@ -352,6 +354,11 @@ async fn take_share(
 
 fn served(tenant: &ResolvedTenant) -> Result<(), Problem> {
     match tenant.status {
+        TenantStatus::Active if tenant.upgrading => Err(Problem::unavailable(
+            "tenant_upgrading",
+            "This account is being brought to a new version: try again in a few minutes.",
+        )
+        .after(UPGRADE_SECONDS)),
         TenantStatus::Active => Ok(()),
         TenantStatus::Suspended => Err(Problem::forbidden(
             "tenant_suspended",

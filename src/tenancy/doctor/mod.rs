@@ -2,15 +2,18 @@
 //!
 //! [`Doctor::examine`] looks at everything (`helixai doctor`); [`Doctor::examine_before_serving`] at what a server
 //! should not start with. The questions are asked in `db::shard::inspect`; here are only the judgements: [`server`],
-//! [`logins`], [`memberships`], [`belongings`], [`moves`], [`usage`], [`backups`], [`budget`], [`host`]. To add a check: a
-//! question there if it needs one, a judgement here that adds to the [`Report`], a row in `docs/CLI.md`.
+//! [`logins`], [`memberships`], [`belongings`], [`moves`], [`usage`], [`backups`], [`budget`], [`host`], [`migrations`],
+//! [`drift`]. To add a check: a question there if it needs one, a judgement here that adds to the [`Report`], a row in
+//! `docs/CLI.md`.
 
 pub mod backups;
 pub mod belongings;
 pub mod budget;
+pub mod drift;
 pub mod host;
 pub mod logins;
 pub mod memberships;
+mod migrations;
 pub mod moves;
 pub mod report;
 pub mod server;
@@ -26,13 +29,15 @@ use super::shards::connector_of;
 use crate::db::DbError;
 use crate::db::connect::{AdminClient, Connector};
 use crate::db::master::lanes::ShardRecord;
-use crate::db::shard::inspect::registry::{Registry, registry};
+use crate::db::shard::inspect::registry::{Registry, Tenant, registry};
 use crate::db::shard::inspect::versions::{Versions, versions};
-use crate::db::shard::inspect::{roles, schemas};
+use crate::db::shard::inspect::{catalog, roles, schemas};
+use crate::db::shard::template::Template;
 use crate::db::shard::{inspect, privileges, setup};
 use crate::domain::clock::Clock;
 use crate::domain::platform_key::PlatformKey;
 use budget::Budget;
+use drift::Drift;
 use report::{Level, Report};
 use view::ShardView;
 
@@ -153,12 +158,13 @@ impl Doctor {
             );
         }
         moves::judge(&registry.moves, registry.read_at, report);
+        migrations::judge(Template::embedded()?, &registry.tenants, report);
         let mut servers = Vec::new();
         for shard in &registry.shards {
             report.begin_shard(&shard.name);
             match self.reach(shard).await {
-                Ok((connector, client)) => {
-                    self.examine_shard(admin, &client, &connector, shard, report)
+                Ok((connector, mut client)) => {
+                    self.examine_shard(admin, &mut client, &connector, shard, report)
                         .await?;
                     self.add_share(&mut servers, &client, shard, &registry).await?;
                 }
@@ -182,7 +188,7 @@ impl Doctor {
     async fn examine_shard(
         &self,
         admin: &AdminClient,
-        client: &AdminClient,
+        client: &mut AdminClient,
         connector: &Connector,
         shard: &ShardRecord,
         report: &mut Report,
@@ -229,7 +235,48 @@ impl Doctor {
                 self.try_login(connector, login, report).await;
             }
         }
+        drift::judge(&self.drift_of(admin, client, shard).await?, report);
         Ok(())
+    }
+
+    /// The schemas that are not what their template makes.
+    ///
+    /// # Errors
+    /// When a database cannot be read.
+    pub async fn drift(&self) -> Result<Vec<Drift>, DbError> {
+        let admin = self.connector.administrator().await?;
+        let mut found = Vec::new();
+        for shard in &registry(&admin).await?.shards {
+            let (_, mut client) = self.reach(shard).await?;
+            found.extend(self.drift_of(&admin, &mut client, shard).await?);
+        }
+        Ok(found)
+    }
+
+    async fn drift_of(
+        &self,
+        admin: &AdminClient,
+        client: &mut AdminClient,
+        shard: &ShardRecord,
+    ) -> Result<Vec<Drift>, DbError> {
+        let before = registry(admin).await?;
+        let subjects = drift::subjects(&ShardView::new(shard, &before, &before));
+        let mut differing = catalog::differences(client, &shard.roles, &subjects).await?;
+        if differing.is_empty() {
+            return Ok(Vec::new());
+        }
+        // What has been changing meanwhile is no drift.
+        let after = registry(admin).await?;
+        let view = ShardView::new(shard, &before, &after);
+        let drift = |tenant: &&Tenant| {
+            Some(Drift {
+                differences: differing.remove(&tenant.schema)?,
+                tenant_key: tenant.key.clone(),
+                shard: shard.name.clone(),
+                schema: tenant.schema.clone(),
+            })
+        };
+        Ok(view.steady.iter().filter_map(drift).collect())
     }
 
     async fn examine_privileges(

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::moves::{Move, moves};
 use crate::db::DbError;
 use crate::db::master::lanes::ShardRecord;
+use crate::db::shard::schema::Versions;
 use crate::db::shard::setup::ShardRoles;
 use crate::domain::ids::{ShardId, TenantId};
 use crate::domain::tenant::TenantStatus;
@@ -60,6 +61,12 @@ pub struct Tenant {
     pub status: TenantStatus,
     /// Why its onboarding was given up.
     pub onboarding_error: Option<String>,
+    /// Its niche.
+    pub niche: String,
+    /// The versions of its ledgers, as the registry believes.
+    pub versions: Versions,
+    /// Why a migration of it could not be applied.
+    pub migration_error: Option<String>,
 }
 
 /// Reads all of it.
@@ -88,8 +95,12 @@ pub async fn registry(admin: &Client) -> Result<Registry, DbError> {
         .await?;
     let tenants = admin
         .query(
-            "select t.id, t.tenant_key, t.schema_name, t.role_name, t.shard_id, l.login, t.status, t.onboarding_error
+            "select t.id, t.tenant_key, t.schema_name, t.role_name, t.shard_id, l.login, t.status, t.onboarding_error,
+                    t.niche, m.ledgers, m.versions, m.error
              from master.tenants t
+             left join (select tenant_id, array_agg(ledger order by ledger) as ledgers,
+                               array_agg(version order by ledger) as versions, min(error) as error
+                        from master.tenant_migrations group by tenant_id) m on m.tenant_id = t.id
              join master.lanes l on l.shard_id = t.shard_id and l.number = t.lane
              order by t.tenant_key",
             &[],
@@ -136,6 +147,14 @@ pub async fn registry(admin: &Client) -> Result<Registry, DbError> {
                     login: row.get(5),
                     status: row.get::<_, &str>(6).parse().map_err(unknown)?,
                     onboarding_error: row.get(7),
+                    niche: row.get(8),
+                    versions: row
+                        .get::<_, Option<Vec<String>>>(9)
+                        .unwrap_or_default()
+                        .into_iter()
+                        .zip(row.get::<_, Option<Vec<i32>>>(10).unwrap_or_default())
+                        .collect(),
+                    migration_error: row.get(11),
                 })
             })
             .collect::<Result<_, DbError>>()?,

@@ -7,8 +7,7 @@ use tokio_postgres::types::Oid;
 
 use super::refused;
 use crate::db::DbError;
-use crate::db::shard::ident;
-use crate::db::shard::schema::{Versions, history_of};
+use crate::db::shard::schema::history_of;
 
 /// A table and those of its columns that hold what somebody has written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,22 +81,6 @@ impl Shape {
             tables: in_order(tables, references)?,
         })
     }
-}
-
-/// The versions that a schema's histories have reached.
-pub(super) async fn versions(
-    transaction: &Transaction<'_>,
-    schema: &str,
-    parts: &[&str],
-) -> Result<Versions, DbError> {
-    let mut versions = Versions::new();
-    for part in parts {
-        let history = format!("{}.{}", ident(schema), ident(&history_of(part)));
-        let sql = format!("select coalesce(max(version), 0) from {history}");
-        let version = transaction.query_one(&sql, &[]).await?.try_get(0)?;
-        versions.push(((*part).to_owned(), version));
-    }
-    Ok(versions)
 }
 
 /// Each table after those that it refers to, otherwise by name.

@@ -6,12 +6,12 @@ use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt as _};
 use tokio_postgres::{Client, IsolationLevel, Transaction};
 
-use super::shape::{self, Shape, Table};
+use super::shape::{Shape, Table};
 use super::{WITHOUT_FILES, quoted, refused, uuids, write_values_alike};
 use crate::db::DbError;
 use crate::db::shard::hold::hold_shared;
 use crate::db::shard::ident;
-use crate::db::shard::schema::Versions;
+use crate::db::shard::schema::{Versions, versions};
 use crate::db::shard::template::{CORE, Keeping, Template};
 use crate::db::tenant::photos::PhotosOf;
 use crate::domain::ids::{PhotoId, TenantId};
@@ -64,7 +64,7 @@ impl<'a> Source<'a> {
         hold_shared(&transaction, address.tenant).await?;
         let role = reader(&transaction, address).await?;
         let parts = [CORE, niche.as_str()];
-        let versions = shape::versions(&transaction, &address.schema, &parts).await?;
+        let versions = versions(&transaction, &address.schema, &parts).await?;
         let mut shape = Shape::read(&transaction, &address.schema, &parts).await?;
         let mut left_out = Vec::new();
         for table in &shape.tables {
