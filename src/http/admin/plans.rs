@@ -122,6 +122,7 @@ pub struct UpdatePlan {
 /// Which plans.
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct ListPlans {
     /// `active`, when left out.
     #[param(value_type = Option<PlanStatus>)]
