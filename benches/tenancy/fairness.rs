@@ -55,8 +55,7 @@ pub async fn measure(
                 concurrency,
                 time,
                 seed: round as u64 * 1000 + concurrency as u64,
-                // Without shares the quiet ones may wait in vain, too: only what was answered is counted.
-                may_be_refused: concurrency == NOISY || address == unlimited.address,
+                may_be_refused: concurrency == NOISY,
             };
             let quietly = load::run(load(quiet, QUIET));
             let (quietly, loudly) = if with_noise {

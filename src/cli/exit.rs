@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn a_code_is_found_however_deep_its_error_is() {
         let lost = || DbError::Unavailable("gone".to_owned());
-        let cases: [(anyhow::Error, Exit); 14] = [
+        let cases: [(anyhow::Error, Exit); 16] = [
             (MoveError::UnknownShard.into(), Exit::Unknown),
             (
                 MoveError::NotTakenBack(Box::new(MoveError::Busy), Box::new(MoveError::Unknown)).into(),

@@ -29,6 +29,27 @@ pub async fn is_key_reserved_for_another(
     .await?)
 }
 
+/// Gives a tenant another key. Constraint `tenants_tenant_key_key` refuses one that is taken.
+///
+/// # Errors
+/// When a constraint does not hold or the database fails.
+pub async fn set_key(
+    tx: &mut MasterTx,
+    id: TenantId,
+    key: &TenantKey,
+    now: DateTime<Utc>,
+) -> Result<(), DbError> {
+    sqlx::query!(
+        "update tenants set tenant_key = $2, version = version + 1, updated_at = $3 where id = $1",
+        id.as_uuid(),
+        key.as_str(),
+        now,
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
 /// Where a former key leads: the present key of its tenant, and until when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Renamed {

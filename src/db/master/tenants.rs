@@ -316,27 +316,6 @@ pub async fn lock_by_id(tx: &mut MasterTx, id: TenantId) -> Result<Option<Tenant
     row.map(TenantRecord::try_from).transpose()
 }
 
-/// Gives a tenant another key. Constraint `tenants_tenant_key_key` refuses one that is taken.
-///
-/// # Errors
-/// When a constraint does not hold or the database fails.
-pub async fn set_key(
-    tx: &mut MasterTx,
-    id: TenantId,
-    key: &TenantKey,
-    now: DateTime<Utc>,
-) -> Result<(), DbError> {
-    sqlx::query!(
-        "update tenants set tenant_key = $2, version = version + 1, updated_at = $3 where id = $1",
-        id.as_uuid(),
-        key.as_str(),
-        now,
-    )
-    .execute(tx.connection())
-    .await?;
-    Ok(())
-}
-
 /// A filter of [`list`]; all parts must hold.
 #[derive(Debug, Clone, Default)]
 pub struct TenantFilter {

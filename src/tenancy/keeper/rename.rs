@@ -42,7 +42,7 @@ impl Keeper {
             if restores::is_being_restored(&mut tx, tenant.id).await? {
                 return Err(KeeperError::Busy);
             }
-            tenants::set_key(&mut tx, tenant.id, new, now)
+            reserved_keys::set_key(&mut tx, tenant.id, new, now)
                 .await
                 .map_err(key_taken)?;
             // After the update, as after an insert: a reservation that commits in between is seen.

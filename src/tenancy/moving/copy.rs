@@ -13,6 +13,9 @@ const POLL: Duration = Duration::from_millis(100);
 /// What is left to follow when the tenant is stopped, in bytes of the log, at as many looks in a row.
 const NEAR: i64 = 16 * 1024;
 const LOOKS: u32 = 5;
+/// On a server that others keep busy it is never that little; then so much, at so many looks in a row.
+const BUSY_NEAR: i64 = 1024 * 1024;
+const BUSY_LOOKS: u32 = 50;
 /// Failures of the other server's workers after which the move is taken back; a lock that is not free is one.
 const MOST_FAILURES: i64 = 5;
 /// How long no worker may be there.
@@ -84,11 +87,12 @@ impl Mover {
 
     /// Waits until what is written follows closely.
     async fn near(&self, work: &Work, progress: &OnProgress) -> Result<(), MoveError> {
-        let mut near = 0;
-        while near < LOOKS {
+        let (mut near, mut nearly) = (0, 0);
+        while near < LOOKS && nearly < BUSY_LOOKS {
             let lag = replication::lag(&work.source, &work.name).await?;
             progress("catching up", near.into(), LOOKS.into());
             near = if lag < NEAR { near + 1 } else { 0 };
+            nearly = if lag < BUSY_NEAR { nearly + 1 } else { 0 };
             check_failures(replication::copying(&work.target, &work.name).await?.errors)?;
             tokio::time::sleep(POLL).await;
         }

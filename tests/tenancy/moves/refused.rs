@@ -1,6 +1,7 @@
 //! What cannot be moved is refused before anything is done, and says why.
 
 use helixai::cli::private_postgres::{Options, PrivatePostgres};
+use helixai::tenancy::keeper::Purge;
 use helixai::tenancy::moving::MoveError;
 
 use super::{Other, add, move_to, sound};
@@ -97,7 +98,10 @@ async fn what_cannot_be_moved_says_why_and_stays() {
                   from master.tenants t, master.lanes l where t.id = $1 and l.shard_id <> t.shard_id limit 1";
     platform_lane(&test, other.name).await;
     assert_eq!(admin.execute(moving, &[&id]).await.unwrap(), 1);
-    let deleted = platform.keeper.delete(&tenant_key("garage"), cli_origin()).await;
+    let deleted = platform
+        .keeper
+        .purge(&tenant_key("garage"), Purge::Anything, cli_origin())
+        .await;
     assert!(
         matches!(deleted, Err(helixai::tenancy::keeper::KeeperError::Busy)),
         "{deleted:?}"

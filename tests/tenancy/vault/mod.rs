@@ -12,7 +12,7 @@ use helixai::db::master::backups::{self, BackupRecord};
 use helixai::domain::clock::Clock;
 use helixai::domain::ids::TenantId;
 use helixai::platform::{Platform, doctor};
-use helixai::tenancy::keeper::RestoreRequest;
+use helixai::tenancy::keeper::{Purge, RestoreRequest};
 use helixai::tenancy::vault::{Round, Vault};
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
@@ -387,7 +387,10 @@ async fn a_deleted_tenants_snapshots_outlive_it_for_as_long_as_they_are_kept() {
     let tenant = case.onboard("garage").await;
     run(&case.vault(), true).await;
     let keeper = &case.test.platform.keeper;
-    keeper.delete(&tenant_key("garage"), cli_origin()).await.unwrap();
+    keeper
+        .purge(&tenant_key("garage"), Purge::Anything, cli_origin())
+        .await
+        .unwrap();
     let found = backups::find_tenant(&case.test.platform.master, &tenant_key("garage")).await;
     assert_eq!(found.unwrap(), Some(tenant));
     let file = case.vault().path(&case.known(tenant).await[0]).expect("a file");
@@ -401,7 +404,10 @@ async fn a_deleted_tenants_snapshots_outlive_it_for_as_long_as_they_are_kept() {
         .restore(request, cli_origin(), &silent())
         .await
         .expect("it comes back");
-    keeper.delete(&tenant_key("garage"), cli_origin()).await.unwrap();
+    keeper
+        .purge(&tenant_key("garage"), Purge::Anything, cli_origin())
+        .await
+        .unwrap();
     case.clock.advance(TimeDelta::days(3));
     assert_eq!(case.vault().forget_the_gone().await.unwrap(), 1);
     assert_eq!(case.known(tenant).await, []);

@@ -147,14 +147,14 @@ pub async fn copying(target: &Client, name: &str) -> Result<Copying, DbError> {
     })
 }
 
-/// How many bytes of the log the other side has not confirmed.
+/// How many bytes of the log the other side has not confirmed, of those that are on this one's disk: nothing else is sent.
 ///
 /// # Errors
 /// When the slot is gone or has lost what it needs.
 pub async fn lag(source: &Client, name: &str) -> Result<i64, DbError> {
     let row = source
         .query_opt(
-            "select coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn), 0)::int8, wal_status = 'lost'
+            "select coalesce(pg_wal_lsn_diff(pg_current_wal_flush_lsn(), confirmed_flush_lsn), 0)::int8, wal_status = 'lost'
              from pg_replication_slots where slot_name = $1",
             &[&name],
         )
