@@ -67,6 +67,8 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(tenant::contacts::get_contact)
         .service(tenant::contacts::update_contact)
         .service(tenant::contacts::delete_contact)
+        .service(tenant::person::export_contact)
+        .service(tenant::person::erase_contact)
         .service(tenant::conversations::list_conversations)
         .service(tenant::conversations::create_conversation)
         .service(tenant::conversations::get_conversation)

@@ -22,6 +22,7 @@ mod observability;
 mod oddities;
 mod onboarding;
 mod outage;
+mod person;
 mod plans;
 mod products;
 mod properties;

@@ -12,7 +12,7 @@ mod provisioning;
 mod rename;
 mod resolver;
 mod shards;
-mod snapshots;
+pub mod snapshots;
 mod storage;
 mod suspension;
 mod undo;

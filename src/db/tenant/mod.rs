@@ -21,6 +21,7 @@ pub mod lead_stages;
 pub mod leads;
 pub mod messages;
 pub mod outbox;
+pub mod person;
 pub mod photos;
 pub mod products;
 pub mod properties;

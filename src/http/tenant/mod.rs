@@ -8,6 +8,7 @@ pub mod lead_stages;
 pub mod leads;
 pub mod me;
 pub mod messages;
+pub mod person;
 pub mod photo_files;
 pub mod photos;
 pub mod products;

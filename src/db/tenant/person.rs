@@ -1,0 +1,96 @@
+//! All that a tenant knows of one person, to be handed over or to be forgotten (LGPD, articles 18 and 16): a contact, its leads and
+//! those of its number, its conversations and what was said.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+use super::query::Query;
+use crate::domain::ids::ContactId;
+
+/// What stands in the place of a name that must be there.
+pub const ERASED: &str = "(apagado)";
+
+const EXPORT: &str = "\
+select jsonb_build_object(
+    'contact', jsonb_build_object('id', c.id, 'name', c.name, 'phone', c.phone, 'email', c.email, 'notes', c.notes,
+                                  'created_at', c.created_at, 'updated_at', c.updated_at),
+    'leads', coalesce((
+        select jsonb_agg(jsonb_build_object(
+                   'id', l.id, 'name', l.name, 'phone', l.phone, 'email', l.email, 'source', l.source, 'stage', l.stage,
+                   'notes', l.notes, 'created_at', l.created_at, 'updated_at', l.updated_at,
+                   'history', coalesce((
+                       select jsonb_agg(jsonb_build_object('at', h.at, 'field', h.field, 'from', h.from_value, 'to', h.to_value)
+                                        order by h.id)
+                       from lead_history h where h.lead_id = l.id and h.field = 'stage'), '[]'))
+                   order by l.created_at, l.id)
+        from leads l where l.contact_id = c.id or l.phone = c.phone), '[]'),
+    'conversations', coalesce((
+        select jsonb_agg(jsonb_build_object(
+                   'id', v.id, 'channel', v.channel, 'external_id', v.external_id, 'status', v.status, 'labels', v.labels,
+                   'created_at', v.created_at,
+                   'messages', coalesce((
+                       select jsonb_agg(jsonb_build_object('id', m.id, 'at', m.created_at, 'direction', m.direction,
+                                                           'author', m.author, 'kind', m.kind, 'body', m.body,
+                                                           'payload', m.payload, 'status', m.status)
+                                        order by m.created_at, m.id)
+                       from messages m where m.conversation_id = v.id), '[]'))
+                   order by v.created_at, v.id)
+        from conversations v where v.contact_id = c.id), '[]'))
+from contacts c where c.id = $1";
+
+/// Everything, as one document. Runs after [`super::contacts::lock`].
+pub fn export(id: ContactId) -> Query<Value> {
+    Query::one(EXPORT, |mut row| row.next()).bind(id.as_uuid())
+}
+
+const FORGET_ANSWERS: &str = "\
+delete from idempotency_keys k
+where k.resource_id = $1
+   or k.resource_id in (select l.id from leads l join contacts c on l.contact_id = c.id or l.phone = c.phone where c.id = $1)
+   or k.resource_id in (select m.id from messages m join conversations v on v.id = m.conversation_id where v.contact_id = $1)";
+
+const ERASE_LEADS: &str = "\
+update leads l
+set name = $3, phone = null, email = null, notes = null, contact_id = coalesce(l.contact_id, c.id),
+    version = l.version + 1, updated_at = $2
+from contacts c
+where c.id = $1 and (l.contact_id = c.id or l.phone = c.phone)";
+
+const ERASE_OUTBOX: &str = "\
+update outbox o
+set payload = '{}', last_error = null, updated_at = $2, state = case o.state when 'pending' then 'canceled' else o.state end,
+    leased_until = null, leased_by = null
+from messages m join conversations v on v.id = m.conversation_id
+where v.contact_id = $1 and o.id = m.id";
+
+const ERASE_MESSAGES: &str = "\
+update messages m
+set body = null, payload = '{}', error = null, provider_message_id = null,
+    status = case when m.direction = 'outbound' and m.status = 'queued' then 'failed' else m.status end
+from conversations v
+where v.contact_id = $1 and m.conversation_id = v.id";
+
+const ERASE_CONVERSATIONS: &str = "\
+update conversations
+set external_id = case when external_id is not null then 'erased:' || id end, labels = '{}', status = 'closed',
+    unread_count = 0, snoozed_until = null, version = version + 1, updated_at = $2
+where contact_id = $1";
+
+const ERASE_CONTACT: &str = "\
+update contacts
+set name = null, phone = null, email = null, notes = null, version = version + 1, updated_at = $2
+where id = $1";
+
+/// What is to be run, in this order, after [`super::contacts::lock`]: the answers that are remembered, the leads, what waits to be
+/// sent, the messages, the conversations, the contact. Each yields how many rows it has changed.
+pub fn erase(id: ContactId, now: DateTime<Utc>) -> Vec<Query<u64>> {
+    let timed = |text| Query::execute(text).bind(id.as_uuid()).bind(now);
+    vec![
+        Query::execute(FORGET_ANSWERS).bind(id.as_uuid()),
+        timed(ERASE_LEADS).bind(ERASED),
+        timed(ERASE_OUTBOX),
+        Query::execute(ERASE_MESSAGES).bind(id.as_uuid()),
+        timed(ERASE_CONVERSATIONS),
+        timed(ERASE_CONTACT),
+    ]
+}
