@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use helixai::db::shard::template::{Keeping, Template};
+use helixai::domain::tenant::Niche;
 use tokio_postgres::Client;
 
 use super::source::{files, relative};
@@ -250,5 +252,66 @@ async fn an_empty_tenant_stays_small() {
         let (relations, bytes): (i64, i64) = (row.get(0), row.get(1));
         assert!(relations <= MOST_RELATIONS, "{niche}: {relations} relations");
         assert!(bytes <= MOST_BYTES, "{niche}: {bytes} bytes");
+    }
+}
+
+/// What a masked copy and an export do with a column of texts: a new one needs its word.
+#[tokio::test]
+async fn every_column_of_texts_says_whose_word_it_is() {
+    let test = TestPlatform::start().await;
+    let admin = test.admin().await;
+    let template = Template::embedded().expect("the template");
+    for niche in ["cars", "general", "real_estate"] {
+        let tenant = test.onboard(&niche.replace('_', "-"), niche).await;
+        let niche = Niche::parse(niche).expect("a niche");
+        let parts = template.parts_of(&niche).expect("a niche");
+        let in_snapshots: Vec<&String> = parts
+            .iter()
+            .flat_map(|(_, part)| &part.tables)
+            .filter(|(_, keeping)| **keeping != Keeping::Forgotten)
+            .map(|(table, _)| table)
+            .collect();
+        let columns = admin
+            .query(
+                "select table_name::text, column_name::text, data_type from information_schema.columns
+                 where table_schema = $1 and is_generated = 'NEVER' order by 1, 2",
+                &[&tenant.schema_name],
+            )
+            .await
+            .expect("columns");
+        let mut wrong = Vec::new();
+        let mut there = std::collections::BTreeSet::new();
+        for row in columns {
+            let (table, column, kind): (String, String, String) = (row.get(0), row.get(1), row.get(2));
+            if !in_snapshots.contains(&&table) {
+                continue;
+            }
+            let words = template.personal(&niche, &table);
+            let said = words.is_some_and(|words| words.contains_key(&column));
+            let texts = [
+                "text",
+                "ARRAY",
+                "jsonb",
+                "json",
+                "bytea",
+                "character varying",
+                "character",
+            ];
+            if texts.contains(&kind.as_str()) && !said {
+                wrong.push(format!("{table}.{column} ({kind}) has no word in columns.toml"));
+            }
+            there.insert((table, column));
+        }
+        for (_, part) in &parts {
+            for (table, words) in &part.columns {
+                let gone = words
+                    .keys()
+                    .filter(|column| !there.contains(&(table.clone(), (*column).clone())));
+                wrong.extend(
+                    gone.map(|column| format!("{table}.{column} is in columns.toml and nowhere else")),
+                );
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     }
 }

@@ -227,6 +227,7 @@ pub fn points(group: &str) -> Vec<String> {
             "photos",
             "metering",
             "backup",
+            "clone",
             "restore",
             "delete",
             "vault",

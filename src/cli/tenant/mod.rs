@@ -6,8 +6,10 @@
 mod archive;
 mod backup;
 mod backups;
+mod clone;
 mod create;
 mod create_many;
+mod export;
 mod import;
 mod list;
 mod moving;
@@ -62,6 +64,12 @@ enum Command {
     /// Bring a tenant back from a file: under its key, over what it has, or as a copy under another key
     #[command(after_help = exit::HELP)]
     Restore(restore::Args),
+    /// Copy a tenant to another key, to try things out: the copy sends nothing
+    #[command(after_help = exit::HELP)]
+    Clone(clone::Args),
+    /// Write a tenant's data for the tenant itself: a zip with CSV, JSON and photos
+    #[command(after_help = exit::HELP)]
+    Export(export::Args),
     /// Restore a file into a scratch schema that nobody sees, and compare what is there with what is in the file
     #[command(after_help = exit::HELP)]
     Verify(verify::Args),
@@ -106,6 +114,8 @@ pub async fn run(config: Option<&Path>, args: Args) -> anyhow::Result<ExitCode> 
         Command::Backup(args) => backup::run(config, args).await,
         Command::Backups(args) => backups::run(config, args).await,
         Command::Restore(args) => restore::run(config, args).await,
+        Command::Clone(args) => clone::run(config, args).await,
+        Command::Export(args) => export::run(config, args).await,
         Command::Verify(args) => verify::run(config, args).await,
         Command::Import(args) => import::run(config, args).await,
         Command::ImportMap => Ok(import::print_map()),

@@ -32,6 +32,49 @@ pub enum Keeping {
     Forgotten,
 }
 
+/// Whose word a column of texts is: what a masked copy makes of it, and whether an export holds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Personal {
+    /// Nobody's.
+    Plain,
+    /// The name of a person.
+    Name,
+    /// An address.
+    Email,
+    /// A number.
+    Phone,
+    /// What a provider calls a person, a chat or a message.
+    Handle,
+    /// What somebody wrote.
+    Text,
+    /// The same, in JSON.
+    Json,
+    /// A hash of a password.
+    Password,
+    /// A credential.
+    Secret,
+}
+
+impl Personal {
+    fn parse(word: &str) -> Option<Self> {
+        Some(match word {
+            "plain" => Self::Plain,
+            "name" => Self::Name,
+            "email" => Self::Email,
+            "phone" => Self::Phone,
+            "handle" => Self::Handle,
+            "text" => Self::Text,
+            "json" => Self::Json,
+            "password" => Self::Password,
+            "secret" => Self::Secret,
+            _ => return None,
+        })
+    }
+}
+
+/// The words of a table's columns, by their names.
+pub type Words = BTreeMap<String, Personal>;
+
 /// The migrations and reference data of one folder.
 #[derive(Debug, Clone, Default)]
 pub struct Part {
@@ -45,6 +88,8 @@ pub struct Part {
     minimum: Option<i32>,
     /// What a snapshot does with each of its tables.
     pub tables: BTreeMap<String, Keeping>,
+    /// Whose word the columns of texts of each of its tables are.
+    pub columns: BTreeMap<String, Words>,
     /// What is run after rows were restored; empty when the folder has nothing of the kind.
     pub restore: String,
 }
@@ -124,6 +169,9 @@ impl Template {
                     part.minimum = value(&text, "minimum").ok();
                 }
                 "tables.toml" => part.tables = tables(&text).map_err(|error| format!("{path}: {error}"))?,
+                "columns.toml" => {
+                    part.columns = columns(&text).map_err(|error| format!("{path}: {error}"))?
+                }
                 _ => part.migrations.push(read_migration(&path, name, &text)?),
             }
         }
@@ -196,6 +244,14 @@ impl Template {
         })
     }
 
+    /// Whose word the columns of a table are that tenants of this niche have; `None` when nothing is said of the table.
+    pub fn personal(&self, niche: &Niche, table: &str) -> Option<&Words> {
+        let core = self.parts.get(CORE)?;
+        core.columns
+            .get(table)
+            .or_else(|| self.niche(niche)?.columns.get(table))
+    }
+
     /// The niche that a person means by `name`: its folder or one of its aliases.
     pub fn find_niche(&self, name: &str) -> Option<Niche> {
         let wanted = name.trim().to_lowercase();
@@ -265,4 +321,21 @@ fn tables(toml: &str) -> Result<BTreeMap<String, Keeping>, String> {
         other => Err(format!("{table} is neither kept, own nor forgotten: {other}")),
     };
     words.into_iter().map(keeping).collect()
+}
+
+fn columns(toml: &str) -> Result<BTreeMap<String, Words>, String> {
+    let said = config::Config::builder()
+        .add_source(config::File::from_str(toml, config::FileFormat::Toml))
+        .build()
+        .and_then(|file| file.try_deserialize::<BTreeMap<String, BTreeMap<String, String>>>())
+        .map_err(|error| error.to_string())?;
+    let word = |(column, word): (String, String)| match Personal::parse(&word) {
+        Some(personal) => Ok((column, personal)),
+        None => Err(format!("{column} has a word that is not known: {word}")),
+    };
+    let table = |(table, words): (String, BTreeMap<String, String>)| {
+        let words = words.into_iter().map(word).collect::<Result<Words, String>>()?;
+        Ok::<_, String>((table, words))
+    };
+    said.into_iter().map(table).collect()
 }

@@ -139,14 +139,7 @@ impl Keeper {
         let subscription = subscriptions::find_newest(&self.master, &key).await?;
         let domains = domains::list(&self.master, tenant.id).await?;
         let made_at = self.clock.now();
-        let address = SourceAddress {
-            tenant: tenant.id,
-            niche: Niche::parse(&tenant.niche)
-                .map_err(|_| KeeperError::Misfit(format!("there is no niche {}", tenant.niche)))?,
-            schema: tenant.schema.clone(),
-            role: tenant.role.clone(),
-            owner_role: self.shards.roles(tenant.shard).await?.owner(),
-        };
+        let address = self.address_of(&tenant).await?;
         let source = Source::open(admin, &address).await?;
         let now = tenants::find_record(&self.master, &key).await?;
         if now.is_none_or(|now| (now.id, now.status) != (tenant.id, tenant.status)) {
@@ -227,6 +220,18 @@ impl Keeper {
         source.close().await?;
         tell(writer, Message::Finish).await?;
         Ok(without_files)
+    }
+
+    /// Where a tenant's rows are.
+    pub(super) async fn address_of(&self, tenant: &TenantRecord) -> Result<SourceAddress, KeeperError> {
+        Ok(SourceAddress {
+            tenant: tenant.id,
+            niche: Niche::parse(&tenant.niche)
+                .map_err(|_| KeeperError::Misfit(format!("there is no niche {}", tenant.niche)))?,
+            schema: tenant.schema.clone(),
+            role: tenant.role.clone(),
+            owner_role: self.shards.roles(tenant.shard).await?.owner(),
+        })
     }
 
     async fn note_backup(&self, made: &BackedUp, origin: Origin) -> Result<(), DbError> {

@@ -154,7 +154,8 @@ impl Keeper {
         // Under whatever key it has now, it is the same tenant.
         wanted.is_copy = false;
         let begun = self.take_place(tenant, &wanted, &snapshot, origin).await?;
-        self.load_and_settle(&wanted, begun, snapshot, progress).await?;
+        self.load_and_settle((&wanted, begun), snapshot, None, progress)
+            .await?;
         Ok(())
     }
 

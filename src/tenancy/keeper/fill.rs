@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::KeeperError;
 use super::files::{Incoming, Whole};
+use super::mask::Masked;
 use super::verify::Parts;
 use crate::db::shard::snapshot::{Loading, Table};
 use crate::db::shard::template::{Keeping, Template};
@@ -86,6 +87,7 @@ pub(super) async fn fill(
     places: &Places,
     mut parts: Parts,
     (store, tenant, niche): (&dyn Store, TenantId, &Niche),
+    masked: &mut Masked<'_>,
 ) -> Result<Filled, KeeperError> {
     let mut loaded = 0;
     let mut kept = Whole::default();
@@ -98,10 +100,11 @@ pub(super) async fn fill(
                     Some(table) => Some((loading.fill(table).await?, table)),
                     None => None,
                 };
+                masked.begin(number, sink.is_some())?;
             }
             Part::Rows(rows) => {
                 if let Some((sink, _)) = &mut sink {
-                    sink.send(rows).await?;
+                    sink.send(masked.rows(rows)?).await?;
                 }
             }
             Part::TableEnd(rows) => {

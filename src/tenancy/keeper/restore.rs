@@ -3,7 +3,9 @@
 
 use std::path::PathBuf;
 
+use super::clone::Masking;
 use super::fill::{Filled, Places, fill};
+use super::mask::Masked;
 use super::settle::Settled;
 use super::target::{Begun, Wanted};
 use super::verify::Verified;
@@ -60,33 +62,50 @@ impl Keeper {
         origin: Origin,
         progress: &OnProgress,
     ) -> Result<Restored, KeeperError> {
-        let snapshot = Verified::read(
+        self.restore_masked(request, None, origin, progress).await
+    }
+
+    /// As [`Keeper::restore`], perhaps without the people in the rows.
+    pub(super) async fn restore_masked(
+        &self,
+        request: RestoreRequest,
+        masking: Option<&mut Masking>,
+        origin: Origin,
+        progress: &OnProgress,
+    ) -> Result<Restored, KeeperError> {
+        let mut snapshot = Verified::read(
             &request.file,
             self.platform_key.clone(),
             request.any_platform,
             progress.clone(),
         )
         .await?;
+        if let Some(masking) = &masking {
+            let tenant = &mut snapshot.header.tenant;
+            tenant.owner_email = masking.mask.email(&tenant.owner_email);
+            tenant.document = None;
+        }
         let wanted = Wanted::check(&snapshot.header, request.key)?;
         if let Some(interrupted) = restores::find_restore_of(&self.master, &wanted.key).await? {
             self.settle(interrupted).await?;
         }
         let begun = self.begin(&wanted, &snapshot, origin).await?;
-        self.load_and_settle(&wanted, begun, snapshot, progress).await
+        self.load_and_settle((&wanted, begun), snapshot, masking, progress)
+            .await
     }
 
     /// From the note in the registry to its end.
     pub(super) async fn load_and_settle(
         &self,
-        wanted: &Wanted,
-        begun: Begun,
+        (wanted, begun): (&Wanted, Begun),
         snapshot: Verified,
+        masking: Option<&mut Masking>,
         progress: &OnProgress,
     ) -> Result<Restored, KeeperError> {
         crate::kill_point!("restore.intent");
         let made_at = snapshot.header.made_at;
         let domains = snapshot.header.tenant.domains.clone();
-        let loaded = self.load(wanted, &begun, snapshot, progress).await;
+        let loaded = self.load((wanted, &begun), snapshot, masking, progress).await;
         // Also after a failure: when the connection is lost at the end, only the shard knows what became of it.
         let settled = self.settle(begun.restore).await;
         let Filled {
@@ -131,9 +150,9 @@ impl Keeper {
 
     async fn load(
         &self,
-        wanted: &Wanted,
-        begun: &Begun,
+        (wanted, begun): (&Wanted, &Begun),
         snapshot: Verified,
+        masking: Option<&mut Masking>,
         progress: &OnProgress,
     ) -> Result<Filled, KeeperError> {
         let to: &Destination = &begun.destination;
@@ -143,20 +162,21 @@ impl Keeper {
         if !restores::is_under_way(&self.master, begun.restore).await? {
             return Err(KeeperError::Busy);
         }
-        let places = Places::find(
-            &snapshot.header,
-            &wanted.niche,
-            loading.tables(),
-            begun.is_copy(wanted),
-        )?;
+        let header = snapshot.header.clone();
+        let mut masked = Masked::new(&header, masking.as_deref().map(|masking| masking.mask.clone()));
+        let places = Places::find(&header, &wanted.niche, loading.tables(), begun.is_copy(wanted))?;
         let parts = snapshot.parts(progress.clone());
         let filled = fill(
             &loading,
             &places,
             parts,
             (self.store.as_ref(), to.tenant, &wanted.niche),
+            &mut masked,
         )
         .await?;
+        if let Some(masking) = masking {
+            masking.owner_email = masked.owner_email();
+        }
         loading.finish().await?;
         Ok(filled)
     }

@@ -38,6 +38,35 @@ async fn a_backup_killed_at_any_point_leaves_the_older_file_or_the_new_one() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_clone_killed_at_any_point_is_whole_or_nothing_and_what_it_leaves_is_sealed() {
+    let (killed, folder, _) = with_snapshot().await;
+    let temporary = folder.path().join("temporary");
+    for (number, point) in points("clone").iter().enumerate() {
+        std::fs::create_dir(&temporary).unwrap();
+        let key = format!("clone-{number}");
+        let mut command = killed.command(&["tenant", "clone", "garage", &key, "--mask"]);
+        command.env("TMPDIR", &temporary);
+        must_die(command, point).await;
+        killed.restart().await;
+        let found = killed.consistent().await.contains(&key);
+        assert_eq!(found, point == "clone.restored", "{point}");
+        for left in std::fs::read_dir(&temporary).unwrap() {
+            let bytes = std::fs::read(left.unwrap().path()).unwrap();
+            assert!(bytes.starts_with(b"\x89HXSEAL"), "{point}");
+        }
+        std::fs::remove_dir_all(&temporary).unwrap();
+        let mut command = killed.command(&["tenant", "clone", "garage", &key, "--mask"]);
+        command.env("TMPDIR", folder.path());
+        let run = ended(command).await;
+        assert_eq!(
+            run.status.code(),
+            Some(if found { 5 } else { 0 }),
+            "{point}: {run:?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_verification_killed_at_any_point_leaves_nothing() {
     let (killed, _folder, file) = with_snapshot().await;
     let admin = killed.test.admin().await;

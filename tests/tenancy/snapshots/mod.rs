@@ -5,8 +5,10 @@ mod copy;
 mod damage;
 mod delete;
 mod encrypted;
+mod export;
 #[cfg(feature = "kill_points")]
 mod killed;
+mod masked;
 mod over;
 mod restore;
 mod verify;

@@ -3,11 +3,13 @@
 //! Nothing here costs more the more tenants there are: the catalogue is asked by what hangs on the one schema, through
 //! indexes. Connections are an administrator's, opened for the operation, but rows are read with the tenant's own role.
 
+mod export;
 mod load;
 mod rehearsal;
 mod shape;
 mod source;
 
+pub use export::Form;
 pub use load::{Destination, Inquiry, Loading, RowSink};
 pub use rehearsal::Rehearsal;
 pub use shape::{Shape, Table};

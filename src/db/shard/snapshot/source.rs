@@ -6,7 +6,8 @@ use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt as _};
 use tokio_postgres::{Client, IsolationLevel, Transaction};
 
-use super::shape::{Shape, Table};
+use super::export::{Form, export_rows};
+use super::shape::{self, Shape, Table};
 use super::{WITHOUT_FILES, quoted, refused, uuids, write_values_alike};
 use crate::db::DbError;
 use crate::db::shard::hold::hold_shared;
@@ -125,6 +126,14 @@ impl<'a> Source<'a> {
         let missing = format!("select count(*) from {} where {WITHOUT_FILES}", ident(of.table()));
         let row = self.transaction.query_one(&missing, &[&uuids(kept)]).await?;
         Ok(row.try_get::<_, i64>(0)?.unsigned_abs())
+    }
+
+    /// All rows of a table for people, with these of its columns.
+    ///
+    /// # Errors
+    /// Whatever the server refuses.
+    pub async fn export(&self, table: &Table, columns: &[String], form: Form) -> Result<Rows, DbError> {
+        export_rows(&self.transaction, table, columns, form).await
     }
 
     /// Ends the transaction.
