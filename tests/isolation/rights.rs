@@ -12,6 +12,7 @@ fn need(operation: &Operation) -> Need {
     match (operation.id.as_str(), resource) {
         ("delete_session" | "change_my_password", _) => Need::SignedIn,
         ("reset_user_password", _) => Need::Own,
+        ("export_contact" | "erase_contact", _) => Need::Manage,
         (_, "users" | "api-keys" | "settings") => Need::Manage,
         // The funnel is a setting that everybody sees.
         (_, "lead-stages") if !operation.reads() => Need::Manage,
