@@ -10,7 +10,7 @@ use super::cache::{Cache, Outcome};
 use super::shards::Shards;
 use crate::db::DbError;
 use crate::db::master::reserved_keys::{Renamed, find_renamed};
-use crate::db::master::{MasterDb, tenants};
+use crate::db::master::{MasterDb, domains, tenants};
 use crate::domain::clock::Clock;
 use crate::domain::host::{BaseDomain, HostKind, HostName, classify};
 use crate::domain::tenant_key::TenantKey;
@@ -198,7 +198,7 @@ impl Resolver {
     async fn owner(&self, host: &HostName) -> Result<Option<TenantKey>, Arc<DbError>> {
         let (master, wanted, unknown_for) = (self.master.clone(), host.clone(), self.unknown_for);
         let load = move || async move {
-            tenants::find_key_by_host(&master, wanted.as_str())
+            domains::find_key_by_host(&master, wanted.as_str())
                 .await
                 .map_err(Arc::new)
         };

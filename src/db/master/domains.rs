@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use super::{MasterDb, MasterTx};
 use crate::db::DbError;
 use crate::domain::ids::{DomainId, TenantId};
+use crate::domain::tenant_key::TenantKey;
 
 /// A host of a tenant.
 #[derive(Debug, Clone)]
@@ -19,6 +20,27 @@ pub struct DomainRecord {
     pub verified_at: Option<DateTime<Utc>>,
     /// When it was asked for.
     pub created_at: DateTime<Utc>,
+}
+
+/// The key of the tenant that has proven to own this host.
+///
+/// # Errors
+/// When the database fails.
+pub async fn find_key_by_host(db: &MasterDb, host: &str) -> Result<Option<TenantKey>, DbError> {
+    let key = sqlx::query_scalar!(
+        "select t.tenant_key from domains d join tenants t on t.id = d.tenant_id
+         where d.host = $1 and d.verified_at is not null",
+        host,
+    )
+    .fetch_optional(db.pool())
+    .await?;
+    key.map(|key| {
+        TenantKey::parse(&key).map_err(|_| DbError::Other {
+            code: "driver".to_owned(),
+            message: "tenants.tenant_key holds an unknown value".to_owned(),
+        })
+    })
+    .transpose()
 }
 
 /// The hosts of a tenant, in order of their names. They are few.

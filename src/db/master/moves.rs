@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::tenants::{TenantRecord, find_record_by_id};
+use super::tenants::{TenantRecord, lock_by_id};
 use super::{MasterDb, MasterTx};
 use crate::db::DbError;
 use crate::domain::ids::{ShardId, TenantId};
@@ -174,7 +174,7 @@ pub async fn lock_move(tx: &mut MasterTx, id: Uuid) -> Result<Option<MoveRecord>
     .fetch_optional(tx.connection())
     .await?;
     let Some(row) = row else { return Ok(None) };
-    let tenant = find_record_by_id(tx, TenantId::from_uuid(tenant)).await?;
+    let tenant = lock_by_id(tx, TenantId::from_uuid(tenant)).await?;
     let Some(tenant) = tenant else { return Ok(None) };
     let unknown = |_| DbError::Other {
         code: "driver".to_owned(),

@@ -228,22 +228,6 @@ pub async fn find_active_by_id(db: &MasterDb, id: TenantId) -> Result<Option<Res
     }
 }
 
-/// The key of the tenant that has proven to own this host.
-///
-/// # Errors
-/// When the database fails.
-pub async fn find_key_by_host(db: &MasterDb, host: &str) -> Result<Option<TenantKey>, DbError> {
-    let key = sqlx::query_scalar!(
-        "select t.tenant_key from domains d join tenants t on t.id = d.tenant_id
-         where d.host = $1 and d.verified_at is not null",
-        host,
-    )
-    .fetch_optional(db.pool())
-    .await?;
-    key.map(|key| TenantKey::parse(&key).map_err(|_| unknown("tenant_key")))
-        .transpose()
-}
-
 /// A tenant as administrators see it.
 ///
 /// # Errors
@@ -274,24 +258,6 @@ pub async fn lock_by_key(tx: &mut MasterTx, key: &TenantKey) -> Result<Option<Te
          from tenants t join lanes l on l.shard_id = t.shard_id and l.number = t.lane
          where t.tenant_key = $1 for update of t",
         key.as_str(),
-    )
-    .fetch_optional(tx.connection())
-    .await?;
-    row.map(TenantRecord::try_from).transpose()
-}
-
-/// The tenant of this id, as administrators see it.
-///
-/// # Errors
-/// When the database fails.
-pub async fn find_record_by_id(tx: &mut MasterTx, id: TenantId) -> Result<Option<TenantRecord>, DbError> {
-    let row = sqlx::query_as!(
-        TenantRow,
-        "select t.id, t.tenant_key, t.name, t.niche, t.schema_name, t.role_name, t.shard_id, l.login, t.status, t.document,
-                t.owner_email, t.created_at, t.suspended_reason, t.version, t.onboarding_attempts, t.onboarding_error
-         from tenants t join lanes l on l.shard_id = t.shard_id and l.number = t.lane
-         where t.id = $1",
-        id.as_uuid(),
     )
     .fetch_optional(tx.connection())
     .await?;

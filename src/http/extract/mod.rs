@@ -6,6 +6,7 @@ mod client;
 mod following;
 mod renamed;
 mod tenant;
+mod token;
 
 pub use admin::AdminAccess;
 pub(in crate::http) use admin::on_base_domain;

@@ -6,22 +6,21 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use actix_web::dev::Payload;
-use actix_web::http::Method;
-use actix_web::http::header::{AUTHORIZATION, HeaderName, ORIGIN};
+use actix_web::http::header::HeaderName;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, web};
 use chrono::{DateTime, Duration, Utc};
 
-use super::client::{bearer, client_address, host, only_header};
+use super::client::{client_address, only_header};
 use super::following::Following;
 use super::renamed;
-use crate::config::PublicScheme;
+use super::token::token;
 use crate::db::tenant::{Access, Actor, Batch, Reply, TenantDb, TenantTx, api_keys};
 use crate::db::{DbError, Refusal};
 use crate::domain::ids::TenantId;
 use crate::domain::rights::Need;
 use crate::domain::subscription::{Gate, Section};
 use crate::domain::tenant::TenantStatus;
-use crate::domain::token::{ParsedToken, TokenHash, TokenKind};
+use crate::domain::token::TokenHash;
 use crate::domain::turns::Share;
 use crate::http::problem::Problem;
 use crate::platform::Platform;
@@ -367,39 +366,4 @@ fn served(tenant: &ResolvedTenant) -> Result<(), Problem> {
         // Not there yet, or no longer.
         _ => Err(ResolveError::Unknown.into()),
     }
-}
-
-fn token(request: &HttpRequest, scheme: PublicScheme) -> Result<Option<ParsedToken>, Problem> {
-    if request.headers().contains_key(AUTHORIZATION) {
-        let token = bearer(request).and_then(|token| ParsedToken::parse(token).ok());
-        return token.map(Some).ok_or_else(Problem::unauthorized);
-    }
-    let Some(cookie) = request.cookie(SESSION_COOKIE) else {
-        return Ok(None);
-    };
-    // Only what a login has put there: an API key does not belong into a browser.
-    let token = ParsedToken::parse(cookie.value())
-        .ok()
-        .filter(|token| token.kind == TokenKind::Session)
-        .ok_or_else(Problem::unauthorized)?;
-    let safe = matches!(*request.method(), Method::GET | Method::HEAD);
-    if !safe && !same_origin(request, scheme) {
-        return Err(Problem::forbidden(
-            "origin_mismatch",
-            "A cookie only counts from this site's own pages: send the token in the Authorization header.",
-        ));
-    }
-    Ok(Some(token))
-}
-
-/// Scheme, host and port must be those of the address that was asked: a page that came in the clear may be anybody's.
-fn same_origin(request: &HttpRequest, scheme: PublicScheme) -> bool {
-    let origin = request
-        .headers()
-        .get(ORIGIN)
-        .and_then(|origin| origin.to_str().ok());
-    let parts = origin.and_then(|origin| origin.split_once("://"));
-    parts.is_some_and(|(from, authority)| {
-        from == scheme.to_string() && host(request).is_ok_and(|host| host == Some(authority))
-    })
 }

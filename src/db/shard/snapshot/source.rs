@@ -7,7 +7,7 @@ use futures_util::{Stream, TryStreamExt as _};
 use tokio_postgres::{Client, IsolationLevel, Transaction};
 
 use super::export::{Form, export_rows};
-use super::shape::{self, Shape, Table};
+use super::shape::{Shape, Table};
 use super::{WITHOUT_FILES, quoted, refused, uuids, write_values_alike};
 use crate::db::DbError;
 use crate::db::shard::hold::hold_shared;
