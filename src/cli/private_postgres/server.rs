@@ -151,6 +151,8 @@ fn settings(place: &Place, options: &Options) -> Vec<(String, String)> {
         ("max_worker_processes", "32".to_owned()),
         // The server starts one worker in this time; its own default is five seconds.
         ("wal_retrieve_retry_interval", "250ms".to_owned()),
+        // `drop database` waits for whoever is about to log in and has stopped: a minute, if the server had its way.
+        ("authentication_timeout", "5s".to_owned()),
         ("timezone", "UTC".to_owned()),
         ("log_timezone", "UTC".to_owned()),
         ("logging_collector", "off".to_owned()),
