@@ -78,6 +78,9 @@ async fn what_no_database_would_take_is_found() {
     let case = Case::start().await;
     let schema = case.garage("garage").await;
     let admin = case.test.admin().await;
+    let definition = "select pg_get_constraintdef(oid) from pg_constraint
+                      where conname = 'leads_stage_fkey' and connamespace = $1::text::regnamespace";
+    let definition: String = admin.query_one(definition, &[&schema]).await.unwrap().get(0);
     admin
         .batch_execute(&format!(
             "alter table {schema}.leads drop constraint leads_stage_fkey; update {schema}.leads set stage = 'nowhere'"
@@ -90,6 +93,13 @@ async fn what_no_database_would_take_is_found() {
         matches!(&refused, KeeperError::Misfit(why) if why.contains("leads_stage_fkey")),
         "{refused}"
     );
+    admin
+        .batch_execute(&format!(
+            "update {schema}.leads set stage = (select min(code) from {schema}.lead_stages);
+             set search_path = {schema}; alter table leads add constraint leads_stage_fkey {definition}"
+        ))
+        .await
+        .unwrap();
     case.sound().await;
 }
 
