@@ -26,6 +26,9 @@ pub fn platform_key(data_dir: &Path) -> anyhow::Result<String> {
 
 /// The environment with which every command works on an instance; also how the instance configures itself.
 pub fn environment(database_url: &str, platform_key: &str, settings: &Settings) -> BTreeMap<String, String> {
+    // Absolute: commands are run from any folder.
+    let storage = settings.data_dir.join("storage");
+    let storage = std::path::absolute(&storage).unwrap_or(storage);
     [
         ("HELIXAI__DATABASE__URL", database_url.to_owned()),
         ("HELIXAI__PLATFORM__KEY", platform_key.to_owned()),
@@ -35,11 +38,25 @@ pub fn environment(database_url: &str, platform_key: &str, settings: &Settings) 
         // No second port, which another instance may have taken: `/metrics` is served beside the API.
         ("HELIXAI__METRICS__BIND", String::new()),
         ("HELIXAI__METRICS__TOKEN", random_token()),
-        (
-            "HELIXAI__STORAGE__FOLDER",
-            settings.data_dir.join("storage").display().to_string(),
-        ),
+        ("HELIXAI__STORAGE__FOLDER", storage.display().to_string()),
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_find_the_files_from_any_folder() {
+        let settings = Settings {
+            port: 1,
+            base_domain: "localhost".to_owned(),
+            data_dir: ".helixai".into(),
+            config: None,
+        };
+        let env = environment("postgres://", "key", &settings);
+        assert!(Path::new(&env["HELIXAI__STORAGE__FOLDER"]).is_absolute());
+    }
 }
