@@ -54,6 +54,14 @@ impl Plans {
         plans::list_plans(&self.master, status, None).await
     }
 
+    /// The code of the cheapest plan on sale that includes more than `amount` of something.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn cheapest_above(&self, meter: &str, amount: i64) -> Result<Option<String>, DbError> {
+        plans::cheapest_above(&self.master, meter, amount).await
+    }
+
     /// A plan with all its versions.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! What a long command shows while it works: a bar on a terminal, a line for each step otherwise. On standard error.
 
 use std::io::IsTerminal as _;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -28,6 +28,12 @@ impl Progress {
             step: Mutex::default(),
             quiet,
         }
+    }
+
+    /// As the platform's own work tells how far it is: with what is being done, how much is done, and of how much.
+    pub fn listener(quiet: bool) -> Arc<dyn Fn(&str, u64, u64) + Send + Sync> {
+        let progress = Self::start(quiet);
+        Arc::new(move |what, done, of| progress.show(what, done, of))
     }
 
     /// Shows that `done` of `of` is done, and what is being done now.

@@ -17,6 +17,7 @@ pub mod contact;
 pub mod conversation;
 pub mod document;
 pub mod email;
+pub mod hex;
 pub mod host;
 pub mod ids;
 pub mod invalid;

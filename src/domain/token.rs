@@ -173,13 +173,8 @@ mod tests {
 
     #[test]
     fn the_hash_is_sha_256_of_the_whole_text() {
-        let hash: String = TokenHash::of("abc")
-            .as_bytes()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
         assert_eq!(
-            hash,
+            crate::domain::hex::hex(TokenHash::of("abc").as_bytes()),
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
         );
     }

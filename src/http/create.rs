@@ -11,6 +11,7 @@ use super::extract::{IdempotencyHeader, Permission, TenantAccess};
 use super::problem::Problem;
 use crate::db::DbError;
 use crate::db::tenant::{Batch, idempotency};
+use crate::domain::metering::Exhausted;
 use crate::domain::usage::STORAGE;
 
 /// A creating request as it may be repeated.
@@ -44,7 +45,51 @@ impl<P: Permission> TenantAccess<P> {
         refuse: impl Fn(&DbError) -> Option<Problem>,
     ) -> Result<HttpResponse, Problem> {
         let full = self.storage_left().err();
-        self.once(creation, full, batch, show, refuse).await
+        let outcome = self.once(creation, full, batch, show, refuse).await;
+        self.naming_plan(outcome).await
+    }
+
+    /// Says how much of `meter` the plan includes and how much of it there is, when the database's refusal was that there is
+    /// no more: of what is counted where it is held, by `count`.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub async fn counting<T>(
+        &self,
+        outcome: Result<T, Problem>,
+        meter: &'static str,
+        count: impl Batch<Output = i64>,
+    ) -> Result<T, Problem> {
+        match outcome {
+            Err(problem) if problem.code() == Problem::LIMIT_EXCEEDED && problem.exhaustion().is_none() => {
+                let used = self.run(count).await?.output;
+                let limit = self.tenant.limit_of(meter).unwrap_or(used);
+                let exhausted = Exhausted {
+                    limit,
+                    used,
+                    reserved: 0,
+                };
+                self.naming_plan(Err(Problem::limit_exceeded(meter, exhausted)))
+                    .await
+            }
+            other => other,
+        }
+    }
+
+    /// Names the plan that includes more, when the refusal is that this one includes no more.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub async fn naming_plan<T>(&self, outcome: Result<T, Problem>) -> Result<T, Problem> {
+        let mut problem = match outcome {
+            Ok(output) => return Ok(output),
+            Err(problem) => problem,
+        };
+        if let Some(of) = problem.exhaustion_mut() {
+            let more = of.exhausted.limit.max(of.exhausted.used);
+            of.plan = self.platform().plans.cheapest_above(of.meter, more).await?;
+        }
+        Err(problem)
     }
 
     /// 402 when the plan's storage is used up.

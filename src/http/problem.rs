@@ -40,9 +40,20 @@ pub struct Problem {
 #[derive(Debug)]
 enum More {
     Existing(Uuid),
-    Exhausted(Exhausted),
+    Exhausted(Exhaustion),
     /// The address that is to be asked instead.
     Moved(String),
+}
+
+/// What there is no more of.
+#[derive(Debug)]
+pub struct Exhaustion {
+    /// The word of plans and meters for it.
+    pub meter: &'static str,
+    /// How much there was.
+    pub exhausted: Exhausted,
+    /// Code of the plan that includes more.
+    pub plan: Option<String>,
 }
 
 /// The body of a refused or failed request.
@@ -76,6 +87,9 @@ pub struct ProblemBody<'a> {
     /// Of `limit_exceeded`: what is promised to what is under way.
     #[serde(skip_serializing_if = "Option::is_none")]
     reserved: Option<i64>,
+    /// Of `limit_exceeded`: code of the cheapest plan on sale that includes more, if one does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plan: Option<&'a str>,
 }
 
 impl Problem {
@@ -113,18 +127,36 @@ impl Problem {
     pub const LIMIT_EXCEEDED: &'static str = "limit_exceeded";
 
     /// 402: the plan includes no more of `meter`.
-    pub fn limit_exceeded(meter: &str, exhausted: Exhausted) -> Self {
+    pub fn limit_exceeded(meter: &'static str, exhausted: Exhausted) -> Self {
+        let detail = format!(
+            "The plan includes {} {meter}, and {} are in use: see GET /api/subscription, and GET /api/plans for larger ones.",
+            exhausted.limit,
+            exhausted.used + exhausted.reserved
+        );
+        let exhaustion = Exhaustion {
+            meter,
+            exhausted,
+            plan: None,
+        };
         Self {
-            more: Some(Box::new(More::Exhausted(exhausted))),
-            ..Self::new(
-                StatusCode::PAYMENT_REQUIRED,
-                Self::LIMIT_EXCEEDED,
-                format!(
-                    "The plan includes {} {meter}, and {} are in use: see GET /api/subscription.",
-                    exhausted.limit,
-                    exhausted.used + exhausted.reserved
-                ),
-            )
+            more: Some(Box::new(More::Exhausted(exhaustion))),
+            ..Self::new(StatusCode::PAYMENT_REQUIRED, Self::LIMIT_EXCEEDED, detail)
+        }
+    }
+
+    /// What there is no more of, when that is the refusal.
+    pub fn exhaustion(&self) -> Option<&Exhaustion> {
+        match self.more.as_deref() {
+            Some(More::Exhausted(exhaustion)) => Some(exhaustion),
+            _ => None,
+        }
+    }
+
+    /// The same, to name a plan.
+    pub fn exhaustion_mut(&mut self) -> Option<&mut Exhaustion> {
+        match self.more.as_deref_mut() {
+            Some(More::Exhausted(exhaustion)) => Some(exhaustion),
+            _ => None,
         }
     }
 
@@ -291,9 +323,10 @@ impl ResponseError for Problem {
             request_id: request_id::current().map(|id| id.to_string()),
             errors: &self.errors,
             existing_id,
-            limit: exhausted.map(|exhausted| exhausted.limit),
-            used: exhausted.map(|exhausted| exhausted.used),
-            reserved: exhausted.map(|exhausted| exhausted.reserved),
+            limit: exhausted.map(|of| of.exhausted.limit),
+            used: exhausted.map(|of| of.exhausted.used),
+            reserved: exhausted.map(|of| of.exhausted.reserved),
+            plan: exhausted.and_then(|of| of.plan.as_deref()),
         };
         let mut response = HttpResponse::build(self.status);
         if let Some(to) = moved {

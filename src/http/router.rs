@@ -55,6 +55,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(tenant::users::update_user)
         .service(tenant::users::delete_user)
         .service(tenant::users::reset_user_password)
+        .service(tenant::export::export_account)
         .service(tenant::settings::get_settings)
         .service(tenant::settings::update_settings)
         .service(tenant::subscription::get_subscription)

@@ -23,6 +23,7 @@ use crate::domain::clock::Clock;
 use crate::domain::host::BaseDomain;
 use crate::domain::platform_key::PlatformKey;
 use crate::domain::random;
+use crate::domain::turns::Turns;
 use crate::photos::Photos;
 use crate::storage::{Folder, Store};
 use crate::tenancy::doctor::{Doctor, Finding, Limits, PRIVILEGES};
@@ -39,6 +40,8 @@ use crate::tenancy::vault::Vault;
 /// Tenants of the registry's own database, until an administrator says otherwise: what one PostgreSQL 15 carries
 /// well. Further shards are added by `helixai shard add`.
 const LOCAL_MAX_TENANTS: i32 = 10_000;
+/// Exports that owners have sent at once; each holds a transaction and a thread.
+const EXPORTS: usize = 2;
 
 /// How many of the rights found a refusal to start names.
 const NAMED: usize = 3;
@@ -87,6 +90,8 @@ pub struct Platform {
     pub fairness: Fairness,
     /// Keeps photos.
     pub photos: Photos,
+    /// Who may have all their data sent just now.
+    pub exports: Turns,
     /// Onboards tenants.
     pub provisioner: Provisioner,
     /// Suspends and activates tenants.
@@ -235,8 +240,10 @@ impl Platform {
             // The other half is for the work.
             settings.server.request_timeout / 2,
         );
+        let exports = Turns::new(EXPORTS, 1, settings.database.wait_timeout);
         Ok(Self {
             photos,
+            exports,
             settings: Arc::new(settings),
             master,
             lanes,

@@ -1,5 +1,6 @@
 //! The HTTP contract, over real connections to the program as it is served.
 
+mod account_export;
 mod admin_lifecycle;
 mod admin_sessions;
 mod admin_tenants;

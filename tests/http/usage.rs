@@ -175,6 +175,7 @@ async fn what_the_plan_does_not_include_is_refused_with_the_numbers() {
             (&problem["limit"], &problem["used"], &problem["reserved"]),
             (&json!(100), &json!(20), &json!(80))
         );
+        assert_eq!(problem["plan"], "starter");
     }
     assert_eq!(messages(&app, &garage).await, json!([100, 20, 80]));
     // Other refusals have no such numbers.

@@ -253,6 +253,7 @@ async fn the_plan_has_so_many_seats() {
         let problem = answer.problem(402, "limit_exceeded");
         let detail = problem["detail"].as_str().unwrap();
         assert!(detail.contains("3 users, and 3 are in use"), "{detail}");
+        assert_eq!(problem["plan"], "pro", "the cheapest that includes more");
     }
     let one = added[0].json();
     let patch = |body: Value| app.patch(&item(&one)).of(&garage).bearer(&token).json(&body);

@@ -153,6 +153,7 @@ async fn at_the_end_of_the_storage_nothing_is_created_and_everything_can_be_remo
         (&problem["limit"], &problem["used"], &problem["reserved"]),
         (&json!(1000), &json!(schema + files), &json!(0))
     );
+    assert_eq!(problem["plan"], "starter");
     let keyed = app.post("/api/leads").by(&garage).idempotency_key("new");
     keyed.json(&lead("Ana")).await.problem(402, "limit_exceeded");
     upload().photos(&[&photo]).await.problem(402, "limit_exceeded");

@@ -1,7 +1,5 @@
 //! The tenants' schemas.
 
-use std::sync::Arc;
-
 use super::Args;
 use crate::cli::exit::{Exit, Refused};
 use crate::cli::output;
@@ -29,10 +27,9 @@ pub(super) async fn migrate(settings: &Settings, args: &Args) -> anyhow::Result<
         actor: MasterActor::Cli,
         request_id: None,
     };
-    let progress = Progress::start(args.json);
-    let show = Arc::new(move |what: &str, done, of| progress.show(what, done, of)) as _;
-    let outcome = migrator.run(&order, origin, &show).await;
-    drop(show);
+    let progress = Progress::listener(args.json);
+    let outcome = migrator.run(&order, origin, &progress).await;
+    drop(progress);
     migrator.master.close().await;
     outcome.map_err(|error| match error {
         MigrateError::Unknown(_) => Refused::error(Exit::Unknown, error.to_string()),

@@ -15,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 use super::account::Account;
 use super::folder::{FolderLock, create_private_file, is_folder_of, private_folder};
 use super::server;
+use crate::domain::hex::hex;
 
 /// A socket's path must be shorter than 104 bytes on some systems (108 on Linux).
 const LONGEST_SOCKET_PATH: usize = 99;
@@ -176,8 +177,9 @@ fn socket_dir(home: &Path) -> PathBuf {
 }
 
 fn short_hash(path: &Path) -> String {
-    let digest = Sha256::digest(path.as_os_str().as_bytes());
-    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    let mut digest = hex(&Sha256::digest(path.as_os_str().as_bytes()));
+    digest.truncate(16);
+    digest
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::domain::tenant::TenantStatus;
 use crate::domain::tenant_key::TenantKey;
 use crate::http::admin::tenants::Tenant;
 use crate::platform::Platform;
-use crate::tenancy::keeper::{Decided, Fate, KeeperError, OnProgress};
+use crate::tenancy::keeper::{Decided, Fate, KeeperError};
 
 /// Which tenant.
 #[derive(Debug, clap::Args)]
@@ -111,8 +111,7 @@ async fn carry_out(platform: &Platform, decided: &Decided, quiet: bool) -> Resul
     if !decided.unfinished {
         return Ok(());
     }
-    let progress = Progress::start(quiet);
-    let progress: OnProgress = Arc::new(move |what: &str, done, of| progress.show(what, done, of));
+    let progress = Progress::listener(quiet);
     let (keeper, tenant) = (&platform.keeper, &decided.tenant);
     match tenant.status {
         TenantStatus::Archiving => keeper.put_away(tenant, super::origin(), &progress).await,

@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::Context as _;
 
 use crate::cli::exit::Exit;
 use crate::cli::progress::Progress;
 use crate::cli::{output, session};
+use crate::domain::hex::hex;
 use crate::domain::tenant_key::TenantKey;
 use crate::tenancy::keeper::Target;
 
@@ -34,7 +34,7 @@ pub struct Args {
 /// Writes the snapshot.
 pub async fn run(config: Option<&Path>, args: Args) -> anyhow::Result<ExitCode> {
     let platform = session::start_with_files(config).await?;
-    let progress = Progress::start(args.json);
+    let progress = Progress::listener(args.json);
     let made = platform
         .keeper
         .backup(
@@ -44,7 +44,7 @@ pub async fn run(config: Option<&Path>, args: Args) -> anyhow::Result<ExitCode> 
                 encrypted: args.encrypt,
             },
             super::origin(),
-            &(Arc::new(move |what: &str, done, of| progress.show(what, done, of)) as _),
+            &progress,
         )
         .await
         .with_context(|| format!("{} is not backed up to {}", args.key, args.file.display()))?;
@@ -60,7 +60,7 @@ pub async fn run(config: Option<&Path>, args: Args) -> anyhow::Result<ExitCode> 
             "files": made.files,
             "photos_without_files": made.photos_without_files,
             "encrypted": made.encrypted,
-            "sha256": made.sha256.iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
+            "sha256": hex(&made.sha256),
         }));
     } else {
         let file = args.file.display();

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::cli::exit::Exit;
 use crate::cli::{output, session};
 use crate::db::master::backups::{self, BackupRecord};
+use crate::domain::hex::hex;
 use crate::domain::tenant_key::TenantKey;
 use crate::platform::Platform;
 use crate::tenancy::keeper::KeeperError;
@@ -91,7 +92,7 @@ fn shown(platform: &Platform, backup: &BackupRecord) -> Backup {
         taken_at: backup.taken_at,
         bytes: file.map(|file| file.bytes),
         rows: file.map(|file| file.rows),
-        sha256: file.map(|file| file.sha256.iter().map(|byte| format!("{byte:02x}")).collect()),
+        sha256: file.map(|file| hex(&file.sha256)),
         encrypted: backup.encrypted,
         verified_at: backup.verified_at,
         error: backup.error.clone(),

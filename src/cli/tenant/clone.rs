@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::Context as _;
 
@@ -34,7 +33,7 @@ pub struct Args {
 /// Copies.
 pub async fn run(config: Option<&Path>, args: Args) -> anyhow::Result<ExitCode> {
     let platform = session::start_with_files(config).await?;
-    let progress = Progress::start(args.json);
+    let progress = Progress::listener(args.json);
     let made = platform
         .keeper
         .duplicate(
@@ -42,7 +41,7 @@ pub async fn run(config: Option<&Path>, args: Args) -> anyhow::Result<ExitCode> 
             args.mask,
             &std::env::temp_dir(),
             super::origin(),
-            &(Arc::new(move |what: &str, done, of| progress.show(what, done, of)) as _),
+            &progress,
         )
         .await
         .with_context(|| format!("{} is not copied to {}", args.key, args.new))?;

@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::Context as _;
 
 use crate::cli::exit::Exit;
 use crate::cli::progress::Progress;
 use crate::cli::{output, session};
+use crate::domain::hex::hex;
 use crate::domain::tenant_key::TenantKey;
 
 /// Which tenant, and where to.
@@ -29,15 +29,10 @@ pub struct Args {
 /// Exports.
 pub async fn run(config: Option<&Path>, args: Args) -> anyhow::Result<ExitCode> {
     let platform = session::start_with_files(config).await?;
-    let progress = Progress::start(args.json);
+    let progress = Progress::listener(args.json);
     let made = platform
         .keeper
-        .export(
-            &args.key,
-            &args.file,
-            super::origin(),
-            &(Arc::new(move |what: &str, done, of| progress.show(what, done, of)) as _),
-        )
+        .export(&args.key, &args.file, super::origin(), &progress)
         .await
         .with_context(|| format!("{} is not exported to {}", args.key, args.file.display()))?;
     platform.close().await;
@@ -49,7 +44,7 @@ pub async fn run(config: Option<&Path>, args: Args) -> anyhow::Result<ExitCode> 
             "file": args.file,
             "bytes": made.bytes,
             "tables": made.tables,
-            "sha256": made.sha256.iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
+            "sha256": hex(&made.sha256),
         }));
     } else {
         let (key, tables, bytes) = (&made.tenant_key, made.tables, made.bytes);

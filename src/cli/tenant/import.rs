@@ -153,7 +153,6 @@ pub async fn run(config: Option<&Path>, args: Args) -> anyhow::Result<ExitCode> 
 }
 
 async fn import(platform: &Platform, request: ImportRequest, quiet: bool) -> anyhow::Result<Imported> {
-    let progress = Progress::start(quiet);
     let importer = Importer {
         master: platform.master.clone(),
         shards: platform.shards.clone(),
@@ -161,9 +160,9 @@ async fn import(platform: &Platform, request: ImportRequest, quiet: bool) -> any
         clock: platform.clock.clone(),
     };
     let key = request.key.clone();
-    let shown = Arc::new(move |what: &str, done, of| progress.show(what, done, of));
+    let progress = Progress::listener(quiet);
     importer
-        .import(request, super::origin(), &(shown as _))
+        .import(request, super::origin(), &progress)
         .await
         .map_err(|error| {
             let advice = match &error {

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::Context as _;
 
@@ -32,15 +31,10 @@ pub struct Args {
 /// Moves it.
 pub async fn run(config: Option<&Path>, args: Args) -> anyhow::Result<ExitCode> {
     let platform = session::start(config).await?;
-    let progress = Progress::start(args.json);
+    let progress = Progress::listener(args.json);
     let moved = platform
         .mover
-        .move_tenant(
-            &args.key,
-            &args.shard,
-            super::origin(),
-            &(Arc::new(move |what: &str, done, of| progress.show(what, done, of)) as _),
-        )
+        .move_tenant(&args.key, &args.shard, super::origin(), &progress)
         .await
         .with_context(|| format!("{} to {}", args.key, args.shard))?;
     platform.close().await;

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::Context as _;
 
@@ -34,7 +33,7 @@ pub struct Args {
 /// Restores.
 pub async fn run(config: Option<&Path>, args: Args) -> anyhow::Result<ExitCode> {
     let platform = session::start_with_files(config).await?;
-    let progress = Progress::start(args.json);
+    let progress = Progress::listener(args.json);
     let request = RestoreRequest {
         file: args.file.clone(),
         key: args.key,
@@ -42,11 +41,7 @@ pub async fn run(config: Option<&Path>, args: Args) -> anyhow::Result<ExitCode> 
     };
     let restored = platform
         .keeper
-        .restore(
-            request,
-            super::origin(),
-            &(Arc::new(move |what: &str, done, of| progress.show(what, done, of)) as _),
-        )
+        .restore(request, super::origin(), &progress)
         .await
         .with_context(|| format!("{} is not restored", args.file.display()))?;
     let url = platform.settings.server.tenant_url(&restored.tenant_key);

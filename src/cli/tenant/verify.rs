@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::Context as _;
 
@@ -28,8 +27,7 @@ pub struct Args {
 /// Restores it into a scratch schema that nobody sees, and compares.
 pub async fn run(config: Option<&Path>, args: Args) -> anyhow::Result<ExitCode> {
     let platform = session::start(config).await?;
-    let progress = Progress::start(args.json);
-    let progress = Arc::new(move |what: &str, done, of| progress.show(what, done, of)) as _;
+    let progress = Progress::listener(args.json);
     let found = platform
         .keeper
         .rehearse(&args.file, args.other_platform, &progress)

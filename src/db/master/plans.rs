@@ -99,6 +99,27 @@ pub async fn list_plans(
         .collect())
 }
 
+/// The code of the cheapest plan on sale that includes more than `amount` of something.
+///
+/// # Errors
+/// When the database fails.
+pub async fn cheapest_above(db: &MasterDb, meter: &str, amount: i64) -> Result<Option<String>, DbError> {
+    Ok(sqlx::query_scalar!(
+        "select p.code
+         from plans p
+         join lateral (select w.id, w.price_cents from plan_versions w
+                       where w.plan_id = p.id and w.published_at is not null order by w.version desc limit 1) v on true
+         join plan_limits l on l.plan_version_id = v.id and l.meter = $1
+         where p.status = 'active' and (l.limit_value is null or l.limit_value > $2)
+         order by v.price_cents, p.code
+         limit 1",
+        meter,
+        amount,
+    )
+    .fetch_optional(db.pool())
+    .await?)
+}
+
 /// A plan.
 ///
 /// # Errors

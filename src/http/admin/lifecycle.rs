@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::tenants::{Tenant, path_key, wrong_state};
 use crate::db::master::archives::ArchiveRecord;
+use crate::domain::hex::hex;
 use crate::domain::invalid::FieldErrors;
 use crate::domain::tenant::TenantStatus;
 use crate::domain::tenant_key::TenantKey;
@@ -42,7 +43,7 @@ impl From<ArchiveRecord> for TenantArchive {
             made_at: kept.as_ref().map(|kept| kept.made_at),
             rows: kept.as_ref().map(|kept| kept.rows),
             bytes: kept.as_ref().map(|kept| kept.bytes),
-            sha256: kept.map(|kept| kept.sha256.iter().map(|byte| format!("{byte:02x}")).collect()),
+            sha256: kept.map(|kept| hex(&kept.sha256)),
             error: archive.error,
         }
     }

@@ -70,6 +70,8 @@ permissions! {
     ManageTenant: Manage, Write;
     /// To decide about the tenant's people.
     OwnTenant: Own, Write;
+    /// To take all of the tenant's data away.
+    OwnExport: Own, Export;
     /// To log in; for [`PublicTenant`].
     LogIn: Read, Login;
     /// One's own session and password.

@@ -3,6 +3,7 @@
 pub mod api_keys;
 pub mod contacts;
 pub mod conversations;
+pub mod export;
 pub mod lead_history;
 pub mod lead_stages;
 pub mod leads;

@@ -138,7 +138,7 @@ async fn upload(
     }
     // What is repeated may have been answered while there was storage left.
     if matches!(key.0, Ok(None)) {
-        access.storage_left()?;
+        access.naming_plan(access.storage_left()).await?;
     }
     let (platform, tenant) = (access.platform(), access.tenant.home.id);
     let _turn = platform.photos.receive(tenant).await.map_err(|Busy| busy())?;

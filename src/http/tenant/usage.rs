@@ -107,7 +107,7 @@ pub async fn get_usage(access: TenantAccess<Invoices>) -> Result<web::Json<Usage
 /// Keep an amount of this month's limit free. Repeating the same request answers the same reservation.
 #[utoipa::path(
     tag = "usage", operation_id = "create_reservation", request_body = CreateReservation, security(("bearer" = [])),
-    responses((status = 201, body = Reservation), (status = 402, body = ProblemBody, description = "`limit_exceeded`, with `limit`, `used` and `reserved`"),
+    responses((status = 201, body = Reservation), (status = 402, body = ProblemBody, description = "`limit_exceeded`, with `limit`, `used`, `reserved`, and the `plan` that includes more"),
               (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody))
 )]
 #[post("/api/usage/reservations")]
@@ -119,7 +119,8 @@ pub async fn create_reservation(
     let (meter, amount, key) = access.check(new.check()).await?;
     access.run(()).await?;
     let (metering, tenant) = (&access.platform().metering, access.tenant.home.id);
-    let reservation = metering.reserve(tenant, meter, amount, &key).await?;
+    let outcome = metering.reserve(tenant, meter, amount, &key).await;
+    let reservation = access.naming_plan(outcome.map_err(Problem::from)).await?;
     Ok(HttpResponse::Created().json(reservation))
 }
 

@@ -10,7 +10,6 @@ use crate::db::DbError;
 use crate::db::tenant::audit;
 use crate::db::tenant::users::{self, UserChange};
 use crate::domain::ids::UserId;
-use crate::domain::metering::Exhausted;
 use crate::domain::page::{Cursor, Page};
 use crate::domain::password::Password;
 use crate::domain::user::User;
@@ -42,28 +41,6 @@ fn refuse(error: &DbError) -> Option<Problem> {
             "Another user has this address: change that one, or remove it first.",
         )),
         _ => None,
-    }
-}
-
-/// Says how many seats there are and are taken, when that was the refusal.
-async fn with_numbers<P: Permission, T>(
-    access: &TenantAccess<P>,
-    outcome: Result<T, Problem>,
-) -> Result<T, Problem> {
-    match outcome {
-        Err(problem) if problem.code() == Problem::LIMIT_EXCEEDED => {
-            let taken = access.run(users::count_seats()).await?.output;
-            let limit = access.tenant.limit_of(SEATS).unwrap_or(taken);
-            Err(Problem::limit_exceeded(
-                SEATS,
-                Exhausted {
-                    limit,
-                    used: taken,
-                    reserved: 0,
-                },
-            ))
-        }
-        other => other,
     }
 }
 
@@ -141,7 +118,7 @@ pub async fn create_user(
         temporary_password,
     };
     let outcome = access.create(creation, batch, show, refuse).await;
-    with_numbers(&access, outcome).await
+    access.counting(outcome, SEATS, users::count_seats()).await
 }
 
 /// Read a user.
@@ -195,7 +172,8 @@ pub async fn update_user(
         users::end_sessions_unless_active(id),
     );
     let outcome = access.run_or(batch, refuse).await;
-    let (_, _, user, _, _) = with_numbers(&access, outcome).await?.output;
+    let changed = access.counting(outcome, SEATS, users::count_seats()).await?;
+    let (_, _, user, _, _) = changed.output;
     Ok(web::Json(user))
 }
 

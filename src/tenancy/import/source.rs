@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::dump::{self, DumpError};
 use super::encoding::{self, Encoding};
+use crate::domain::hex::hex;
 
 /// What a cell holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,7 +134,7 @@ impl Source {
             }
             all.update(hash.finalize());
         }
-        Ok(all.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(hex(&all.finalize()))
     }
 
     /// Hands all rows of a table to `on_row`; `read` counts the bytes of files that were read.

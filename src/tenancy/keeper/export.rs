@@ -1,8 +1,9 @@
 //! The data of a tenant for the tenant itself: a zip with each table as CSV and as JSON lines, and the photos. One moment, as
 //! a snapshot is, but for people and other programs; no password and no credential is in it.
 
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use futures_util::StreamExt as _;
@@ -55,24 +56,76 @@ impl Keeper {
         origin: Origin,
         progress: &OnProgress,
     ) -> Result<Exported, KeeperError> {
+        let tenant = self.exportable(key).await?;
+        let (file, out) = TargetFile::create(target)?;
+        let (tables, stored) = self
+            .write_export(&tenant, out, move |out| file.complete(out), progress)
+            .await?;
+        let mut tx = self.master.begin().await?;
+        let line = MasterAudit {
+            actor: origin.actor,
+            action: "tenant.export",
+            subject: Subject::Tenant(tenant.id),
+            request_id: origin.request_id,
+            details: serde_json::json!({ "tables": tables, "bytes": stored.bytes }),
+            at: self.clock.now(),
+        };
+        insert_audit(&mut tx, &line).await?;
+        tx.commit().await?;
+        Ok(Exported {
+            id: tenant.id,
+            tenant_key: tenant.key,
+            bytes: stored.bytes,
+            tables,
+            sha256: stored.sha256,
+        })
+    }
+
+    /// Writes the tenant's data to whoever reads it at the other end of `out`: the zip is whole when this says so. Who asked
+    /// for it, and that they may, is noted by the caller.
+    ///
+    /// # Errors
+    /// See [`KeeperError`].
+    pub async fn hand_over<W: Write + Send + 'static>(
+        &self,
+        key: &TenantKey,
+        out: W,
+    ) -> Result<(), KeeperError> {
+        let tenant = self.exportable(key).await?;
+        let finish = |mut out: W| Ok(out.flush()?);
+        let nobody: OnProgress = Arc::new(|_, _, _| {});
+        self.write_export(&tenant, out, finish, &nobody).await?;
+        Ok(())
+    }
+
+    async fn exportable(&self, key: &TenantKey) -> Result<TenantRecord, KeeperError> {
         let tenant = tenants::find_record(&self.master, key)
             .await?
             .ok_or(KeeperError::Unknown)?;
         match tenant.status {
-            TenantStatus::Active | TenantStatus::Suspended => {}
-            status => return Err(KeeperError::WrongState(status)),
+            TenantStatus::Active | TenantStatus::Suspended => Ok(tenant),
+            status => Err(KeeperError::WrongState(status)),
         }
-        let address = self.address_of(&tenant).await?;
+    }
+
+    /// How many tables were written, and what came of it.
+    async fn write_export<W: Write + Send + 'static>(
+        &self,
+        tenant: &TenantRecord,
+        out: W,
+        finish: impl FnOnce(W) -> Result<(), SnapshotError> + Send + 'static,
+        progress: &OnProgress,
+    ) -> Result<(usize, Stored), KeeperError> {
+        let address = self.address_of(tenant).await?;
         let made_at = self.clock.now();
         let mut admin = self.shards.administrator(tenant.shard).await?;
         let source = Source::open(&mut admin, &address).await?;
         let tables = public_columns(&address.niche, source.tables())?;
-        let (file, out) = TargetFile::create(target)?;
         let out = Output::new(out, None)?;
         let (send, receive) = mpsc::channel(WAITING);
-        let writing = tokio::task::spawn_blocking(move || write(out, file, receive));
+        let writing = tokio::task::spawn_blocking(move || write(out, finish, receive));
         let read = async {
-            let readme = readme(&tenant, &tables, made_at).into_bytes();
+            let readme = readme(tenant, &tables, made_at).into_bytes();
             tell(&send, Message::File("README.txt".to_owned(), readme)).await?;
             for (number, (table, columns)) in tables.iter().enumerate() {
                 progress(&table.name, number as u64, tables.len() as u64);
@@ -91,29 +144,11 @@ impl Keeper {
         drop(send);
         let written = writing.await.map_err(|_| aborted())?;
         // Where both have failed, the reader did because the writer had.
-        let stored = match (read, written) {
-            (Ok(()), written) => written?,
-            (Err(_), Err(error @ SnapshotError::Io(_))) => return Err(error.into()),
-            (Err(error), _) => return Err(error),
-        };
-        let mut tx = self.master.begin().await?;
-        let line = MasterAudit {
-            actor: origin.actor,
-            action: "tenant.export",
-            subject: Subject::Tenant(tenant.id),
-            request_id: origin.request_id,
-            details: serde_json::json!({ "tables": tables.len(), "bytes": stored.bytes }),
-            at: self.clock.now(),
-        };
-        insert_audit(&mut tx, &line).await?;
-        tx.commit().await?;
-        Ok(Exported {
-            id: tenant.id,
-            tenant_key: tenant.key,
-            bytes: stored.bytes,
-            tables: tables.len(),
-            sha256: stored.sha256,
-        })
+        match (read, written) {
+            (Ok(()), written) => Ok((tables.len(), written?)),
+            (Err(_), Err(error @ SnapshotError::Io(_))) => Err(error.into()),
+            (Err(error), _) => Err(error),
+        }
     }
 }
 
@@ -145,9 +180,9 @@ async fn pass_on(mut rows: Rows, writer: &mpsc::Sender<Message>) -> Result<(), K
     tell(writer, Message::Rows(piece)).await
 }
 
-fn write(
-    out: Output<BufWriter<std::fs::File>>,
-    file: TargetFile,
+fn write<W: Write>(
+    out: Output<W>,
+    finish: impl FnOnce(W) -> Result<(), SnapshotError>,
     mut messages: mpsc::Receiver<Message>,
 ) -> Result<Stored, SnapshotError> {
     // Lengths are not known before the rows are written: they follow them.
@@ -166,7 +201,7 @@ fn write(
             }
             Message::Finish => {
                 let (out, stored) = zip.finish().map_err(zipped)?.into_inner().finish()?;
-                file.complete(out)?;
+                finish(out)?;
                 return Ok(stored);
             }
         }

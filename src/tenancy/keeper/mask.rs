@@ -4,13 +4,13 @@
 //! that a contact and its lead still belong together and unique values stay unique; without the platform's key nobody can
 //! try out which value a mask was made from. What is written by people loses its letters and digits.
 
-use std::fmt::Write as _;
-
 use super::KeeperError;
 use super::fill::misfit;
 use crate::db::shard::template::{Personal, Template};
+use crate::domain::hex::hex;
 use crate::domain::ids::TenantId;
 use crate::domain::platform_key::PlatformKey;
+use crate::domain::random;
 use crate::domain::tenant::Niche;
 use crate::tenancy::snapshot::{Header, HeaderTable};
 
@@ -230,13 +230,9 @@ fn escape(value: &str, out: &mut Vec<u8>) {
     }
 }
 
-/// Six letters that tell one temporary file from another.
+/// A name that tells one temporary file from another.
 pub(super) fn file_name() -> String {
-    let mut name = "helixai-clone-".to_owned();
-    for byte in crate::domain::random::bytes::<8>() {
-        let _infallible = write!(name, "{byte:02x}");
-    }
-    name
+    format!("helixai-clone-{}", hex(&random::bytes::<8>()))
 }
 
 #[cfg(test)]

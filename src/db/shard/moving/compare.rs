@@ -11,7 +11,7 @@ use crate::db::shard::schema::history_of;
 use crate::domain::tenant::Niche;
 
 /// Up to here rows are read and compared; beyond it, while the tenant stands still, they are only counted.
-const CHECKED: i64 = 16 * 1024 * 1024;
+const CHECKED: i64 = 1024 * 1024;
 
 /// What a table holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
