@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::output;
+use crate::tenancy::keeper::OnProgress;
 
 /// The progress of one command.
 pub struct Progress {
@@ -31,7 +32,7 @@ impl Progress {
     }
 
     /// As the platform's own work tells how far it is: with what is being done, how much is done, and of how much.
-    pub fn listener(quiet: bool) -> Arc<dyn Fn(&str, u64, u64) + Send + Sync> {
+    pub fn listener(quiet: bool) -> OnProgress {
         let progress = Self::start(quiet);
         Arc::new(move |what, done, of| progress.show(what, done, of))
     }

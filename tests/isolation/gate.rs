@@ -19,7 +19,7 @@ enum Section {
 fn section(operation: &Operation) -> Section {
     match operation.id.as_str() {
         "create_session" | "delete_session" | "change_my_password" => Section::Always,
-        "get_subscription" | "get_usage" => Section::Always,
+        "get_subscription" | "get_usage" | "export_account" => Section::Always,
         // What was reserved while there was a plan is settled while there is none that includes more.
         "settle_reservation" | "release_reservation" => Section::Read,
         _ if operation.reads() => Section::Read,

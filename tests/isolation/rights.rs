@@ -11,7 +11,7 @@ fn need(operation: &Operation) -> Need {
     let resource = operation.path.split('/').nth(2).unwrap_or_default();
     match (operation.id.as_str(), resource) {
         ("delete_session" | "change_my_password", _) => Need::SignedIn,
-        ("reset_user_password", _) => Need::Own,
+        ("reset_user_password" | "export_account", _) => Need::Own,
         ("export_contact" | "erase_contact", _) => Need::Manage,
         (_, "users" | "api-keys" | "settings") => Need::Manage,
         // The funnel is a setting that everybody sees.

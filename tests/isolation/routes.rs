@@ -392,7 +392,9 @@ async fn all_that_is_read(app: &TestApp, document: &Document, rows: &Rows) -> Ve
             operation.id,
             answer.describe()
         );
-        if answer.status == 200 {
+        // A zip is never the same twice.
+        let is_json = answer.header("content-type") == Some("application/json");
+        if answer.status == 200 && is_json {
             all.push((path, answer.json()));
         }
     }

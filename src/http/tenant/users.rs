@@ -15,9 +15,7 @@ use crate::domain::password::Password;
 use crate::domain::user::User;
 use crate::http::body::{Body, Params, path_id};
 use crate::http::create::Creation;
-use crate::http::extract::{
-    IdempotencyHeader, ManageTenant, OwnTenant, Permission, SeeSettings, TenantAccess,
-};
+use crate::http::extract::{IdempotencyHeader, ManageTenant, OwnTenant, SeeSettings, TenantAccess};
 use crate::http::problem::{Problem, ProblemBody};
 
 /// What the plan calls users.
