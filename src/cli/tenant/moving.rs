@@ -1,4 +1,4 @@
-//! `helixai tenant move`: a tenant goes to another shard while it is served.
+//! `helixai tenant move`: a tenant goes to another shard while it is served; or a move that nobody can end is given up.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -9,7 +9,7 @@ use crate::cli::exit::Exit;
 use crate::cli::progress::Progress;
 use crate::cli::{output, session};
 use crate::domain::tenant_key::TenantKey;
-use crate::tenancy::moving::Moved;
+use crate::tenancy::moving::{Abandoned, Moved};
 use crate::tenancy::shard_book::check_name;
 
 /// Which tenant, and where to.
@@ -20,10 +20,14 @@ pub struct Args {
     key: TenantKey,
 
     /// The name of the shard that it shall live on
-    #[arg(value_parser = check_name)]
-    shard: String,
+    #[arg(value_parser = check_name, required_unless_present = "abandon")]
+    shard: Option<String>,
 
-    /// Print what was moved as JSON
+    /// Declare a move ended one of whose shards is lost for good, without touching that shard
+    #[arg(long, conflicts_with = "shard")]
+    abandon: bool,
+
+    /// Print what was done as JSON
     #[arg(long)]
     json: bool,
 }
@@ -31,12 +35,19 @@ pub struct Args {
 /// Moves it.
 pub async fn run(config: Option<&Path>, args: Args) -> anyhow::Result<ExitCode> {
     let platform = session::start(config).await?;
+    let Some(shard) = &args.shard else {
+        let abandoned = platform.mover.abandon(&args.key, super::origin()).await;
+        let abandoned = abandoned.with_context(|| args.key.to_string())?;
+        platform.close().await;
+        tell(&abandoned, args.json);
+        return Ok(Exit::Done.into());
+    };
     let progress = Progress::listener(args.json);
     let moved = platform
         .mover
-        .move_tenant(&args.key, &args.shard, super::origin(), &progress)
+        .move_tenant(&args.key, shard, super::origin(), &progress)
         .await
-        .with_context(|| format!("{} to {}", args.key, args.shard))?;
+        .with_context(|| format!("{} to {shard}", args.key))?;
     platform.close().await;
     if args.json {
         output::json(&as_json(&moved));
@@ -67,6 +78,34 @@ fn as_json(moved: &Moved) -> serde_json::Value {
         "seconds": moved.phases.iter().map(|(_, took)| took.as_secs_f64()).sum::<f64>(),
         "phases": phases,
     })
+}
+
+fn tell(abandoned: &Abandoned, json: bool) {
+    let Abandoned {
+        tenant_key,
+        phase,
+        lives_on,
+        lost,
+        rows_left_on,
+        ..
+    } = abandoned;
+    if json {
+        output::json(&serde_json::json!({
+            "tenant_key": tenant_key, "id": abandoned.id, "phase": phase, "lives_on": lives_on, "lost": lost,
+            "rows_left_on": rows_left_on,
+        }));
+        return;
+    }
+    output::line(format_args!("tenant    {tenant_key}"));
+    output::line(format_args!(
+        "move      given up in phase {phase}, without {lost}"
+    ));
+    output::line(format_args!("lives on  {lives_on}"));
+    if let Some(left) = rows_left_on {
+        output::line(format_args!(
+            "rows      what had been copied, or was left behind, is still on {left}: `helixai doctor` names it"
+        ));
+    }
 }
 
 fn print(moved: &Moved) {

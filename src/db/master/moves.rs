@@ -106,13 +106,33 @@ pub async fn find_unended(db: &MasterDb, key: &TenantKey) -> Result<Option<Uuid>
     .await?)
 }
 
-/// All moves that have not ended, oldest first: `(id, when it began)`.
+/// How far a move has come, also one that has ended.
+///
+/// # Errors
+/// When the database fails.
+pub async fn find_phase(db: &MasterDb, id: Uuid) -> Result<Option<MovePhase>, DbError> {
+    let phase = sqlx::query_scalar!("select phase from tenant_moves where id = $1", id)
+        .fetch_optional(db.pool())
+        .await?;
+    phase.map(|phase| parse_phase(&phase)).transpose()
+}
+
+/// A phase as the column holds it.
+pub(in crate::db) fn parse_phase(text: &str) -> Result<MovePhase, DbError> {
+    text.parse().map_err(|_| DbError::Other {
+        code: "driver".to_owned(),
+        message: "tenant_moves.phase holds an unknown value".to_owned(),
+    })
+}
+
+/// All moves that have not ended, `(id, when it began)`: first those whose tenants may stand still, then the oldest.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn list_unended(db: &MasterDb) -> Result<Vec<(Uuid, DateTime<Utc>)>, DbError> {
     let rows = sqlx::query!(
-        "select id, created_at from tenant_moves where ended_at is null order by created_at, id"
+        "select id, created_at from tenant_moves where ended_at is null
+         order by phase not in ('fencing', 'undoing', 'switched'), created_at, id"
     )
     .fetch_all(db.pool())
     .await?;
@@ -127,6 +147,30 @@ pub async fn is_moving(db: &MasterDb, tenant: TenantId) -> Result<bool, DbError>
     Ok(sqlx::query_scalar!(
         r#"select exists (select from tenant_moves where tenant_id = $1 and ended_at is null) as "any!""#,
         tenant.as_uuid()
+    )
+    .fetch_one(db.pool())
+    .await?)
+}
+
+/// Whether a tenant is still what and where this says, and nobody is restoring or moving it. Asked while its shard keeps other
+/// operations away: what had begun before that, or had begun and died, the registry knows. A move that is as good as ended does not
+/// count: it has only things to remove where the tenant does not live, which may take until a lost server is back.
+///
+/// # Errors
+/// When the database fails.
+pub async fn is_at_rest(db: &MasterDb, tenant: &TenantRecord) -> Result<bool, DbError> {
+    Ok(sqlx::query_scalar!(
+        r#"select exists (
+               select from tenants t
+               where t.id = $1 and t.tenant_key = $2 and t.shard_id = $3 and t.status = $4
+                 and not exists (select from tenant_restores r where r.tenant_id = t.id)
+                 and not exists (select from tenant_moves m
+                                 where m.tenant_id = t.id and m.ended_at is null
+                                   and m.phase not in ('switched', 'undoing'))) as "at_rest!""#,
+        tenant.id.as_uuid(),
+        tenant.key,
+        tenant.shard.as_uuid(),
+        tenant.status.as_str(),
     )
     .fetch_one(db.pool())
     .await?)
@@ -176,10 +220,6 @@ pub async fn lock_move(tx: &mut MasterTx, id: Uuid) -> Result<Option<MoveRecord>
     let Some(row) = row else { return Ok(None) };
     let tenant = lock_by_id(tx, TenantId::from_uuid(tenant)).await?;
     let Some(tenant) = tenant else { return Ok(None) };
-    let unknown = |_| DbError::Other {
-        code: "driver".to_owned(),
-        message: "tenant_moves.phase holds an unknown value".to_owned(),
-    };
     let moved = match (row.tables_moved, row.rows_moved, row.bytes_moved) {
         (Some(tables), Some(rows), Some(bytes)) => Some(MovedAmount { tables, rows, bytes }),
         _ => None,
@@ -187,7 +227,7 @@ pub async fn lock_move(tx: &mut MasterTx, id: Uuid) -> Result<Option<MoveRecord>
     Ok(Some(MoveRecord {
         id,
         tenant,
-        phase: row.phase.parse().map_err(unknown)?,
+        phase: parse_phase(&row.phase)?,
         from: MoveEnd {
             shard: ShardId::from_uuid(row.from_shard),
             shard_name: row.from_name,

@@ -4,7 +4,7 @@
 use tokio_postgres::Client;
 
 use super::drain::drain;
-use super::hold::hold;
+use super::hold::{DROPPING, hold, wait_at_most};
 use super::ident;
 use super::provision::{inherit_clause, is_provisioned, set_membership};
 use crate::db::DbError;
@@ -37,11 +37,26 @@ pub async fn shut_out(admin: &mut Client, tenant: TenantId, role: &str, login: &
     drain(admin, login, tenant).await
 }
 
+/// As [`shut_out`] for a tenant that is there: what its shard does not know of cannot be shut out.
+///
+/// # Errors
+/// As [`shut_out`]; when the shard does not know the role.
+pub async fn fence(admin: &mut Client, tenant: TenantId, role: &str, login: &str) -> Result<(), DbError> {
+    if !is_provisioned(admin, tenant, role).await? {
+        return Err(DbError::Other {
+            code: "fence".to_owned(),
+            message: format!("{role} is not noted in helixai.tenant_roles: its requests cannot be kept out"),
+        });
+    }
+    shut_out(admin, tenant, role, login).await
+}
+
 /// Removes the schema and the role of a tenant that nobody can reach any more. Safe to repeat, and after a crash: a
 /// schema or role of the same name that is not this tenant's is left alone.
 ///
 /// # Errors
-/// [`DbError::Conflict`] while another operation on the tenant is at work; whatever the server refuses.
+/// [`DbError::Conflict`] while another operation on the tenant is at work, or somebody has a lock on a table; whatever the
+/// server refuses.
 pub async fn remove(admin: &mut Client, tenant: TenantId, schema: &str, role: &str) -> Result<(), DbError> {
     loop {
         if !is_provisioned(admin, tenant, role).await? {
@@ -49,6 +64,7 @@ pub async fn remove(admin: &mut Client, tenant: TenantId, schema: &str, role: &s
         }
         let transaction = admin.transaction().await?;
         hold(&transaction, tenant).await?;
+        wait_at_most(&transaction, DROPPING).await?;
         let tables = transaction.query(TABLES, &[&schema, &BATCH]).await?;
         let names: Vec<String> = tables
             .iter()

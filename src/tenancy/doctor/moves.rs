@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::report::{Level, Report};
 use crate::db::shard::inspect::moves::{Move, Slot};
-use crate::db::shard::moving::name_of;
+use crate::db::shard::moving::{NAMES, name_of};
 use crate::db::shard::{ident, literal};
 
 /// A move that is at work for longer is worth a look.
@@ -27,7 +27,10 @@ pub(super) fn judge(moves: &[Move], now: DateTime<Utc>, report: &mut Report) {
                     "the move of {} to {} stands in phase {} and cannot be settled: {error}",
                     one.key, one.to_name, one.phase
                 ),
-                format!("mend the cause; {again}"),
+                format!(
+                    "mend the cause; {again}; when a shard is lost for good: `helixai tenant move {} --abandon`",
+                    one.key
+                ),
             );
         } else if age > LONG {
             report.warning(
@@ -55,7 +58,22 @@ pub(super) fn judge_shard(
     let is_known = |name: &str| moves.iter().any(|one| name_of(one.id) == name);
     for slot in slots {
         let (name, megabytes) = (&slot.name, slot.kept_bytes / (1024 * 1024));
-        if !is_known(name) {
+        if !name.starts_with(NAMES) {
+            // While something is moved it may be a worker's that is about to come.
+            if moves.is_empty() {
+                report.warning(
+                    "slots",
+                    format!(
+                        "the replication slot {name} is of a copy that nobody makes any more, and keeps {megabytes} MB of the \
+                         server's log, which grows"
+                    ),
+                    format!(
+                        "unless it is of a replication of your own: select pg_drop_replication_slot({})",
+                        literal(name)
+                    ),
+                );
+            }
+        } else if !is_known(name) {
             report.error(
                 "slots",
                 format!(

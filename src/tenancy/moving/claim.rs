@@ -8,17 +8,15 @@ use crate::db::connect::AdminClient;
 use crate::db::master::audit::{MasterAudit, Subject, insert_audit};
 use crate::db::master::lanes::{self, Place, ShardRecord};
 use crate::db::master::moves::{self, MoveRecord, NewMove};
-use crate::db::master::shards::{self, NamedShard};
+use crate::db::master::shards::NamedShard;
 use crate::db::master::tenants::{self, TenantRecord};
 use crate::db::master::{MasterTx, restores};
-use crate::db::shard::moving::{hold_tenant, readiness};
+use crate::db::shard::moving::{Wait, hold_tenant, readiness};
 use crate::db::shard::setup::find_roles;
 use crate::domain::tenant::{Niche, TenantStatus};
 use crate::domain::tenant_key::TenantKey;
 use crate::tenancy::lifecycle::Origin;
-
-/// Others may fill a new lane before this tenant gets a place on it; so often is it tried.
-const ATTEMPTS: usize = 20;
+use crate::tenancy::provision::PLACE_ATTEMPTS;
 
 /// What becomes of a request.
 pub(super) enum Claimed {
@@ -58,8 +56,10 @@ impl Mover {
         let niche = Niche::parse(&tenant.niche)
             .map_err(|_| MoveError::NotReady(vec![format!("there is no niche {}", tenant.niche)]))?;
         let source = self.shards.administrator(tenant.shard).await?;
-        hold_tenant(&source, tenant.id).await?;
+        hold_tenant(&source, tenant.id, Wait::Briefly).await?;
         let other = self.shards.administrator(target.shard.id).await?;
+        // There, too: somebody may still be at the end of an earlier move.
+        hold_tenant(&other, tenant.id, Wait::Briefly).await?;
         self.check_ready(&tenant, &source, (&target.shard, &other))
             .await?;
         let record = self.note(key, &tenant, &target.shard, origin).await?;
@@ -82,9 +82,8 @@ impl Mover {
             ));
         }
         let workers = readiness::copy_workers(target).await?;
-        obstacles.extend(
-            readiness::source_obstacles(source, &tenant.schema, ("the present shard", workers)).await?,
-        );
+        let home = (tenant.id, tenant.schema.as_str(), tenant.role.as_str());
+        obstacles.extend(readiness::source_obstacles(source, home, ("the present shard", workers)).await?);
         let role = shard.roles.tenant(&tenant.schema);
         obstacles.extend(readiness::target_obstacles(target, (&tenant.schema, &role), &shard.name).await?);
         if obstacles.is_empty() {
@@ -102,7 +101,7 @@ impl Mover {
         shard: &ShardRecord,
         origin: Origin,
     ) -> Result<MoveRecord, MoveError> {
-        for _ in 0..ATTEMPTS {
+        for _ in 0..PLACE_ATTEMPTS {
             let now = self.clock.now();
             let mut tx = self.master.begin().await?;
             let tenant = tenants::lock_by_key(&mut tx, key)
@@ -113,9 +112,10 @@ impl Mover {
             if elsewhere || restores::is_being_restored(&mut tx, tenant.id).await? {
                 return Err(MoveError::Busy);
             }
-            let Some(Place { lane, roles, .. }) = shards::take_place_on(&mut tx, shard.id, now).await? else {
+            let place = lanes::take_place(&mut tx, Some(shard.id), now).await?;
+            let Some(Place { lane, roles, .. }) = place else {
                 drop(tx);
-                self.open_lane(shard).await?;
+                self.provisioner.open_next_lane(Some(shard.id)).await?;
                 continue;
             };
             let new = NewMove {
@@ -156,31 +156,6 @@ impl Mover {
         crate::kill_point!("move.before_claim");
         tx.commit().await?;
         Ok(record)
-    }
-
-    /// Opens a lane, unless somebody has just done so. The login comes first, then its row, as at an onboarding.
-    async fn open_lane(&self, shard: &ShardRecord) -> Result<(), MoveError> {
-        let mut tx = self.master.begin().await?;
-        shards::lock_shard(&mut tx, shard.id).await?;
-        if shards::has_room_on(&mut tx, shard.id).await? {
-            return Ok(());
-        }
-        let number = lanes::next_lane(&mut tx, shard.id, self.lane_capacity).await?;
-        let number = number.ok_or(MoveError::NoRoom)?;
-        let login = shard.roles.lane(number);
-        self.shards.open_lane(shard, &login).await?;
-        lanes::insert_lane(
-            &mut tx,
-            shard.id,
-            number,
-            &login,
-            self.lane_capacity,
-            self.clock.now(),
-        )
-        .await?;
-        tx.commit().await?;
-        tracing::info!(%login, "a lane was opened: {login}");
-        Ok(())
     }
 }
 

@@ -2,12 +2,15 @@
 //!
 //! Each phase ([`MovePhase`]) is noted in the registry before anything of it is done. The worker holds the tenant's lock for
 //! operations on the shard that it leaves, on a connection that lives as long as the worker: whoever gets that lock and
-//! finds a move that has not ended knows that its worker is gone, and [`settle`]s it. Before `switched` a move is taken
+//! finds a move that has not ended knows that its worker is gone, and [`settle`]s it. The lock on the other shard keeps apart
+//! what is done there, where a statement may outlive the worker. Before `switched` a move is taken
 //! back, from there on it is finished; the registry alone decides which.
 //!
 //! [`claim`] takes a place and keeps others away, [`copy`] fills the other schema, [`switch`] stops the tenant for a moment
-//! and changes its address, [`settle`] removes what is left on either side, [`watch`] does so for others.
+//! and changes its address, [`settle`] removes what is left on either side, [`watch`] does so for others, and
+//! [`abandon`] ends what they never can.
 
+mod abandon;
 mod claim;
 mod copy;
 mod settle;
@@ -19,14 +22,14 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 use super::lifecycle::Origin;
-use super::provision::Provisioner;
+use super::provision::{OnboardError, Provisioner};
 use super::shards::Shards;
 use crate::db::DbError;
 use crate::db::connect::AdminClient;
 use crate::db::master::moves::{self, MoveRecord, MovedAmount};
 use crate::db::master::{MasterDb, shards};
-use crate::db::shard::moving::name_of;
 use crate::db::shard::moving::readiness::Obstacle;
+use crate::db::shard::moving::{Wait, name_of};
 use crate::domain::clock::Clock;
 use crate::domain::ids::TenantId;
 use crate::domain::tenant::{Niche, TenantStatus};
@@ -34,6 +37,7 @@ use crate::domain::tenant_key::TenantKey;
 use crate::domain::tenant_move::MovePhase;
 
 pub use super::keeper::OnProgress;
+pub use abandon::Abandoned;
 pub use settle::Settled;
 
 /// Moves tenants. Cheap to clone.
@@ -45,8 +49,8 @@ pub struct Mover {
     pub shards: Shards,
     /// Tells the time.
     pub clock: Clock,
-    /// Tenants of a lane that is opened for one that comes.
-    pub lane_capacity: i32,
+    /// Opens lanes for those who come.
+    pub provisioner: Provisioner,
 }
 
 /// Why a tenant stays where it is. Nothing is half-done then, unless it says so.
@@ -82,9 +86,26 @@ pub enum MoveError {
          same command, will"
     )]
     LeftBehind(DbError),
+    /// The tenant lives on the other shard, but nobody could see to it there.
+    #[error(
+        "the registry names the other shard, but whether the tenant is served there is not certain, and what it left behind is \
+         not removed ({0}): a running server, or the same command, will see to both"
+    )]
+    NotServed(Box<MoveError>),
     /// The move did not succeed, and cannot be taken back yet.
     #[error("{0}; and it cannot be taken back yet ({1}): a running server, or the same command, will")]
     NotTakenBack(Box<MoveError>, Box<MoveError>),
+    /// There is no move that has not ended.
+    #[error("the tenant is not being moved")]
+    NotMoving,
+    /// A move is not abandoned while it can be brought to its end.
+    #[error(
+        "both shards answer: a running server, or `helixai tenant move` without --abandon, ends the move"
+    )]
+    NotLost,
+    /// Without either shard nobody can tell whether somebody is still at work.
+    #[error("neither shard answers: one of them must, to see that nobody is at work there")]
+    NobodyAnswers,
     /// A database failed.
     #[error(transparent)]
     Db(DbError),
@@ -95,6 +116,16 @@ impl From<DbError> for MoveError {
         match error {
             DbError::Conflict(_) => Self::Busy,
             other => Self::Db(other),
+        }
+    }
+}
+
+impl From<OnboardError> for MoveError {
+    /// Of opening a lane.
+    fn from(error: OnboardError) -> Self {
+        match error {
+            OnboardError::Db(error) => error.into(),
+            _ => Self::NoRoom,
         }
     }
 }
@@ -127,7 +158,7 @@ struct Work {
     name: String,
     record: MoveRecord,
     niche: Niche,
-    /// On the shard that the tenant leaves; it holds the tenant.
+    /// On the shard that the tenant leaves; as the other one, it holds the tenant.
     source: AdminClient,
     target: AdminClient,
     compared: bool,
@@ -190,7 +221,7 @@ impl Mover {
             master: provisioner.master.clone(),
             shards: provisioner.shards.clone(),
             clock: provisioner.clock.clone(),
-            lane_capacity: provisioner.lane_capacity,
+            provisioner: provisioner.clone(),
         }
     }
 
@@ -210,7 +241,7 @@ impl Mover {
             .await?
             .ok_or(MoveError::UnknownShard)?;
         if let Some(interrupted) = moves::find_unended(&self.master, key).await?
-            && let Settled::Finished(moved) = self.settle(interrupted).await?
+            && let Settled::Finished(moved) = self.settle(interrupted, Wait::Briefly).await?
             && moved.to == shard
         {
             return Ok(*moved);

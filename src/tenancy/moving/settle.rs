@@ -8,7 +8,7 @@ use crate::db::connect::AdminClient;
 use crate::db::master::audit::{MasterActor, MasterAudit, Subject, insert_audit};
 use crate::db::master::lanes;
 use crate::db::master::moves::{self, MoveEnd, MoveRecord};
-use crate::db::shard::moving::{hold_tenant, name_of, replication};
+use crate::db::shard::moving::{Wait, hold_tenant, name_of, replication};
 use crate::db::shard::removal;
 use crate::domain::tenant_move::MovePhase;
 
@@ -35,14 +35,20 @@ impl Mover {
             work.lap(MovePhase::Done);
             return Ok(work.moved(&record));
         };
-        let id = work.id;
+        let (id, moved) = (work.id, work.moved(&work.record));
         // Nobody knows what its connections are still at. With them goes the lock: a server may get it first, and do the same.
         drop(work);
-        match self.settle(id).await {
-            Ok(Settled::Finished(moved)) => Ok(*moved),
-            Ok(Settled::TakenBack | Settled::Elsewhere) => Err(error),
-            Err(worse @ MoveError::LeftBehind(_)) => Err(worse),
-            Err(worse) => Err(MoveError::NotTakenBack(Box::new(error), Box::new(worse))),
+        let settled = match self.settle(id, Wait::Briefly).await {
+            Ok(Settled::Finished(moved)) => return Ok(*moved),
+            Err(worse @ MoveError::LeftBehind(_)) => return Err(worse),
+            other => other,
+        };
+        // It may have been decided before whatever has failed, or by somebody else.
+        match (moves::find_phase(&self.master, id).await, settled) {
+            (Ok(Some(MovePhase::Done)), _) => Ok(moved),
+            (Ok(Some(MovePhase::Switched)), Err(worse)) => Err(MoveError::NotServed(Box::new(worse))),
+            (Ok(Some(MovePhase::Undone)), _) | (_, Ok(_)) => Err(error),
+            (_, Err(worse)) => Err(MoveError::NotTakenBack(Box::new(error), Box::new(worse))),
         }
     }
 
@@ -50,7 +56,7 @@ impl Mover {
     ///
     /// # Errors
     /// [`MoveError::Busy`] while its worker, or another operation on the tenant, is at work.
-    pub async fn settle(&self, id: Uuid) -> Result<Settled, MoveError> {
+    pub async fn settle(&self, id: Uuid, wait: Wait) -> Result<Settled, MoveError> {
         let Some(record) = self.read(id).await? else {
             return Ok(Settled::Elsewhere);
         };
@@ -64,7 +70,7 @@ impl Mover {
             }
             Err(error) => return Err(error.into()),
         };
-        hold_tenant(&source, record.tenant.id).await?;
+        hold_tenant(&source, record.tenant.id, wait).await?;
         // Its worker may have come further before it lost the lock.
         let Some(record) = self.read(id).await? else {
             return Ok(Settled::Elsewhere);
@@ -75,11 +81,10 @@ impl Mover {
             let record = self.finish(id, &mut source, &mut target).await?;
             return Ok(Settled::Finished(Box::new(Moved::of(&record))));
         }
-        self.take_back(record, &mut source).await?;
-        Ok(Settled::TakenBack)
+        self.take_back(record, &mut source, wait).await
     }
 
-    async fn read(&self, id: Uuid) -> Result<Option<MoveRecord>, DbError> {
+    pub(super) async fn read(&self, id: Uuid) -> Result<Option<MoveRecord>, DbError> {
         let mut tx = self.master.begin().await?;
         moves::lock_move(&mut tx, id).await
     }
@@ -91,11 +96,18 @@ impl Mover {
         source: &mut AdminClient,
         target: &mut AdminClient,
     ) -> Result<MoveRecord, MoveError> {
-        let record = self.read(id).await?.ok_or(MoveError::Busy)?;
+        let record = self.read(id).await.map_err(MoveError::LeftBehind)?;
+        let record = record.ok_or(MoveError::Busy)?;
         self.remove_source(&record, source, target)
             .await
             .map_err(MoveError::LeftBehind)?;
-        self.declare_ended(&record, MovePhase::Done, &record.from).await?;
+        let ended = self
+            .declare_ended(&record, MovePhase::Done, &record.from, None)
+            .await;
+        ended.map_err(|error| match error {
+            MoveError::Db(error) => MoveError::LeftBehind(error),
+            other => other,
+        })?;
         crate::kill_point!("move.done");
         Ok(record)
     }
@@ -106,7 +118,7 @@ impl Mover {
         source: &mut AdminClient,
         target: &mut AdminClient,
     ) -> Result<(), DbError> {
-        detach(record.id, source, Some(target)).await?;
+        detach(record.id, Some(source), Some(target)).await?;
         let tenant = &record.tenant;
         removal::remove(source, tenant.id, &tenant.schema, &record.from.role).await?;
         crate::kill_point!("move.removed");
@@ -114,33 +126,67 @@ impl Mover {
     }
 
     /// Makes everything as it was before: the tenant is served first, then what the move has made is removed.
-    async fn take_back(&self, record: MoveRecord, source: &mut AdminClient) -> Result<(), MoveError> {
+    async fn take_back(
+        &self,
+        record: MoveRecord,
+        source: &mut AdminClient,
+        wait: Wait,
+    ) -> Result<Settled, MoveError> {
         let id = record.id;
-        if record.phase != MovePhase::Undoing {
-            let mut tx = self.master.begin().await?;
-            let steps = (record.phase, MovePhase::Undoing);
-            if !moves::set_phase(&mut tx, id, steps, self.clock.now()).await? {
-                return Err(MoveError::Busy);
-            }
-            tx.commit().await?;
-        }
+        self.begin_undoing(&record).await?;
         crate::kill_point!("move.undoing");
         self.admit(id, &record.from, source, None).await?;
-        let mut target = self.shards.administrator(record.to.shard).await;
-        // Also when the other server is away: the slot would keep this one's log for as long.
-        detach(id, source, target.as_mut().ok()).await?;
-        let mut target = target?;
+        let target = self.shards.administrator(record.to.shard).await;
         let tenant = &record.tenant;
-        removal::remove(&mut target, tenant.id, &tenant.schema, &record.to.role).await?;
-        self.declare_ended(&record, MovePhase::Undone, &record.to).await
+        if let Ok(target) = &target {
+            // A statement of the worker may have outlived it there, and so may one of somebody who began to take it back:
+            // who has come so late that the move has ended must not touch what a newer one has made.
+            hold_tenant(target, tenant.id, wait).await?;
+            if self.read(id).await?.is_none() {
+                return Ok(Settled::Elsewhere);
+            }
+        }
+        // Also when the other server is away: the slot would keep this one's log for as long.
+        detach(id, Some(source), target.as_ref().ok()).await?;
+        let mut target = target?;
+        // A lock that is not free here is not somebody who takes it back.
+        removal::remove(&mut target, tenant.id, &tenant.schema, &record.to.role)
+            .await
+            .map_err(MoveError::Db)?;
+        let line = MasterAudit {
+            actor: MasterActor::System,
+            action: "tenant.move_taken_back",
+            subject: Subject::Tenant(tenant.id),
+            request_id: None,
+            details: serde_json::json!({ "move": id, "to": record.to.shard_name }),
+            at: self.clock.now(),
+        };
+        self.declare_ended(&record, MovePhase::Undone, &record.to, Some(line))
+            .await?;
+        Ok(Settled::TakenBack)
     }
 
-    /// Gives the place at this end back: the tenant is at the other one.
-    async fn declare_ended(
+    /// Notes that the move is being taken back.
+    pub(super) async fn begin_undoing(&self, record: &MoveRecord) -> Result<(), MoveError> {
+        if record.phase == MovePhase::Undoing {
+            return Ok(());
+        }
+        let mut tx = self.master.begin().await?;
+        let steps = (record.phase, MovePhase::Undoing);
+        if !moves::set_phase(&mut tx, record.id, steps, self.clock.now()).await? {
+            return Err(MoveError::Busy);
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Gives the place at this end back: the tenant is at the other one. The line goes with it.
+    pub(super) async fn declare_ended(
         &self,
         record: &MoveRecord,
         phase: MovePhase,
         left: &MoveEnd,
+        line: Option<MasterAudit>,
     ) -> Result<(), MoveError> {
         let now = self.clock.now();
         let mut tx = self.master.begin().await?;
@@ -156,15 +202,7 @@ impl Mover {
             return Err(MoveError::Busy);
         }
         lanes::give_place_back(&mut tx, left.shard, &left.login, now).await?;
-        if phase == MovePhase::Undone {
-            let line = MasterAudit {
-                actor: MasterActor::System,
-                action: "tenant.move_taken_back",
-                subject: Subject::Tenant(record.tenant.id),
-                request_id: None,
-                details: serde_json::json!({ "move": record.id, "to": record.to.shard_name }),
-                at: now,
-            };
+        if let Some(line) = line {
             insert_audit(&mut tx, &line).await?;
         }
         crate::kill_point!("move.before_done");
@@ -173,15 +211,21 @@ impl Mover {
     }
 }
 
-/// Removes subscription, slots and publication of a move.
-async fn detach(id: Uuid, source: &AdminClient, target: Option<&mut AdminClient>) -> Result<(), DbError> {
+/// Removes subscription, slots and publication of a move, where the shard can be reached.
+pub(super) async fn detach(
+    id: Uuid,
+    source: Option<&AdminClient>,
+    target: Option<&AdminClient>,
+) -> Result<(), DbError> {
     let name = name_of(id);
-    let number = match &target {
+    let number = match target {
         Some(target) => replication::stop(target, &name).await?,
         None => None,
     };
     crate::kill_point!("move.stopped");
-    replication::unpublish(source, &name, number).await?;
+    if let Some(source) = source {
+        replication::unpublish(source, &name, number).await?;
+    }
     crate::kill_point!("move.unpublished");
     if let Some(target) = target {
         replication::unsubscribe(target, &name).await?;

@@ -52,7 +52,7 @@ impl Mover {
         let (tenant, from) = (work.record.tenant.id, work.record.from.clone());
         // A wait for the tenant's lock would outlive this future, and keep requests out for as long.
         wait_for_locks(&work.source, DRAIN).await?;
-        removal::shut_out(&mut work.source, tenant, &from.role, &from.login).await?;
+        removal::fence(&mut work.source, tenant, &from.role, &from.login).await?;
         wait_for_locks(&work.source, Duration::ZERO).await?;
         crate::kill_point!("move.fenced");
         let place = replication::mark(&mut work.source).await?;

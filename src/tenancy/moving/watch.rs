@@ -11,10 +11,13 @@ use super::{MoveError, Mover, Settled};
 use crate::db::DbError;
 use crate::db::master::moves;
 use crate::db::shard::inspect;
+use crate::db::shard::moving::Wait;
 use crate::telemetry::metrics::{count_settled_move, set_unended_moves};
 
 /// A move whose worker was killed while nobody could write is taken back after this time.
 const EVERY: Duration = Duration::from_secs(5);
+/// The others wait no longer for one that does not go on, as with a server that is silent. It is begun again, where it was.
+const LONGEST: Duration = Duration::from_secs(120);
 
 impl Mover {
     /// Settles every move whose worker is gone; answers how many. One that cannot be settled is left for the next round.
@@ -25,7 +28,8 @@ impl Mover {
         let unended = moves::list_unended(&self.master).await?;
         let mut settled = 0;
         for (id, _) in &unended {
-            match self.settle(*id).await {
+            let settled_now = tokio::time::timeout(LONGEST, self.settle(*id, Wait::Never)).await;
+            match settled_now.unwrap_or(Err(MoveError::Db(DbError::Timeout))) {
                 Ok(outcome) => {
                     let what = match outcome {
                         Settled::Finished(_) => "finished",
@@ -51,7 +55,8 @@ impl Mover {
     /// Tells how many moves there are, how old the oldest is, and how much of a log is kept for them.
     async fn measure(&self) -> Result<(), DbError> {
         let unended = moves::list_unended(&self.master).await?;
-        let oldest = unended.first().map(|(_, began)| self.clock.now() - *began);
+        let oldest = unended.iter().map(|(_, began)| *began).min();
+        let oldest = oldest.map(|began| self.clock.now() - began);
         let mut kept = 0;
         if !unended.is_empty() {
             let shards: BTreeSet<_> = moves::list_sources(&self.master).await?.into_iter().collect();

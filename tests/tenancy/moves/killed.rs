@@ -23,7 +23,7 @@ const SWITCHED: [&str; 8] = [
 ];
 
 /// What a server does when it looks: at once, without waiting for any lease.
-async fn settle(killed: &Killed) {
+pub async fn settle(killed: &Killed) {
     let platform = killed.test.second().await;
     for _ in 0..600 {
         platform

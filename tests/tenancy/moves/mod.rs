@@ -1,7 +1,10 @@
 //! Moves: what comes along, who notices, and what is refused.
 
+mod ends;
 #[cfg(feature = "kill_points")]
 mod killed;
+#[cfg(feature = "kill_points")]
+mod lost;
 mod refused;
 mod same_cluster;
 mod writers;
@@ -71,6 +74,15 @@ pub async fn home_of(platform: &Platform, key: &str) -> (String, AdminClient) {
     let shard = ShardId::from_uuid(row.get(1));
     let client = platform.shards.administrator(shard).await.unwrap();
     (row.get(0), client)
+}
+
+/// A connection of the administrator of the shard of this name.
+pub async fn admin_of(platform: &Platform, shard: &str) -> AdminClient {
+    let shards = helixai::db::master::lanes::list_shards(&platform.master).await;
+    let shards = shards.expect("the registry is read");
+    let shard = shards.iter().find(|known| known.name == shard);
+    let shard = shard.expect("there is one of this name").id;
+    platform.shards.administrator(shard).await.expect("it answers")
 }
 
 /// The shard of the registry's own database.

@@ -1,10 +1,12 @@
 //! What cannot be moved is refused before anything is done, and says why.
 
+use std::str::FromStr as _;
+
 use helixai::cli::private_postgres::{Options, PrivatePostgres};
 use helixai::tenancy::keeper::Purge;
 use helixai::tenancy::moving::MoveError;
 
-use super::{Other, add, move_to, sound};
+use super::{Other, add, admin_of, move_to, sound};
 use crate::helpers::{TestDb, TestPlatform, cli_origin};
 use crate::tenancy::snapshots::{number, tenant_key};
 
@@ -75,13 +77,7 @@ async fn what_cannot_be_moved_says_why_and_stays() {
         .await
         .unwrap();
 
-    let (_, there) = {
-        let shards = helixai::db::master::lanes::list_shards(&platform.master)
-            .await
-            .unwrap();
-        let shard = shards.iter().find(|shard| shard.name == "other").unwrap();
-        (shard.id, platform.shards.administrator(shard.id).await.unwrap())
-    };
+    let there = admin_of(platform, other.name).await;
     there.batch_execute("create schema tenant_garage").await.unwrap();
     assert!(
         why(other.name)
@@ -154,7 +150,7 @@ async fn platform_lane(test: &TestPlatform, shard: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_server_without_logical_replication_takes_tenants_and_lets_none_go() {
+async fn a_server_without_logical_replication_takes_tenants_and_lets_none_go_and_logs_no_password() {
     let folder = tempfile::tempdir().expect("a folder");
     let server = PrivatePostgres::start(Options {
         max_connections: 40,
@@ -162,6 +158,13 @@ async fn a_server_without_logical_replication_takes_tenants_and_lets_none_go() {
         settings: vec![
             ("wal_level".to_owned(), "replica".to_owned()),
             ("max_sync_workers_per_subscription".to_owned(), "4".to_owned()),
+            // Whatever may log a statement does.
+            ("log_statement".to_owned(), "all".to_owned()),
+            ("log_min_duration_statement".to_owned(), "0".to_owned()),
+            ("log_min_duration_sample".to_owned(), "0".to_owned()),
+            ("log_transaction_sample_rate".to_owned(), "1".to_owned()),
+            ("debug_print_parse".to_owned(), "on".to_owned()),
+            ("debug_print_rewritten".to_owned(), "on".to_owned()),
         ],
         ..Options::new(folder.path())
     })
@@ -187,6 +190,15 @@ async fn a_server_without_logical_replication_takes_tenants_and_lets_none_go() {
         "{refused}"
     );
     sound(&test).await;
+    let log = std::fs::read(server.log_file()).expect("the server's log");
+    let log = String::from_utf8_lossy(&log);
+    assert!(log.contains("drop subscription"), "statements are logged");
+    let url = tokio_postgres::Config::from_str(&test.db().url()).expect("an address");
+    let password = String::from_utf8_lossy(url.get_password().expect("a password")).into_owned();
+    assert!(
+        !log.contains(&password),
+        "the password of the first server is in the log of the second one"
+    );
     test.platform.close().await;
     server.remove().await.expect("the second server is removed");
 }

@@ -5,6 +5,7 @@ use tokio_postgres::Client;
 use uuid::Uuid;
 
 use crate::db::DbError;
+use crate::db::master::moves::parse_phase;
 use crate::db::shard::moving::NAMES;
 use crate::domain::ids::ShardId;
 use crate::domain::tenant_move::MovePhase;
@@ -18,7 +19,8 @@ pub struct Slot {
     pub kept_bytes: i64,
 }
 
-/// The slots of moves in this database.
+/// The slots of moves in this database, and those that nobody reads of workers that were copying tables: a server that is lost
+/// leaves them.
 ///
 /// # Errors
 /// When they cannot be read.
@@ -27,7 +29,10 @@ pub async fn slots(admin: &Client) -> Result<Vec<Slot>, DbError> {
         .query(
             "select slot_name::text, coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0)::int8
              from pg_replication_slots
-             where database = current_database() and starts_with(slot_name::text, $1) order by 1",
+             where database = current_database()
+               and (starts_with(slot_name::text, $1)
+                    or not active and slot_name::text ~ '^pg_[0-9]+_sync_[0-9]+_[0-9]+$')
+             order by 1",
             &[&NAMES],
         )
         .await?;
@@ -101,10 +106,6 @@ pub async fn moves(admin: &Client) -> Result<Vec<Move>, DbError> {
             &[],
         )
         .await?;
-    let unknown = |_| DbError::Other {
-        code: "driver".to_owned(),
-        message: "tenant_moves.phase holds an unknown value".to_owned(),
-    };
     rows.iter()
         .map(|row| {
             Ok(Move {
@@ -114,7 +115,7 @@ pub async fn moves(admin: &Client) -> Result<Vec<Move>, DbError> {
                 role: row.get(3),
                 beside: ShardId::from_uuid(row.get(4)),
                 to_name: row.get(5),
-                phase: row.get::<_, &str>(6).parse().map_err(unknown)?,
+                phase: parse_phase(row.get(6))?,
                 began: row.get(7),
                 error: row.get(8),
             })

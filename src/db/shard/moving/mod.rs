@@ -26,12 +26,24 @@ pub fn name_of(id: Uuid) -> String {
     format!("{NAMES}{}", id.simple())
 }
 
+/// Whether to wait for another operation to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// For a moment.
+    Briefly,
+    /// Not at all: somebody will ask again.
+    Never,
+}
+
 /// Keeps every other operation on this tenant away for as long as the connection lives.
 ///
 /// # Errors
 /// [`DbError::Conflict`] when another one is at work.
-pub async fn hold_tenant(admin: &Client, tenant: TenantId) -> Result<(), DbError> {
-    hold::hold_connection(admin, tenant).await
+pub async fn hold_tenant(admin: &Client, tenant: TenantId, wait: Wait) -> Result<(), DbError> {
+    match wait {
+        Wait::Briefly => hold::hold_connection(admin, tenant).await,
+        Wait::Never => hold::hold_connection_at_once(admin, tenant).await,
+    }
 }
 
 /// Ends this connection's waits for locks after this time; zero for never.

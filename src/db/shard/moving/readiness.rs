@@ -3,6 +3,8 @@
 use tokio_postgres::Client;
 
 use crate::db::DbError;
+use crate::db::shard::provision::is_provisioned;
+use crate::domain::ids::TenantId;
 
 /// Connections and slots of a move besides those of the workers that copy tables.
 const OWN: i64 = 1;
@@ -16,7 +18,7 @@ pub type Obstacle = String;
 /// When the server cannot be asked.
 pub async fn source_obstacles(
     admin: &Client,
-    schema: &str,
+    (tenant, schema, role): (TenantId, &str, &str),
     (shard, workers): (&str, i64),
 ) -> Result<Vec<Obstacle>, DbError> {
     let row = admin
@@ -52,6 +54,12 @@ pub async fn source_obstacles(
                 OWN + workers
             ));
         }
+    }
+    if !is_provisioned(admin, tenant, role).await? {
+        found.push(format!(
+            "{role} is not noted in helixai.tenant_roles of {shard}, so nobody could be kept out of it: `helixai doctor` says \
+             what to do"
+        ));
     }
     found.extend(table_obstacles(admin, schema).await?);
     Ok(found)
@@ -104,6 +112,8 @@ pub async fn target_obstacles(
                                and has_parameter_privilege('log_statement', 'set')
                                and has_parameter_privilege('log_min_duration_statement', 'set')
                                and has_parameter_privilege('log_min_error_statement', 'set')
+                               and has_parameter_privilege('log_min_duration_sample', 'set')
+                               and has_parameter_privilege('log_transaction_sample_rate', 'set')
                         from pg_roles s where s.rolname = 'pg_create_subscription'), false),
                     current_setting('max_logical_replication_workers')::int8
                         - (select count(*) from pg_stat_subscription where pid is not null),
@@ -122,7 +132,7 @@ pub async fn target_obstacles(
         found.push(format!(
             "{user} may not make subscriptions on {shard}: it takes a superuser, or from PostgreSQL 16 on \
              `grant pg_create_subscription to {user}` and `grant set on parameter log_statement, log_min_duration_statement, \
-             log_min_error_statement to {user}`"
+             log_min_error_statement, log_min_duration_sample, log_transaction_sample_rate to {user}`"
         ));
     }
     for (setting, free, needed) in [

@@ -59,7 +59,18 @@ pub async fn publish(source: &Client, name: &str, schema: &str) -> Result<(), Db
     Ok(())
 }
 
-/// Subscribes: rows are copied from now on, and what is written meanwhile follows. `target` is a connection for this alone.
+/// What a statement must not be written to: whatever may log it, a sample of statements or transactions included.
+const UNLOGGED: [(&str, &str); 7] = [
+    ("log_statement", "'none'"),
+    ("log_min_duration_statement", "-1"),
+    ("log_min_duration_sample", "-1"),
+    ("log_transaction_sample_rate", "0"),
+    ("log_min_error_statement", "'panic'"),
+    ("debug_print_parse", "off"),
+    ("debug_print_rewritten", "off"),
+];
+
+/// Subscribes: rows are copied from now on, and what is written meanwhile follows.
 /// The address holds a password, and the server's logs and statistics keep statements: they are told not to keep this one.
 ///
 /// # Errors
@@ -75,11 +86,9 @@ pub async fn subscribe(target: &Client, name: &str, address: &SecretString) -> R
     if known.is_some() {
         return Ok(());
     }
-    target
-        .batch_execute(
-            "set log_statement = 'none'; set log_min_duration_statement = -1; set log_min_error_statement = 'panic'",
-        )
-        .await?;
+    // Before the transaction of the statement begins: whether one is in a sample is decided then.
+    let unlogged = UNLOGGED.map(|(setting, value)| format!("set {setting} = {value}"));
+    target.batch_execute(&unlogged.join("; ")).await?;
     // Where the extension is not there, the setting is nobody's; where it may not be set, it does not see utility commands
     // of others than its own.
     let _ = target
@@ -101,6 +110,8 @@ pub async fn subscribe(target: &Client, name: &str, address: &SecretString) -> R
             )),
             other => other,
         })?;
+    let logged = UNLOGGED.map(|(setting, _)| format!("reset {setting}"));
+    target.batch_execute(&logged.join("; ")).await?;
     crate::kill_point!("move.subscribed");
     Ok(())
 }
@@ -119,8 +130,6 @@ pub struct Copying {
     pub copied: i64,
     /// How often a worker has failed.
     pub errors: i64,
-    /// Whether a worker is there.
-    pub is_running: bool,
 }
 
 /// Asks how far copying has come.
@@ -133,8 +142,7 @@ pub async fn copying(target: &Client, name: &str) -> Result<Copying, DbError> {
             "select (select count(*) from pg_subscription_rel r where r.srsubid = s.oid),
                     (select count(*) from pg_subscription_rel r where r.srsubid = s.oid and r.srsubstate = 'r'),
                     coalesce((select e.apply_error_count + e.sync_error_count
-                              from pg_stat_subscription_stats e where e.subid = s.oid), 0),
-                    exists (select from pg_stat_subscription w where w.subid = s.oid and w.pid is not null)
+                              from pg_stat_subscription_stats e where e.subid = s.oid), 0)
              from pg_subscription s where s.subname = $1",
             &[&name],
         )
@@ -143,24 +151,36 @@ pub async fn copying(target: &Client, name: &str) -> Result<Copying, DbError> {
         tables: row.try_get(0)?,
         copied: row.try_get(1)?,
         errors: row.try_get(2)?,
-        is_running: row.try_get(3)?,
     })
 }
 
-/// How many bytes of the log the other side has not confirmed, of those that are on this one's disk: nothing else is sent.
+/// How the other side follows.
+#[derive(Debug, Clone, Copy)]
+pub struct Following {
+    /// Bytes of the log that it has not confirmed, of those that are on this one's disk: nothing else is sent.
+    pub lag: i64,
+    /// Whether it is connected. Asked on this side: over there a worker that cannot connect is seen trying again and again.
+    pub is_connected: bool,
+}
+
+/// Asks how the other side follows.
 ///
 /// # Errors
 /// When the slot is gone or has lost what it needs.
-pub async fn lag(source: &Client, name: &str) -> Result<i64, DbError> {
+pub async fn following(source: &Client, name: &str) -> Result<Following, DbError> {
     let row = source
         .query_opt(
-            "select coalesce(pg_wal_lsn_diff(pg_current_wal_flush_lsn(), confirmed_flush_lsn), 0)::int8, wal_status = 'lost'
+            "select coalesce(pg_wal_lsn_diff(pg_current_wal_flush_lsn(), confirmed_flush_lsn), 0)::int8, active,
+                    wal_status = 'lost'
              from pg_replication_slots where slot_name = $1",
             &[&name],
         )
         .await?;
     match row {
-        Some(row) if !row.try_get::<_, Option<bool>>(1)?.unwrap_or(false) => Ok(row.try_get(0)?),
+        Some(row) if !row.try_get::<_, Option<bool>>(2)?.unwrap_or(false) => Ok(Following {
+            lag: row.try_get(0)?,
+            is_connected: row.try_get(1)?,
+        }),
         _ => Err(refused(
             "the slot has lost what was to follow (max_slot_wal_keep_size is too small)",
         )),

@@ -5,7 +5,7 @@ use tokio_postgres::Client;
 
 use super::refused;
 use crate::db::DbError;
-use crate::db::shard::schema::{Plan, Versions, history_of};
+use crate::db::shard::schema::{Plan, Versions, history_of, versions};
 use crate::db::shard::snapshot::Shape;
 use crate::db::shard::template::{CORE, Template};
 use crate::db::shard::{ident, literal};
@@ -43,15 +43,7 @@ pub struct Described {
 pub async fn describe(admin: &mut Client, schema: &str, niche: &Niche) -> Result<Described, DbError> {
     let transaction = admin.build_transaction().read_only(true).start().await?;
     let parts = [CORE, niche.as_str()];
-    let mut versions = Versions::new();
-    for part in parts {
-        let history = format!("{}.{}", ident(schema), ident(&history_of(part)));
-        let sql = format!("select coalesce(max(version), 0) from {history}");
-        versions.push((
-            part.to_owned(),
-            transaction.query_one(&sql, &[]).await?.try_get(0)?,
-        ));
-    }
+    let versions = versions(&transaction, schema, &parts).await?;
     let shape = Shape::read(&transaction, schema, &parts).await?;
     transaction.commit().await?;
     Ok(Described { versions, shape })
