@@ -1,6 +1,6 @@
 //! Whose turn it is: nobody takes more than a share of what this process has, and of some things there is only so much.
 //!
-//! [`Shares`] bounds what each one does at once; [`Turns`] also what all of them do.
+//! [`Shares`] bounds what each one does at once; [`Guarded`] also what strangers do of it; [`Turns`] also what all of them do.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -68,6 +68,52 @@ impl<K: Hash + Eq> Shares<K> {
         let own = Arc::new(Semaphore::new(self.each));
         keys.insert(key, Arc::downgrade(&own));
         own
+    }
+}
+
+/// So much at once for each key, of which those who are not known leave a part to those who are. Where there is but one part,
+/// they take turns. Cheap to clone.
+#[derive(Clone)]
+pub struct Guarded<K> {
+    all: Shares<K>,
+    of_strangers: Shares<K>,
+}
+
+/// A part of a guarded share, until it is dropped.
+#[derive(Debug)]
+pub struct GuardedShare {
+    _of_all: Share,
+    _of_strangers: Option<Share>,
+}
+
+impl<K: Hash + Eq + Copy> Guarded<K> {
+    /// `each` at once, one less for strangers; who waits longer than `wait` is sent away.
+    pub fn new(each: usize, wait: Duration) -> Self {
+        Self {
+            all: Shares::new(each, wait),
+            of_strangers: Shares::new(each.saturating_sub(1), wait),
+        }
+    }
+
+    /// Waits for a part of the share. Strangers wait for one another first: nobody who is known stands behind more of them
+    /// than there are parts.
+    ///
+    /// # Errors
+    /// [`Busy`].
+    pub async fn share(&self, key: K, is_known: bool) -> Result<GuardedShare, Busy> {
+        let both = async {
+            let of_strangers = match is_known {
+                true => None,
+                false => Some(self.of_strangers.share(key).await?),
+            };
+            Ok(GuardedShare {
+                _of_all: self.all.share(key).await?,
+                _of_strangers: of_strangers,
+            })
+        };
+        tokio::time::timeout(self.all.wait, both)
+            .await
+            .unwrap_or(Err(Busy))
     }
 }
 
@@ -141,6 +187,33 @@ mod tests {
         assert!(soon.await.is_err());
         drop(first);
         assert!(waiting.await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn strangers_leave_a_part_to_those_who_are_known() {
+        let shares = Guarded::new(3, Duration::from_millis(20));
+        let strangers = [
+            shares.share(1, false).await.unwrap(),
+            shares.share(1, false).await.unwrap(),
+        ];
+        assert_eq!(shares.share(1, false).await.unwrap_err(), Busy);
+        let known = shares.share(1, true).await.unwrap();
+        assert_eq!(shares.share(1, true).await.unwrap_err(), Busy);
+        assert!(shares.share(2, false).await.is_ok());
+        drop(strangers);
+        let more = [
+            shares.share(1, true).await.unwrap(),
+            shares.share(1, true).await.unwrap(),
+        ];
+        assert_eq!(shares.share(1, false).await.unwrap_err(), Busy);
+        drop((known, more));
+        assert!(shares.share(1, false).await.is_ok());
+        // Of a single part nothing can be left; it is for both.
+        let single = Guarded::new(1, Duration::from_millis(20));
+        let stranger = single.share(1, false).await.unwrap();
+        assert_eq!(single.share(1, true).await.unwrap_err(), Busy);
+        drop(stranger);
+        assert!(single.share(1, true).await.is_ok());
     }
 
     #[tokio::test]

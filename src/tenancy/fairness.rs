@@ -80,7 +80,7 @@ impl Fairness {
         presented: Option<TokenHash>,
         from: impl FnOnce() -> IpAddr,
     ) -> Result<Share, Unfair> {
-        let proven = presented.is_some_and(|presented| self.memory().get(&(tenant, presented)).is_some());
+        let proven = presented.is_some_and(|presented| self.is_proven(tenant, presented));
         let who = if proven {
             Who::Tenant(tenant)
         } else {
@@ -93,6 +93,11 @@ impl Fairness {
         share.map_err(|Busy| Unfair::AtOnce {
             who: who.word("tenant_share", "address_share"),
         })
+    }
+
+    /// Whether the database has found this credential good before.
+    pub fn is_proven(&self, tenant: TenantId, presented: TokenHash) -> bool {
+        self.memory().get(&(tenant, presented)).is_some()
     }
 
     /// Notes that the database has found this credential good.

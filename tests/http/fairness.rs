@@ -105,3 +105,42 @@ async fn strangers_do_not_use_up_a_tenants_share() {
     owner().await.expect(200);
     from(app.get("/veiculos").of(&garage), 5).await.expect(200);
 }
+
+/// Connections are what all requests of a tenant need: strangers leave one of them to those who are known.
+#[tokio::test]
+async fn strangers_do_not_use_up_a_tenants_connections() {
+    let app = TestApp::builder()
+        .set("tenancy.lane_pool", 3)
+        .set("database.wait_timeout_secs", 3)
+        .set("database.lock_timeout_ms", 10_000)
+        .start()
+        .await;
+    let garage = app.onboard("garage-alpha", "cars").await;
+    app.get("/api/leads").by(&garage).await.expect(200);
+    let mut admin = app.test.admin().await;
+    let lock = admin.transaction().await.expect("a transaction");
+    let table = format!("lock table {}.vehicles in access exclusive mode", garage.schema);
+    lock.batch_execute(&table).await.expect("locked");
+    let strange = || async { app.get("/veiculos").of(&garage).await };
+    let watching = app.test.admin().await;
+    let served = async {
+        app.until("a stranger hangs", || async {
+            let waiting = "select count(*) from pg_locks l join pg_database d on d.oid = l.database
+                           where not l.granted and d.datname = current_database()";
+            watching
+                .query_one(waiting, &[])
+                .await
+                .expect("read")
+                .get::<_, i64>(0)
+                > 0
+        })
+        .await;
+        // More of them come and go away again; each time one is left.
+        let more = futures_util::future::join_all((0..4).map(|_| strange())).await;
+        assert!(more.iter().all(|answer| answer.status == 503), "{more:?}");
+        app.get("/api/leads").by(&garage).await.expect(200);
+        lock.rollback().await.expect("unlocked");
+    };
+    let (first, ()) = futures_util::join!(strange(), served);
+    first.expect(200);
+}

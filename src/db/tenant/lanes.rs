@@ -10,11 +10,14 @@ use std::time::Duration;
 
 use deadpool::managed::{Object, Pool, Timeouts};
 
+use super::batch::missing_answer;
 use super::connection::ConnectionManager;
+use super::query::Query;
+use super::wire::How;
 use crate::db::DbError;
 use crate::db::connect::Connector;
 use crate::domain::ids::{ShardId, TenantId};
-use crate::domain::turns::{Busy, Share, Shares};
+use crate::domain::turns::{Busy, Guarded, GuardedShare};
 
 /// Names a lane.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -30,7 +33,7 @@ pub struct LaneAddress {
 pub struct LaneSettings {
     /// Connections of a lane, at most.
     pub connections: usize,
-    /// Those of them that one tenant may have in use at once.
+    /// Those of them that one tenant may have in use at once; where they are several, one is never a stranger's.
     pub of_one_tenant: usize,
     /// Prepared statements kept on a connection.
     pub statements: NonZeroUsize,
@@ -53,14 +56,14 @@ struct Inner {
     statement_timeout: String,
     shards: RwLock<HashMap<ShardId, Connector>>,
     pools: RwLock<HashMap<LaneAddress, Pool<ConnectionManager>>>,
-    shares: Shares<TenantId>,
+    shares: Guarded<TenantId>,
 }
 
 impl Lanes {
     /// No lane yet.
     pub fn new(settings: LaneSettings) -> Self {
         let statement_timeout = settings.statement_timeout.as_millis().to_string();
-        let shares = Shares::new(settings.of_one_tenant, settings.wait);
+        let shares = Guarded::new(settings.of_one_tenant, settings.wait);
         Self {
             inner: Arc::new(Inner {
                 settings,
@@ -103,14 +106,30 @@ impl Lanes {
     }
 
     /// A connection for a tenant of the lane. Each waits for its own share first, so that those who queue for the lane are
-    /// of different tenants.
+    /// of different tenants. `is_known` when whoever asks has proven good before.
     pub(super) async fn connection(
         &self,
         tenant: TenantId,
         lane: &LaneAddress,
-    ) -> Result<(Object<ConnectionManager>, Share), DbError> {
-        let share = self.inner.shares.share(tenant).await;
+        is_known: bool,
+    ) -> Result<(Object<ConnectionManager>, GuardedShare), DbError> {
+        let share = self.inner.shares.share(tenant, is_known).await;
         let share = share.map_err(|Busy| DbError::Crowded)?;
+        Ok((self.pool(lane)?.get().await?, share))
+    }
+
+    /// Runs a statement as the lane's login itself, which has no right but to call what it was granted.
+    pub(super) async fn run_as_login<T>(&self, lane: &LaneAddress, query: Query<T>) -> Result<T, DbError> {
+        let mut connection = self.pool(lane)?.get().await?;
+        let landed = connection.wire.send(&[(&query.statement, How::Once)]).await?;
+        if let Some((_, error)) = landed.failed {
+            return Err(error.into());
+        }
+        let answer = landed.answers.into_iter().next().ok_or_else(missing_answer)?;
+        (query.decode)(answer)
+    }
+
+    fn pool(&self, lane: &LaneAddress) -> Result<Pool<ConnectionManager>, DbError> {
         let known = {
             let pools = self
                 .inner
@@ -119,11 +138,7 @@ impl Lanes {
                 .unwrap_or_else(std::sync::PoisonError::into_inner);
             pools.get(lane).cloned()
         };
-        let pool = match known {
-            Some(pool) => pool,
-            None => self.open(lane)?,
-        };
-        Ok((pool.get().await?, share))
+        known.map_or_else(|| self.open(lane), Ok)
     }
 
     fn open(&self, lane: &LaneAddress) -> Result<Pool<ConnectionManager>, DbError> {
