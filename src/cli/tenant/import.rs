@@ -1,5 +1,6 @@
 //! `helixai tenant import`: an old database becomes a tenant.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -15,8 +16,8 @@ use crate::http::admin::onboarding::NewTenantAnswer;
 use crate::platform::Platform;
 use crate::tenancy::import::map::{GARAGE, Map};
 use crate::tenancy::import::report::{Level, Report};
-use crate::tenancy::import::source::Source;
-use crate::tenancy::import::{ImportError, ImportRequest, Imported, Importer};
+use crate::tenancy::import::source::{Source, SourceError};
+use crate::tenancy::import::{DumpError, ImportError, ImportRequest, Imported, Importer};
 use crate::tenancy::onboarding_form::{OnboardingForm, OwnerForm};
 use crate::tenancy::provision::IdempotencyKey;
 
@@ -56,6 +57,10 @@ pub struct Args {
     /// Write every problem with its value to this file, a JSON object per line; only its owner can read it
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
+
+    /// Take a dump that does not end with "Dump completed": one that was made with `--skip-comments`
+    #[arg(long, requires = "mysql_dump")]
+    accept_unfinished: bool,
 
     /// Leave out rows that are refused, with all that belongs to them, instead of importing nothing
     #[arg(long)]
@@ -103,6 +108,15 @@ pub fn print_map() -> ExitCode {
 /// Imports.
 pub async fn run(config: Option<&Path>, args: Args) -> anyhow::Result<ExitCode> {
     let map = read_map(args.map.as_deref())?;
+    if let Some((table, _)) = args.csv.iter().find(|(table, _)| map.table(table).is_none()) {
+        let known: Vec<&str> = map.tables.keys().map(String::as_str).collect();
+        let message = format!(
+            "--csv {table}: the map has no such table; it has {}",
+            known.join(", ")
+        );
+        return Err(Refused::error(Exit::Usage, message));
+    }
+    refuse_overwriting(&args)?;
     let form = form(&args, &map)?;
     if let Some(form) = &form {
         form.clone().check().map_err(create::refused)?;
@@ -117,6 +131,7 @@ pub async fn run(config: Option<&Path>, args: Args) -> anyhow::Result<ExitCode> 
         },
         map: Arc::new(map),
         dry_run: args.dry_run,
+        accept_unfinished: args.accept_unfinished,
         skip_refused: args.skip_refused,
         into_existing: args.into_existing,
         report: args.report,
@@ -168,9 +183,15 @@ async fn import(platform: &Platform, request: ImportRequest, quiet: bool) -> any
             let advice = match &error {
                 ImportError::Unknown => "; --name, --owner-email and --owner-name onboard it",
                 ImportError::NotEmpty(_) => "; --into-existing adds to them",
+                ImportError::Source(SourceError::Dump(DumpError::Unfinished)) => {
+                    "; --accept-unfinished takes it as it is"
+                }
                 _ => "",
             };
-            let message = format!("nothing is imported into {key}: {error}{advice}");
+            let message = match &error {
+                ImportError::Unsure(_) => format!("whether {key} has the rows is not known: {error}"),
+                _ => format!("nothing is imported into {key}: {error}{advice}"),
+            };
             anyhow::Error::from(error).context(message)
         })
 }
@@ -183,6 +204,24 @@ fn read_map(path: Option<&Path>) -> anyhow::Result<Map> {
         .with_context(|| format!("the map {} cannot be read", path.display()))?;
     Map::parse(&text)
         .map_err(|mistake| Refused::error(Exit::Usage, format!("the map {}: {mistake}", path.display())))
+}
+
+/// A report replaces the file that has its name: not one that is read.
+fn refuse_overwriting(args: &Args) -> anyhow::Result<()> {
+    // By whatever name: what is not there yet is nobody's.
+    let file = |path: &Path| std::fs::metadata(path).ok().map(|file| (file.dev(), file.ino()));
+    let Some(report) = args.report.as_deref().and_then(file) else {
+        return Ok(());
+    };
+    let sources = args.csv.iter().map(|(_, path)| path);
+    let mut read = sources.chain(&args.mysql_dump).chain(&args.map);
+    match read.find(|path| file(path) == Some(report)) {
+        Some(path) => {
+            let message = format!("--report would overwrite {}", path.display());
+            Err(Refused::error(Exit::Usage, message))
+        }
+        None => Ok(()),
+    }
 }
 
 /// How the tenant is onboarded, if it is to be.

@@ -44,16 +44,17 @@ pub fn money(text: &str, is_number: bool) -> Result<Cents, Invalid> {
         .and_then(Cents::parse)
 }
 
-/// A whole number, perhaps with points between thousands; a fraction of zeros is none.
-pub fn integer(text: &str) -> Result<i64, Invalid> {
+/// A whole number; a fraction of zeros is none. In a text, points may stand between thousands, so three zeros after one are no
+/// fraction; in a number of the database a point is always before one.
+pub fn integer(text: &str, is_number: bool) -> Result<i64, Invalid> {
     let text = text.trim();
     let whole = text
         .split_once('.')
-        .filter(|(_, rest)| rest.bytes().all(|byte| byte == b'0') && rest.len() != 3);
+        .filter(|(_, rest)| rest.bytes().all(|byte| byte == b'0') && (is_number || rest.len() != 3));
     let text = whole.map_or(text, |(whole, _)| whole);
     let (sign, number) = text.strip_prefix('-').map_or((1, text), |number| (-1, number));
     digits(number)
-        .or_else(|| thousands(number))
+        .or_else(|| thousands(number).filter(|_| !is_number))
         .and_then(|number| number.parse::<i64>().ok())
         .map(|number| sign * number)
         .ok_or_else(|| Invalid::format("must be a whole number"))
@@ -196,10 +197,17 @@ mod tests {
             ("12.0", 12),
             ("-3", -3),
         ] {
-            assert_eq!(integer(text).ok(), Some(expected), "{text}");
+            assert_eq!(integer(text, false).ok(), Some(expected), "{text}");
         }
+        for (number, expected) in [("120.000", 120), ("85000.000", 85_000), ("-3.0", -3), ("7", 7)] {
+            assert_eq!(integer(number, true).ok(), Some(expected), "{number}");
+        }
+        assert!(integer("120.500", true).is_err() && integer("1.250.000", true).is_err());
         for text in ["", "85,5", "8.5", "85 km", "1.00.0", "99999999999999999999"] {
-            assert!(integer(text).is_err(), "{text}");
+            assert!(
+                integer(text, false).is_err() && integer(text, true).is_err(),
+                "{text}"
+            );
         }
     }
 
@@ -265,7 +273,7 @@ mod tests {
         #[test]
         fn nothing_panics(text in any::<String>(), near in "[0-9R$., -]{0,25}", format in "[%a-zA-Z/ ]{0,8}") {
             for text in [&text, &near] {
-                let _ = (money(text, true), money(text, false), integer(text));
+                let _ = (money(text, true), money(text, false), integer(text, true), integer(text, false));
                 let _ = time(text, None, chrono_tz::America::Sao_Paulo, false);
                 let _ = time(text, Some(&format), chrono_tz::America::Sao_Paulo, true);
             }

@@ -55,6 +55,13 @@ impl Fields<'_> {
             .map(crate::domain::money::Cents::get)
     }
 
+    /// A whole number, checked.
+    pub fn integer<T>(&mut self, field: &str, parse: impl FnOnce(i64) -> Result<T, Invalid>) -> Option<T> {
+        self.parsed(field, |found| {
+            convert::integer(&found.text, found.is_number).and_then(parse)
+        })
+    }
+
     /// A moment; a date of zeros is none, and is reported.
     pub fn time(&mut self, field: &str) -> Option<DateTime<Utc>> {
         let zone = self.map.time_zone;
@@ -91,6 +98,12 @@ impl Fields<'_> {
     /// Reports that a value does not come as it was.
     pub fn changed(&mut self, field: &str, code: &'static str, message: &str) {
         self.note(Level::Changed, field, code, message.to_owned(), None);
+    }
+
+    /// Reports a value that is left out, because what the row became a part of has another.
+    pub fn dropped(&mut self, field: &str, value: String) {
+        let message = "is another than that of the contact which the row became a part of, and is left out";
+        self.note(Level::Changed, field, "merged", message.to_owned(), Some(value));
     }
 
     /// Whether something that was found since there were `since` problems refuses the row.

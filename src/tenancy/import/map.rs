@@ -276,6 +276,14 @@ impl Map {
         Ok(map)
     }
 
+    /// What becomes of an old table; case does not matter.
+    pub fn table(&self, name: &str) -> Option<&TableMap> {
+        let mut tables = self.tables.iter();
+        tables
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, table)| table)
+    }
+
     /// The tables in the order in which they are filled.
     pub fn in_order(&self) -> Vec<(&str, &TableMap)> {
         let mut tables: Vec<_> = self

@@ -13,6 +13,7 @@ mod convert;
 mod dump;
 mod encoding;
 mod fields;
+mod load;
 pub mod map;
 mod read;
 pub mod report;
@@ -23,10 +24,11 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde_json::json;
-use tokio::sync::mpsc;
 
-use self::map::{Map, Target};
-use self::read::{Outcome, Reading};
+pub use self::dump::DumpError;
+use self::load::fresh;
+use self::map::Map;
+use self::read::Reading;
 use self::report::Report;
 use self::source::{Source, SourceError};
 use super::keeper::OnProgress;
@@ -37,17 +39,10 @@ use crate::db::DbError;
 use crate::db::master::MasterDb;
 use crate::db::master::audit::{MasterAudit, Subject, insert_audit};
 use crate::db::master::tenants::{self, TenantRecord};
-use crate::db::shard::import::{Filling, Known, Rows};
-use crate::db::shard::snapshot::SourceAddress;
 use crate::domain::clock::Clock;
 use crate::domain::ids::TenantId;
-use crate::domain::tenant::{Niche, TenantStatus};
+use crate::domain::tenant::TenantStatus;
 use crate::domain::tenant_key::TenantKey;
-
-/// Pieces of rows that may wait for the database.
-const WAITING: usize = 4;
-/// The stages that every new tenant has (`tenant_template/core/seed.sql`): for a check before there is a tenant.
-const SHIPPED_STAGES: [&str; 6] = ["new", "contacted", "qualified", "proposal", "won", "lost"];
 
 /// Imports old databases.
 #[derive(Clone)]
@@ -75,6 +70,8 @@ pub struct ImportRequest {
     pub map: Arc<Map>,
     /// Check only.
     pub dry_run: bool,
+    /// Take a dump that does not say that it is whole.
+    pub accept_unfinished: bool,
     /// Leave out rows that are refused, instead of importing nothing.
     pub skip_refused: bool,
     /// Add to the rows that the tenant has.
@@ -99,7 +96,20 @@ pub struct Imported {
     pub onboarded: Option<Onboarded>,
 }
 
-/// Why there is no import. Nothing is half-done then.
+impl Imported {
+    fn none(request: &ImportRequest, digest: String) -> Self {
+        Self {
+            id: None,
+            tenant_key: request.key.to_string(),
+            is_done: false,
+            report: Report::default(),
+            digest,
+            onboarded: None,
+        }
+    }
+}
+
+/// Why there is no import. Nothing is half-done then; only after [`ImportError::Unsure`] all of it may have been.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// There is no such tenant.
@@ -130,11 +140,14 @@ pub enum ImportError {
     #[error("the report cannot be written: {0}")]
     Report(std::io::Error),
     /// Another operation on the tenant is at work.
-    #[error("the tenant is being restored, deleted or backed up: try again in a moment")]
+    #[error("the tenant is being restored, moved, deleted or backed up: try again in a moment")]
     Busy,
     /// The reader has ended before its time.
     #[error("the source was not read to its end")]
     Aborted,
+    /// The answer to the commit was lost, and nobody can be asked what became of it.
+    #[error("the database was lost in the middle of the commit ({0}): repeat the command, which finds out")]
+    Unsure(DbError),
     /// A database failed.
     #[error(transparent)]
     Db(DbError),
@@ -168,12 +181,16 @@ impl Importer {
             return Err(ImportError::Unknown);
         }
         let known = match &tenant {
-            Some(tenant) => self.known(tenant, &request, &digest).await?,
+            Some(tenant) => match self.known(tenant, &request, &digest).await {
+                Err(ImportError::Again(at)) => return self.repeated(at, &request, origin, digest).await,
+                known => known?,
+            },
             None => fresh(),
         };
         let reading = Reading {
             source: request.source.clone(),
             map: Arc::clone(&request.map),
+            accept_unfinished: request.accept_unfinished,
             now: self.clock.now(),
             step: "checking",
             progress: progress.clone(),
@@ -182,11 +199,8 @@ impl Importer {
         let checked = blocking(move || checking.run(known, report.as_deref(), &mut |_| Ok(()))).await?;
         let mut imported = Imported {
             id: tenant.as_ref().map(|tenant| tenant.id),
-            tenant_key: request.key.to_string(),
-            is_done: false,
             report: checked.report,
-            digest,
-            onboarded: None,
+            ..Imported::none(&request, digest)
         };
         if request.dry_run || (imported.report.refused() > 0 && !request.skip_refused) {
             return Ok(imported);
@@ -207,9 +221,41 @@ impl Importer {
         };
         self.load(&tenant, &request, reading, &mut imported).await?;
         let rows = json!({ "sha256": imported.digest, "tables": imported.report.tables });
-        if imported.is_done {
-            self.note(&tenant, &origin, "tenant.imported", rows).await?;
+        if imported.is_done
+            && let Err(error) = self.note(&tenant, &origin, "tenant.imported", rows).await
+        {
+            // The rows are there, whatever the registry says.
+            let warning = format!("the registry's audit has no line of its end: {error}");
+            imported.report.warnings.push(warning);
         }
+        Ok(imported)
+    }
+
+    /// The source was imported before. Who onboards the tenant with it may never have been told the secrets.
+    async fn repeated(
+        &self,
+        at: DateTime<Utc>,
+        request: &ImportRequest,
+        origin: Origin,
+        digest: String,
+    ) -> Result<Imported, ImportError> {
+        if request.dry_run || request.onboarding.is_none() {
+            return Err(ImportError::Again(at));
+        }
+        let mut imported = Imported::none(request, digest);
+        match self.onboard(request, &origin, &mut imported).await {
+            Ok(tenant) => imported.id = Some(tenant.id),
+            // Onboarded otherwise, or too long ago.
+            Err(ImportError::Onboard(OnboardError::KeyTaken | OnboardError::KeyReused)) => {
+                return Err(ImportError::Again(at));
+            }
+            Err(error) => return Err(error),
+        }
+        imported.is_done = true;
+        imported
+            .report
+            .warnings
+            .push(format!("all of it was imported on {at}"));
         Ok(imported)
     }
 
@@ -233,82 +279,6 @@ impl Importer {
             .ok_or(ImportError::Unknown)
     }
 
-    /// What the rows must fit, if the tenant may have them at all.
-    async fn known(
-        &self,
-        tenant: &TenantRecord,
-        request: &ImportRequest,
-        digest: &str,
-    ) -> Result<Known, ImportError> {
-        match tenant.status {
-            TenantStatus::Active | TenantStatus::Suspended => {}
-            // The onboarding that was asked for is on its way.
-            TenantStatus::Provisioning if request.onboarding.is_some() => return Ok(fresh()),
-            status => return Err(ImportError::WrongState(status)),
-        }
-        let mut admin = self.shards.administrator(tenant.shard).await?;
-        let address = self.address(tenant, &request.map).await?;
-        let filling = Filling::begin(&mut admin, &address).await?;
-        look(&filling, request, digest).await
-    }
-
-    async fn address(&self, tenant: &TenantRecord, map: &Map) -> Result<SourceAddress, ImportError> {
-        let other = || ImportError::OtherNiche(map.niche.clone(), tenant.niche.clone());
-        if tenant.niche != map.niche {
-            return Err(other());
-        }
-        Ok(SourceAddress {
-            tenant: tenant.id,
-            niche: Niche::parse(&tenant.niche).map_err(|_| other())?,
-            schema: tenant.schema.clone(),
-            role: tenant.role.clone(),
-            owner_role: self.shards.roles(tenant.shard).await?.owner(),
-        })
-    }
-
-    /// Reads the source once more, into the tenant's schema.
-    async fn load(
-        &self,
-        tenant: &TenantRecord,
-        request: &ImportRequest,
-        reading: Reading,
-        imported: &mut Imported,
-    ) -> Result<(), ImportError> {
-        let address = self.address(tenant, &request.map).await?;
-        let mut admin = self.shards.administrator(tenant.shard).await?;
-        let filling = Filling::begin(&mut admin, &address).await?;
-        let known = look(&filling, request, &imported.digest).await?;
-        let now = reading.now;
-        let (send, mut receive) = mpsc::channel::<Rows>(WAITING);
-        let reader = tokio::task::spawn_blocking(move || {
-            reading.run(known, None, &mut |rows| {
-                send.blocking_send(rows).map_err(|_| ImportError::Aborted)
-            })
-        });
-        let mut failed = None;
-        while let Some(rows) = receive.recv().await {
-            if let Err(error) = filling.copy(rows).await {
-                failed = Some(error);
-                break;
-            }
-            crate::kill_point!("import.rows");
-        }
-        // The reader ends when nobody takes its rows.
-        drop(receive);
-        let outcome = reader.await.map_err(|_| ImportError::Aborted)?;
-        if let Some(error) = failed {
-            return Err(error.into());
-        }
-        let Outcome { report, links } = outcome?;
-        imported.is_done = report.refused() == 0 || request.skip_refused;
-        if imported.is_done {
-            let details = json!({ "sha256": imported.digest, "rows": report.imported() });
-            filling.finish(&links, &details, now).await?;
-        }
-        imported.report = report;
-        Ok(())
-    }
-
     async fn note(
         &self,
         tenant: &TenantRecord,
@@ -330,50 +300,10 @@ impl Importer {
     }
 }
 
-/// What a tenant has that was only just onboarded.
-fn fresh() -> Known {
-    Known {
-        stages: SHIPPED_STAGES.map(str::to_owned).into(),
-        ..Known::default()
-    }
-}
-
-/// What the rows must fit; refuses a source that was imported before, and a tenant that has rows already.
-async fn look(filling: &Filling<'_>, request: &ImportRequest, digest: &str) -> Result<Known, ImportError> {
-    if let Some(at) = filling.imported_before(digest).await? {
-        return Err(ImportError::Again(at));
-    }
-    let mut targets: Vec<&'static str> = request.map.tables.values().map(|table| table.to.name()).collect();
-    let vehicles = targets.contains(&Target::Vehicles.name());
-    // Contacts come with leads and conversations.
-    targets.push(Target::Contacts.name());
-    if !request.into_existing {
-        let filled = filling.filled(&targets).await?;
-        if !filled.is_empty() {
-            return Err(ImportError::NotEmpty(filled.join(", ")));
-        }
-    }
-    Ok(filling.known(vehicles).await?)
-}
-
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, ImportError> + Send + 'static,
 ) -> Result<T, ImportError> {
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|_| ImportError::Aborted)?
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_shipped_stages_are_those_of_the_template() {
-        let seed = include_str!("../../../tenant_template/core/seed.sql");
-        for stage in SHIPPED_STAGES {
-            assert!(seed.contains(&format!("('{stage}', '")), "{stage}");
-        }
-        assert_eq!(seed.matches("\n    ('").count(), SHIPPED_STAGES.len());
-    }
 }

@@ -9,11 +9,12 @@ use uuid::Uuid;
 
 use super::ImportError;
 use super::build::{Builder, Built};
+use super::dump::DumpError;
 use super::fields::Fields;
 use super::map::{Map, TableMap};
 use super::report::{Level, Problem, Recorder, Report};
 use super::source::{Column, Row, Source, SourceError, Wanted};
-use crate::db::shard::import::{Known, Rows};
+use crate::db::shard::import::{Filled, Known, Rows};
 use crate::tenancy::keeper::OnProgress;
 
 /// Bytes of rows that are handed on at once.
@@ -26,6 +27,8 @@ const STEP: u64 = 500;
 pub(super) struct Reading {
     pub source: Source,
     pub map: Arc<Map>,
+    /// Takes a dump that does not say that it is whole.
+    pub accept_unfinished: bool,
     pub now: DateTime<Utc>,
     /// What is being done, for the progress.
     pub step: &'static str,
@@ -37,6 +40,8 @@ pub(super) struct Outcome {
     pub report: Report,
     /// Leads whose contact their conversations have shown.
     pub links: Vec<(Uuid, Uuid)>,
+    /// Contacts that rows were merged into, each with what it lacked.
+    pub filled: Vec<Filled>,
 }
 
 /// Takes rows of ours, in the order in which they can be loaded.
@@ -89,18 +94,32 @@ impl Reading {
             if first {
                 recorder.warn(format!("there are no rows of {name}"));
             }
+            let is_mapped = |table: &&String| self.map.table(table).is_some();
+            let left: Vec<&String> = notes.tables.iter().filter(|table| !is_mapped(table)).collect();
+            if !left.is_empty() {
+                // Names are the client's: what would move a terminal's cursor is shown as its number.
+                let left: Vec<String> = left
+                    .iter()
+                    .map(|table| table.escape_debug().to_string())
+                    .collect();
+                recorder.warn(format!("nothing is made of the tables {}", left.join(", ")));
+            }
             if let Some(unknown) = notes.unknown_encoding {
                 recorder.warn(format!(
                     "the dump is written in {unknown}, which is not known here: say `encoding` in the map"
                 ));
             }
+            if !notes.completed && !self.accept_unfinished {
+                return Err(SourceError::Dump(DumpError::Unfinished).into());
+            }
             if !notes.completed {
-                recorder.warn("the dump does not end with \"Dump completed\": is it whole?".to_owned());
+                recorder.warn(format!("{}: it was accepted as it is", DumpError::Unfinished));
             }
         }
         Ok(Outcome {
             report: recorder.finish().map_err(ImportError::Report)?,
             links: builder.links,
+            filled: builder.filled.into_values().collect(),
         })
     }
 

@@ -1,5 +1,6 @@
 //! Where rows come from: a dump, or files of comma-separated values. Both may be packed with gzip.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufReader, Read, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -66,6 +67,8 @@ pub struct Notes {
     pub encoding: Option<Encoding>,
     /// It names an encoding that is not known here.
     pub unknown_encoding: Option<String>,
+    /// The tables of which it has rows.
+    pub tables: BTreeSet<String>,
 }
 
 /// Why a source cannot be used at all.

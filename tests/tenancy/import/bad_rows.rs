@@ -1,5 +1,6 @@
 //! Each kind of row that cannot come along, what becomes of the others, and what is all or nothing.
 
+use helixai::tenancy::import::map::GARAGE;
 use serde_json::json;
 
 use super::garage::dump_of;
@@ -377,7 +378,26 @@ async fn what_cannot_be_imported_into_is_refused_with_its_code() {
     import(&program, &[]).expect(2);
     import(&program, &["--mysql-dump", &dump, "--csv", "a=b"]).expect(2);
     import(&program, &["--csv", "leads"]).expect(2).says("TABLE=FILE");
+    import(&program, &["--csv", "Leads=/nonexistent", "lead=/nonexistent"])
+        .expect(2)
+        .says("has no such table; it has cars, conversas, leads, mensagens");
     import(&program, &["--mysql-dump", &dump, "--name", "x"]).expect(2);
+    // The source under another name, and the map, are not overwritten.
+    let (link, own) = (files.path("link"), files.write("own.toml", GARAGE));
+    std::fs::hard_link(&dump, &link).expect("a link");
+    for report in [&dump, &link, &own] {
+        import(
+            &program,
+            &["--mysql-dump", &dump, "--map", &own, "--report", report],
+        )
+        .expect(2)
+        .says("would overwrite");
+    }
+    let leads = format!("leads={dump}");
+    import(&program, &["--csv", &leads, "--report", &link]).expect(2);
+    assert!(
+        std::fs::metadata(&dump).unwrap().len() > 100 && std::fs::read_to_string(&own).unwrap() == GARAGE
+    );
     let map = files.write(
         "map.toml",
         "niche = 'cars'\n[tables.a]\nto = 'leads'\nfields = { nome = 'x' }",

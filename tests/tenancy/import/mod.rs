@@ -4,6 +4,8 @@ mod bad_rows;
 pub mod garage;
 #[cfg(feature = "kill_points")]
 mod killed;
+mod maps;
+mod meanwhile;
 mod sources;
 mod whole;
 

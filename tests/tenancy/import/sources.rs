@@ -177,7 +177,7 @@ async fn a_dump_is_read_and_never_executed() {
             "--complete-insert",
         ),
         (
-            format!("{dump}\nCREATE TABLE `leads` (`id` int);"),
+            format!("{dump}\nCREATE TABLE `leads` (`id` int);\n-- Dump completed\n"),
             "several databases",
         ),
         (
@@ -191,4 +191,34 @@ async fn a_dump_is_read_and_never_executed() {
             .says(reason);
         assert!(!run.stderr.contains("drop schema"), "{run:?}");
     }
+}
+
+#[tokio::test]
+async fn a_dump_that_does_not_say_it_is_whole_is_refused_unless_it_is_accepted() {
+    let (program, files) = (Program::set_up().await, Files::new());
+    let whole = dump_of(&[("leads", vec![LEAD.to_owned()])]);
+    let completed = whole.find("-- Dump completed").expect("its end");
+    let cut = whole.find("CREATE TABLE `mensagens`").expect("a later table");
+    let (end, start) = (&whole[completed..], &whole[..completed]);
+    let import = |dump: &str, more: &[&str]| {
+        let path = files.write("cut.sql", dump);
+        import(&program, &[&["--mysql-dump", &path], more, &ONBOARD[..]].concat())
+    };
+    // Between two statements; with its end alone missing; a second one behind a whole one, cut off.
+    for dump in [&whole[..cut], start, &format!("{start}{end}SET NAMES utf8mb4;\n")] {
+        for more in [&["--dry-run"][..], &["--skip-refused"], &[]] {
+            import(dump, more).expect(7).says("--accept-unfinished takes it");
+        }
+    }
+    let admin = program.admin().await;
+    assert_eq!(number(&admin, "select count(*) from master.tenants").await, 0);
+    let taken = import(start, &["--accept-unfinished"]).expect(0).json();
+    assert!(
+        taken["warnings"].to_string().contains("Dump completed"),
+        "{taken}"
+    );
+    assert_eq!(
+        number(&admin, "select count(*) from tenant_garage.leads").await,
+        1
+    );
 }

@@ -23,6 +23,12 @@ async fn an_old_database_becomes_a_tenant() {
         (&json!(true), &json!(0)),
         "{made}"
     );
+    // Of the other tables of the dump no rows were made.
+    let warnings = made["warnings"].as_array().expect("a list");
+    assert!(
+        warnings.contains(&json!("nothing is made of the tables usuarios")),
+        "{made}"
+    );
     assert!(
         made["tenant"]["api_key"].is_string() && made["tenant"]["owner"]["temporary_password"].is_string()
     );
@@ -92,12 +98,20 @@ async fn an_old_database_becomes_a_tenant() {
     }
 
     // The same once more is refused, whoever asks how.
-    for arguments in [&[][..], &["--into-existing"], &ONBOARD] {
+    let other_name = ONBOARD.map(|word| word.replace("Feirão", "Outro"));
+    let other_name = other_name.each_ref().map(String::as_str);
+    for arguments in [&[][..], &["--into-existing"], &other_name] {
         let again = [&["--mysql-dump", dump.as_str()], arguments].concat();
         import(&program, &again)
             .expect(5)
             .says("nothing is imported twice");
     }
+    // Whoever did not see the end of it: the secrets are told again.
+    let told = import(&program, &[&["--mysql-dump", &dump], &ONBOARD[..]].concat())
+        .expect(0)
+        .json();
+    assert_eq!((&told["imported"], &told["id"]), (&json!(true), &made["id"]));
+    assert_eq!(told["tenant"], made["tenant"]);
     assert_eq!(rows(&admin).await, found);
     // Another source is not added by mistake.
     let other = files.write("other.sql", dump_of(&[]));
@@ -125,7 +139,7 @@ async fn values_become_ours() {
             (
                 "cars",
                 vec![
-                    "(7,'Citroën','C3','1.6; Exclusive',0000,2013,45900.50,85000,'álcool','automático','Prata','abc-1d23',\
+                    "(7,'Citroën','C3','1.6; Exclusive',0000,2013,45900.50,85000.000,'álcool','automático','Prata','abc-1d23',\
                      'Único dono\\n\\'impecável\\' \\\\o/',0xFFD8,_binary '\\0',1,'2024-03-01 10:00:00','2024-03-01 10:00:00')"
                         .to_owned(),
                 ],

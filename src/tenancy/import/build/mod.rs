@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::fields::Fields;
 use super::map::Target;
-use crate::db::shard::import::{Known, Rows, Table};
+use crate::db::shard::import::{Filled, Known, Rows, Table};
 use crate::domain::invalid::Invalid;
 use people::{CONTACTS, LEAD_HISTORY, LEADS};
 use stock::VEHICLES;
@@ -48,6 +48,8 @@ pub(super) struct Builder {
     conversations: HashMap<String, (Uuid, DateTime<Utc>)>,
     /// Leads whose contact their conversations have shown.
     pub links: Vec<(Uuid, Uuid)>,
+    /// What contacts lacked, and rows that were merged into them had.
+    pub filled: HashMap<Uuid, Filled>,
     /// In the order in which they can be loaded.
     waiting: [Rows; 6],
 }
@@ -63,6 +65,7 @@ impl Builder {
             leads: HashMap::new(),
             conversations: HashMap::new(),
             links: Vec::new(),
+            filled: HashMap::new(),
             waiting: [CONTACTS, VEHICLES, LEADS, LEAD_HISTORY, CONVERSATIONS, MESSAGES].map(Rows::new),
         }
     }
@@ -112,22 +115,23 @@ impl Builder {
     }
 }
 
-/// What a row names; one that is not there refuses it.
+/// What a row names.
 fn reference<T: Copy>(fields: &mut Fields<'_>, field: &str, known: &HashMap<String, T>) -> Option<T> {
-    let old = fields.optional(field, |old| Ok(old.trim().to_owned()))?;
-    let found = known.get(&old).copied();
-    if found.is_none() {
-        refuse_unknown(fields, field, Some(old));
-    }
-    found
+    known.get(&name_of(fields, field, known)?).copied()
 }
 
-fn refuse_unknown(fields: &mut Fields<'_>, field: &str, old: Option<String>) {
-    let invalid = Invalid::new(
-        "unknown_reference",
-        "names a row that is not there, or was refused",
-    );
-    fields.refuse(field, invalid, old);
+/// The old number of what a row names; one that is not there is invalid.
+fn name_of<T>(fields: &mut Fields<'_>, field: &str, known: &HashMap<String, T>) -> Option<String> {
+    let is_there = |old: &str| {
+        let old = old.trim();
+        known.contains_key(old).then(|| old.to_owned()).ok_or_else(|| {
+            Invalid::new(
+                "unknown_reference",
+                "names a row that is not there, or was refused",
+            )
+        })
+    };
+    fields.optional(field, is_there)
 }
 
 fn refuse_second(fields: &mut Fields<'_>, known: bool) {

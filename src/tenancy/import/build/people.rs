@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{Builder, Built, KnownLead, reference, refuse_second, written};
-use crate::db::shard::import::Table;
+use crate::db::shard::import::{Filled, KnownContact, Merged, Table};
 use crate::domain::email::Email;
 use crate::domain::ids::{ContactId, LeadChangeId, LeadId};
 use crate::domain::invalid::Invalid;
@@ -60,29 +60,64 @@ impl Builder {
         if fields.is_refused(0) {
             return None;
         }
-        let known = phone
+        if phone
             .as_ref()
-            .and_then(|phone| self.known.phones.get(phone))
-            .copied();
-        let built = known.map_or(Built::Row, |_| Built::Merged);
-        let id = known.unwrap_or_else(|| ContactId::new().as_uuid());
-        if built == Built::Row {
-            self.push(
-                CONTACTS,
-                &[
-                    Some(&id.to_string()),
-                    name.as_deref(),
-                    phone.as_deref(),
-                    email.as_deref(),
-                    notes.as_deref(),
-                    Some(&written(created)),
-                    Some(&written(updated)),
-                ],
-            );
-            self.known.phones.extend(phone.map(|phone| (phone, id)));
+            .is_some_and(|phone| self.known.phones.contains_key(phone))
+        {
+            let id = self.merge(fields, &phone?, [name, email, notes], updated)?;
+            self.contacts.extend(old.map(|old| (old, id)));
+            return Some(Built::Merged);
         }
+        let id = ContactId::new().as_uuid();
+        let values = [name.as_deref(), email.as_deref(), notes.as_deref()];
+        let [name, email, notes] = values;
+        self.push(
+            CONTACTS,
+            &[
+                Some(&id.to_string()),
+                name,
+                phone.as_deref(),
+                email,
+                notes,
+                Some(&written(created)),
+                Some(&written(updated)),
+            ],
+        );
+        let contact = KnownContact::new(id, values);
+        self.known.phones.extend(phone.map(|phone| (phone, contact)));
         self.contacts.extend(old.map(|old| (old, id)));
-        Some(built)
+        Some(Built::Row)
+    }
+
+    /// Gives the contact of this number what it lacks; what it has already stays, and what the row has instead is reported.
+    fn merge(
+        &mut self,
+        fields: &mut Fields<'_>,
+        phone: &str,
+        values: [Option<String>; 3],
+        updated_at: DateTime<Utc>,
+    ) -> Option<Uuid> {
+        let contact = self.known.phones.get_mut(phone)?;
+        let names = ["name", "email", "notes"];
+        for (place, (field, value)) in names.into_iter().zip(values).enumerate() {
+            let Some(value) = value else { continue };
+            match contact.merge(place, &value) {
+                Merged::Same => {}
+                Merged::Dropped => fields.dropped(field, value),
+                Merged::Filled => {
+                    let filled = self.filled.entry(contact.id).or_insert_with(|| Filled {
+                        contact: contact.id,
+                        values: [None, None, None],
+                        updated_at,
+                    });
+                    filled.updated_at = filled.updated_at.max(updated_at);
+                    if let Some(mine) = filled.values.get_mut(place) {
+                        *mine = Some(value);
+                    }
+                }
+            }
+        }
+        Some(contact.id)
     }
 
     /// The contact of a number, made if there is none.
@@ -93,8 +128,8 @@ impl Builder {
         email: Option<&str>,
         at: DateTime<Utc>,
     ) -> Uuid {
-        if let Some(id) = phone.and_then(|phone| self.known.phones.get(phone)) {
-            return *id;
+        if let Some(known) = phone.and_then(|phone| self.known.phones.get(phone)) {
+            return known.id;
         }
         let id = ContactId::new().as_uuid();
         let at = written(at);
@@ -112,7 +147,7 @@ impl Builder {
         );
         self.known
             .phones
-            .extend(phone.map(|phone| (phone.to_owned(), id)));
+            .extend(phone.map(|phone| (phone.to_owned(), KnownContact::new(id, [name, email, None]))));
         id
     }
 

@@ -6,7 +6,6 @@ use crate::domain::ids::VehicleId;
 use crate::domain::invalid::Invalid;
 use crate::domain::text::{Name, line, text};
 use crate::domain::vehicle::{Fuel, MileageKm, Plate, Transmission, VehicleStatus, Year};
-use crate::tenancy::import::convert::integer;
 use crate::tenancy::import::fields::Fields;
 
 const DESCRIPTION_MAX: usize = 20_000;
@@ -38,15 +37,14 @@ impl Builder {
         let title = fields.required("title", Name::parse);
         let make = fields.required("make", |make| line(make, 100));
         let model = fields.required("model", |model| line(model, 100));
-        let year = |year: &str| integer(year).and_then(Year::parse);
         let made = fields
-            .optional("year_manufacture", year)
+            .integer("year_manufacture", Year::parse)
             .map(|year| year.get().to_string());
         let of = fields
-            .optional("year_model", year)
+            .integer("year_model", Year::parse)
             .map(|year| year.get().to_string());
         let price = fields.money("price_cents").map(|cents| cents.to_string());
-        let mileage = fields.optional("mileage_km", |km| integer(km).and_then(MileageKm::parse));
+        let mileage = fields.integer("mileage_km", MileageKm::parse);
         let fuel = fields.optional("fuel", Fuel::parse).map(Fuel::as_str);
         let transmission = fields
             .optional("transmission", Transmission::parse)

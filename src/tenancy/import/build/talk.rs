@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::{Builder, Built, reference, refuse_second, refuse_unknown, written};
+use super::{Builder, Built, name_of, reference, refuse_second, written};
 use crate::db::shard::import::Table;
 use crate::domain::conversation::{Channel, ConversationStatus};
 use crate::domain::ids::{ConversationId, MessageId};
@@ -45,10 +45,7 @@ pub(super) const MESSAGES: Table = Table {
 
 impl Builder {
     pub(super) fn conversation(&mut self, fields: &mut Fields<'_>, old: Option<String>) -> Option<Built> {
-        let lead = fields.optional("lead", |lead| Ok(lead.trim().to_owned()));
-        if lead.as_ref().is_some_and(|lead| !self.leads.contains_key(lead)) {
-            refuse_unknown(fields, "lead", lead.clone());
-        }
+        let lead = name_of(fields, "lead", &self.leads);
         let contact = reference(fields, "contact", &self.contacts);
         let name = fields.optional("name", Name::parse).map(String::from);
         let phone = fields.optional("phone", Phone::parse).map(String::from);

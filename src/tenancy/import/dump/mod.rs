@@ -27,6 +27,11 @@ pub enum DumpError {
     /// It ends inside of a statement.
     #[error("the dump is cut off: what begins in line {0} has no end")]
     CutOff(u64),
+    /// It ends where a statement does, and has not said that this is its end.
+    #[error(
+        "the dump does not end with \"Dump completed\": it may be cut off, or made with `--skip-comments`"
+    )]
+    Unfinished,
     /// A row is too long.
     #[error("line {0} has a row or statement of more than 16 MiB")]
     TooLong(u64),
@@ -157,6 +162,7 @@ impl Reading<'_> {
         };
         if !self.heads.contains_key(head) {
             let known = self.head(head).ok_or_else(unreadable)?;
+            self.notes.tables.insert(known.0.clone());
             self.heads.insert(head.to_vec(), known);
         }
         let Some((table, listed)) = self.heads.get(head).filter(|(table, _)| self.is_wanted(table)) else {

@@ -63,7 +63,7 @@ impl<R: Read> Statements<R> {
         }
     }
 
-    /// Whether the dump has said that it is whole.
+    /// Whether the dump has said that it is whole, and nothing has come after that.
     pub fn is_completed(&self) -> bool {
         self.completed
     }
@@ -73,6 +73,12 @@ impl<R: Read> Statements<R> {
     /// # Errors
     /// [`DumpError::CutOff`] when the dump ends inside of a statement, [`DumpError::TooLong`] for a row of more than 16 MiB.
     pub fn next(&mut self) -> Result<Option<Statement>, DumpError> {
+        let next = self.find_next()?;
+        self.completed &= next.is_none();
+        Ok(next)
+    }
+
+    fn find_next(&mut self) -> Result<Option<Statement>, DumpError> {
         let mut open = Open::default();
         open.statement.line = self.line;
         if let Some(head) = self.carried.take() {
