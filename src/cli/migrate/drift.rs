@@ -8,25 +8,30 @@ use crate::config::Settings;
 use crate::db::shard::inspect::catalog::{Difference, How};
 use crate::domain::clock::Clock;
 use crate::platform;
+use crate::tenancy::doctor::drift::Unreachable;
 
 pub(super) async fn run(settings: &Settings, json: bool) -> anyhow::Result<ExitCode> {
     let found = platform::doctor(settings, 1, &Clock::system())?.drift().await?;
     if json {
-        output::json(&serde_json::json!({ "drift": found }));
+        output::json(&found);
     } else {
-        for drift in &found {
+        for drift in &found.drift {
             output::line(format_args!(
                 "{} (schema {}, shard {})",
                 drift.tenant_key, drift.schema, drift.shard
             ));
             drift.differences.iter().for_each(print);
         }
-        output::line(format_args!("{} tenants differ from their template", found.len()));
+        for Unreachable { shard, error } in &found.unreachable {
+            output::note(format_args!("the shard {shard} cannot be looked at: {error}"));
+        }
+        let count = found.drift.len();
+        output::line(format_args!("{count} tenants differ from their template"));
     }
-    Ok(if found.is_empty() {
-        Exit::Done
-    } else {
-        Exit::Failed
+    Ok(match (found.drift.is_empty(), found.unreachable.is_empty()) {
+        (false, _) => Exit::Failed,
+        (true, false) => Exit::Unavailable,
+        (true, true) => Exit::Done,
     }
     .into())
 }

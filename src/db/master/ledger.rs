@@ -25,8 +25,6 @@ pub struct Pending {
     pub role: String,
     /// Its shard.
     pub shard: ShardId,
-    /// The versions of its ledgers, as the registry believes.
-    pub versions: Vec<(String, i32)>,
 }
 
 /// How many tenants have a version of a ledger.
@@ -81,6 +79,21 @@ pub async fn note_migrated(
 ) -> Result<(), DbError> {
     let duration = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
     note(tx, tenant, versions, Some(duration), now).await
+}
+
+/// The versions of a tenant's ledgers, as the registry believes, locked until the transaction ends: of several who have done
+/// the same, one finds it undone.
+///
+/// # Errors
+/// When the database fails.
+pub async fn lock_versions(tx: &mut MasterTx, tenant: TenantId) -> Result<Vec<(String, i32)>, DbError> {
+    let rows = sqlx::query!(
+        "select ledger, version from tenant_migrations where tenant_id = $1 order by ledger for update",
+        tenant.as_uuid(),
+    )
+    .fetch_all(tx.connection())
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.ledger, row.version)).collect())
 }
 
 /// A ledger that is where it was keeps its date. A tenant that has gone meanwhile has none.
@@ -151,9 +164,7 @@ pub async fn list_pending(
     let ledgers: Vec<String> = newest.iter().map(|(_, ledger, _)| (*ledger).to_owned()).collect();
     let versions: Vec<i32> = newest.iter().map(|(.., version)| *version).collect();
     let rows = sqlx::query!(
-        r#"select t.id, t.tenant_key, t.niche, t.schema_name, t.role_name, t.shard_id,
-                array(select l.ledger from tenant_migrations l where l.tenant_id = t.id order by l.ledger) as "ledgers!",
-                array(select l.version from tenant_migrations l where l.tenant_id = t.id order by l.ledger) as "versions!"
+        "select t.id, t.tenant_key, t.niche, t.schema_name, t.role_name, t.shard_id
          from tenants t
          where t.status in ('active', 'suspended')
            and not exists (select from tenant_restores r where r.tenant_id = t.id)
@@ -165,7 +176,7 @@ pub async fn list_pending(
                      where m.tenant_id = t.id and m.ledger = n.ledger and m.version >= n.version
                        and m.status = 'applied')))
          order by exists (select from tenant_migrations f where f.tenant_id = t.id and f.status = 'failed'),
-                  t.shard_id, t.created_at, t.id"#,
+                  t.shard_id, t.created_at, t.id",
         &niches,
         &ledgers,
         &versions,
@@ -186,7 +197,6 @@ pub async fn list_pending(
                 schema: row.schema_name,
                 role: row.role_name,
                 shard: ShardId::from_uuid(row.shard_id),
-                versions: row.ledgers.into_iter().zip(row.versions).collect(),
             })
         })
         .collect()

@@ -22,6 +22,24 @@ pub struct Drift {
     pub differences: Vec<Difference>,
 }
 
+/// What a look at all shards has found.
+#[derive(Debug, serde::Serialize)]
+pub struct Drifts {
+    /// The schemas that differ.
+    pub drift: Vec<Drift>,
+    /// The shards of which nothing is known.
+    pub unreachable: Vec<Unreachable>,
+}
+
+/// A shard that could not be looked at.
+#[derive(Debug, serde::Serialize)]
+pub struct Unreachable {
+    /// Its name.
+    pub shard: String,
+    /// Why.
+    pub error: String,
+}
+
 /// The schemas that can be compared: of tenants that are there, and stay as they are.
 pub(super) fn subjects(view: &ShardView<'_>) -> Vec<Subject> {
     let there = view

@@ -111,10 +111,13 @@ impl Migrator {
     ) -> Result<Done, DbError> {
         let now = self.clock.now();
         let mut tx = self.master.begin().await?;
+        let known: BTreeMap<String, i32> = ledger::lock_versions(&mut tx, tenant.id)
+            .await?
+            .into_iter()
+            .collect();
         ledger::note_migrated(&mut tx, tenant.id, &upgraded.to, started.elapsed(), now).await?;
-        let reached: BTreeMap<&String, i32> = upgraded.to.iter().map(|(name, to)| (name, *to)).collect();
-        let known: BTreeMap<&String, i32> = tenant.versions.iter().map(|(name, to)| (name, *to)).collect();
-        // Also when a run that was killed has changed the schema: it noted nothing.
+        let reached: BTreeMap<String, i32> = upgraded.to.iter().cloned().collect();
+        // Also when a run that was killed has changed the schema: it noted nothing. Another run at the same time may have.
         if reached != known {
             let line = MasterAudit {
                 actor: origin.actor,

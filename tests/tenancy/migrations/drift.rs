@@ -2,18 +2,25 @@
 
 use helixai::db::shard::inspect::catalog::How;
 use helixai::platform::doctor;
-use helixai::tenancy::doctor::drift::Drift;
+use helixai::tenancy::doctor::drift::{Drift, Drifts};
 use tokio_postgres::Client;
 
 use super::{key, number};
 use crate::helpers::{TestPlatform, cli_origin};
+use crate::tenancy::moves::Other;
 
-async fn drift(test: &TestPlatform) -> Vec<Drift> {
+async fn drifts(test: &TestPlatform) -> Drifts {
     doctor(&test.settings, 1, &test.clock)
         .expect("the settings are right")
         .drift()
         .await
-        .expect("the catalogue is read")
+        .expect("the registry is read")
+}
+
+async fn drift(test: &TestPlatform) -> Vec<Drift> {
+    let found = drifts(test).await;
+    assert!(found.unreachable.is_empty(), "{found:?}");
+    found.drift
 }
 
 /// A change of the schema of `garage`, how it is taken back, and what it is found as.
@@ -211,4 +218,26 @@ async fn a_schema_at_an_older_version_is_compared_with_that_version() {
         .collect();
     assert!(found.contains(&"table lead_history".to_owned()), "{found:?}");
     assert!(!found.contains(&"table leads".to_owned()), "{found:?}");
+}
+
+#[tokio::test]
+async fn a_shard_that_cannot_be_reached_keeps_nobody_from_the_others() {
+    let test = TestPlatform::start().await;
+    for key in ["garage", "twin"] {
+        test.onboard(key, "cars").await;
+    }
+    drop(Other::add(&test.platform).await);
+    let admin = test.admin().await;
+    admin
+        .batch_execute("alter table tenant_twin.leads add column extra text")
+        .await
+        .unwrap();
+    let found = drifts(&test).await;
+    let keys: Vec<&str> = found
+        .drift
+        .iter()
+        .map(|drift| drift.tenant_key.as_str())
+        .collect();
+    let shards: Vec<&str> = found.unreachable.iter().map(|one| one.shard.as_str()).collect();
+    assert_eq!((keys, shards), (vec!["twin"], vec!["other"]), "{found:?}");
 }

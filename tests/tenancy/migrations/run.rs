@@ -1,6 +1,9 @@
 //! A run in which nothing goes wrong, and who is left alone.
 
+use std::time::Duration;
+
 use helixai::db::shard::template::CORE;
+use helixai::tenancy::migrator::{Migrator, Patience};
 use serde_json::json;
 
 use super::{key, migrate, mirrored, more, newer, next, number, order, reached, template, try_migrate};
@@ -126,6 +129,30 @@ async fn who_is_worked_on_is_left_alone_and_who_comes_later_is_found_by_repeatin
     assert_eq!(migrate(&migrator).await.migrated, 3);
     mirrored(&admin).await;
     assert_eq!(migrate(&migrator).await.migrated, 0);
+}
+
+/// What a run finds done that another has done since it began, it does not tell again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_runs_at_once_write_one_line_for_each_tenant() {
+    let test = TestPlatform::start().await;
+    for number in 0..6 {
+        test.onboard(&format!("garage-{number}"), "cars").await;
+    }
+    let persistent = async || Migrator {
+        patience: Patience {
+            rounds: 20,
+            pause: Duration::from_millis(20),
+            lock: Duration::from_millis(50),
+        },
+        ..newer(&test, &[more(CORE, COLUMN)]).await
+    };
+    let (one, other) = (persistent().await, persistent().await);
+    let (first, second) = tokio::join!(migrate(&one), migrate(&other));
+    assert_eq!(first.migrated + second.migrated, 6, "{first:?} {second:?}");
+    let admin = test.admin().await;
+    let lines = "select count(*) from master.audit_log where action = 'tenant.migrate'";
+    assert_eq!(number(&admin, lines).await, 6, "{first:?} {second:?}");
+    mirrored(&admin).await;
 }
 
 #[tokio::test]

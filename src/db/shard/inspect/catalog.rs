@@ -1,7 +1,7 @@
 //! What every schema of a shard consists of, compared with a schema that is made for this from the template and never
 //! committed.
 //!
-//! The server makes one number of each schema; only of those that differ are the objects fetched.
+//! The server makes one number of each schema; only of those that differ are the objects fetched, of some at a time.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -16,6 +16,9 @@ use crate::domain::random;
 use crate::domain::tenant::Niche;
 
 const FACTS: &str = include_str!("catalog.sql");
+
+/// So many schemas' objects are in memory at a time; there are a thousand or so of each.
+const AT_ONCE: usize = 50;
 
 /// A schema, and what it should be made from.
 #[derive(Debug, Clone)]
@@ -95,6 +98,19 @@ pub async fn differences(
         .iter()
         .filter(|(subject, made)| sum(&subject.schema).is_some() && sum(&subject.schema) != sum(&made.schema))
         .collect();
+    let mut found = BTreeMap::new();
+    for piece in differing.chunks(AT_ONCE) {
+        found.extend(compare_all(&transaction, piece).await?);
+    }
+    transaction.rollback().await?;
+    Ok(found)
+}
+
+/// The differences of these schemas from those that the template makes.
+async fn compare_all(
+    transaction: &Transaction<'_>,
+    differing: &[&(&Subject, &Fresh)],
+) -> Result<Vec<(String, Vec<Difference>)>, DbError> {
     let wanted: BTreeSet<(&str, &str)> = differing
         .iter()
         .flat_map(|(subject, made)| {
@@ -104,12 +120,11 @@ pub async fn differences(
             ]
         })
         .collect();
-    let objects = objects(&transaction, &wanted.into_iter().collect::<Vec<_>>()).await?;
-    transaction.rollback().await?;
+    let objects = objects(transaction, &wanted.into_iter().collect::<Vec<_>>()).await?;
     let nothing = Objects::new();
     let of = |schema: &str| objects.get(schema).unwrap_or(&nothing);
     Ok(differing
-        .into_iter()
+        .iter()
         .map(|(subject, made)| {
             (
                 subject.schema.clone(),
