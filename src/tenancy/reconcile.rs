@@ -36,7 +36,8 @@ pub async fn finish_expired(provisioner: &Provisioner) -> Result<usize, DbError>
     }
 }
 
-/// Looks for what was interrupted at start and then every `every`, until `stop`.
+/// Looks for what was interrupted at start and then every `every`, until `stop`: then what is under way is left as a crash
+/// would leave it, and whoever comes next goes on.
 pub fn spawn(
     provisioner: Provisioner,
     keeper: Keeper,
@@ -44,18 +45,21 @@ pub fn spawn(
     stop: CancellationToken,
 ) -> JoinHandle<()> {
     tokio::spawn(async move {
-        let mut tick = tokio::time::interval(every);
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                _ = tick.tick() => {}
+        let rounds = async {
+            let mut tick = tokio::time::interval(every);
+            loop {
+                tick.tick().await;
+                if let Err(error) = finish_expired(&provisioner).await {
+                    tracing::warn!(%error, "the registry cannot be searched for unfinished onboardings");
+                }
+                if let Err(error) = keeper.finish_expired().await {
+                    tracing::warn!(%error, "the registry cannot be searched for unfinished restores and deletions");
+                }
             }
-            if let Err(error) = finish_expired(&provisioner).await {
-                tracing::warn!(%error, "the registry cannot be searched for unfinished onboardings");
-            }
-            if let Err(error) = keeper.finish_expired().await {
-                tracing::warn!(%error, "the registry cannot be searched for unfinished restores and deletions");
-            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = rounds => {}
         }
     })
 }

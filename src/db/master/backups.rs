@@ -310,6 +310,24 @@ pub async fn list_of_nobody(db: &MasterDb) -> Result<Vec<BackupRecord>, DbError>
     Ok(rows.into_iter().map(BackupRecord::from).collect())
 }
 
+/// Those of these tenants that were removed for good, and of none of whose snapshots anything is known any more.
+///
+/// # Errors
+/// When the database fails.
+pub async fn list_gone(db: &MasterDb, tenants: &[TenantId]) -> Result<Vec<TenantId>, DbError> {
+    let tenants: Vec<Uuid> = tenants.iter().map(|id| id.as_uuid()).collect();
+    let rows = sqlx::query_scalar!(
+        r#"select distinct r.former_tenant_id as "id!" from tenant_keys_reserved r
+           where r.former_tenant_id = any ($1) and r.reason = 'deleted'
+             and not exists (select from tenants t where t.id = r.former_tenant_id)
+             and not exists (select from tenant_backups b where b.tenant_id = r.former_tenant_id)"#,
+        &tenants,
+    )
+    .fetch_all(db.pool())
+    .await?;
+    Ok(rows.into_iter().map(TenantId::from_uuid).collect())
+}
+
 /// How many living tenants, older than `since`, have no good snapshot since then.
 ///
 /// # Errors
@@ -323,5 +341,22 @@ pub async fn count_overdue(db: &MasterDb, since: DateTime<Utc>) -> Result<i64, D
         since,
     )
     .fetch_one(db.pool())
+    .await?)
+}
+
+/// The keys of tenants whose newest snapshot since `since` did not come to be or is not to be trusted.
+///
+/// # Errors
+/// When the database fails.
+pub async fn list_failing(db: &MasterDb, since: DateTime<Utc>) -> Result<Vec<String>, DbError> {
+    Ok(sqlx::query_scalar!(
+        r#"select t.tenant_key from tenants t
+           join lateral (select b.error from tenant_backups b where b.tenant_id = t.id
+                         order by b.taken_at desc, b.id desc limit 1) n on n.error is not null
+           where t.id in (select f.tenant_id from tenant_backups f where f.error is not null and f.taken_at >= $1)
+           order by t.tenant_key"#,
+        since,
+    )
+    .fetch_all(db.pool())
     .await?)
 }

@@ -191,6 +191,23 @@ pub async fn reserve_key(
     Ok(())
 }
 
+/// The other former keys of a tenant that has come back: each is kept again for as long as there is that tenant, unless its
+/// time was over and somebody else has it.
+///
+/// # Errors
+/// When the database fails.
+pub async fn keep_again(tx: &mut MasterTx, tenant: TenantId) -> Result<(), DbError> {
+    sqlx::query!(
+        "update tenant_keys_reserved r
+         set reason = 'renamed', reserved_until = 'infinity', tenant_id = $1
+         where r.former_tenant_id = $1 and not exists (select from tenants t where t.tenant_key = r.tenant_key)",
+        tenant.as_uuid(),
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
 /// Gives up what was kept: the key has its tenant again.
 ///
 /// # Errors

@@ -120,19 +120,6 @@ pub async fn is_under_way(db: &MasterDb, id: Uuid) -> Result<bool, DbError> {
     .await?)
 }
 
-/// Whether any restore of this tenant is under way, seen from outside of a transaction.
-///
-/// # Errors
-/// When the database fails.
-pub async fn is_tenant_under_way(db: &MasterDb, tenant: TenantId) -> Result<bool, DbError> {
-    Ok(sqlx::query_scalar!(
-        r#"select exists (select from tenant_restores where tenant_id = $1) as "any!""#,
-        tenant.as_uuid()
-    )
-    .fetch_one(db.pool())
-    .await?)
-}
-
 /// Whether any restore of this tenant is under way.
 ///
 /// # Errors
@@ -301,11 +288,12 @@ pub async fn insert_restored_subscription(
 ) -> Result<bool, DbError> {
     let done = sqlx::query!(
         "insert into subscriptions (id, tenant_id, plan_version_id, status, started_at, trial_ends_at, past_due_at,
-                                    suspended_at, current_period_start, current_period_end, anchor_day, created_at,
-                                    updated_at)
+                                    suspended_at, current_period_start, current_period_end, anchor_day,
+                                    cancel_at_period_end, created_at, updated_at)
          select $1, $2, v.id, $3::text, $4::timestamptz, $5, $6::timestamptz,
                 case when $3::text = 'suspended' then coalesce($6::timestamptz, $4::timestamptz) end, $7, $8, $9,
-                $4::timestamptz, $4::timestamptz
+                -- A copy is served for its time, and not for free for ever.
+                p.code = 'sandbox', $4::timestamptz, $4::timestamptz
          from plan_versions v join plans p on p.id = v.plan_id
          where p.code = $10 and v.published_at is not null and ($11::int4 is null or v.version = $11)
          order by v.version desc limit 1",

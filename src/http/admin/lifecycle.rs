@@ -11,7 +11,6 @@ use super::tenants::{Tenant, path_key, wrong_state};
 use crate::db::master::archives::ArchiveRecord;
 use crate::domain::hex::hex;
 use crate::domain::invalid::FieldErrors;
-use crate::domain::tenant::TenantStatus;
 use crate::domain::tenant_key::TenantKey;
 use crate::http::body::Body;
 use crate::http::extract::AdminAccess;
@@ -103,8 +102,8 @@ pub async fn archive_tenant(access: AdminAccess, key: web::Path<String>) -> Resu
     put_away(access, &key, Fate::Kept).await
 }
 
-/// Delete a tenant: as `archive`, and after a grace all of it is removed for good, its snapshot included. Until then
-/// `restore` brings it back.
+/// Delete a tenant: as `archive`, and after a grace all of it is removed for good, its archive included; backups that were
+/// made by the clock go when they are kept no longer. Until then `restore` brings it back.
 #[utoipa::path(
     tag = "admin tenants", operation_id = "delete_tenant", params(("tenant_key" = String, Path)), security(("admin" = [])),
     responses((status = 202, body = Tenant), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody))
@@ -141,18 +140,15 @@ fn accepted(access: &AdminAccess, decided: Decided) -> HttpResponse {
     access.platform.resolver.changed(&decided.tenant.key);
     if decided.unfinished {
         let (keeper, resolver) = (access.platform.keeper.clone(), access.platform.resolver.clone());
-        let (tenant, origin) = (decided.tenant.clone(), access.origin());
+        let (decided, origin) = (decided.clone(), access.origin());
         tokio::spawn(async move {
             let silent: OnProgress = std::sync::Arc::new(|_, _, _| {});
-            let outcome = match tenant.status {
-                TenantStatus::Archiving => keeper.put_away(&tenant, origin, &silent).await,
-                _ => keeper.bring_back(&tenant, origin, &silent).await,
-            };
-            resolver.changed(&tenant.key);
+            let outcome = keeper.carry_out(&decided, origin, &silent).await;
+            resolver.changed(&decided.tenant.key);
             match outcome {
                 Ok(()) | Err(KeeperError::Busy) => {}
                 Err(error) => {
-                    let id = tenant.id;
+                    let id = decided.tenant.id;
                     tracing::error!(tenant_id = %id, %error, "what was decided about {id} is not done: {error}");
                 }
             }

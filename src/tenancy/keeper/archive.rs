@@ -26,6 +26,10 @@ use crate::tenancy::snapshot::SnapshotError;
 /// How long others leave work alone that says nothing. They could not harm it: see [`hold_connection`].
 pub(super) const LEASE: Duration = Duration::minutes(2);
 
+/// How many tenants one process puts away or brings back at once, on request. Who waits for longer than the lease may find
+/// that the reconciler has done it.
+pub const AT_ONCE: usize = 2;
+
 /// What becomes of a tenant that is put away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
@@ -42,7 +46,7 @@ pub struct Decided {
     pub tenant: TenantRecord,
     /// What is known of its archive.
     pub archive: Option<ArchiveRecord>,
-    /// Whether [`Keeper::put_away`] or [`Keeper::bring_back`] is to follow.
+    /// Whether [`Keeper::carry_out`] is to follow.
     pub unfinished: bool,
 }
 
@@ -104,6 +108,27 @@ impl Keeper {
         })
     }
 
+    /// Carries out what was decided, [beside few others](AT_ONCE): each holds a connection to its shard and a thread.
+    ///
+    /// # Errors
+    /// As [`Keeper::put_away`] and [`Keeper::bring_back`].
+    pub async fn carry_out(
+        &self,
+        decided: &Decided,
+        origin: Origin,
+        progress: &OnProgress,
+    ) -> Result<(), KeeperError> {
+        if !decided.unfinished {
+            return Ok(());
+        }
+        // Nobody closes it.
+        let _turn = self.at_once.acquire().await.map_err(|_| KeeperError::Busy)?;
+        match decided.tenant.status {
+            TenantStatus::Archiving => self.put_away(&decided.tenant, origin, progress).await,
+            _ => self.bring_back(&decided.tenant, origin, progress).await,
+        }
+    }
+
     /// Puts away what was decided to be.
     ///
     /// # Errors
@@ -126,8 +151,8 @@ impl Keeper {
 
     /// Goes on with what others have begun to put away.
     pub(super) async fn archive_expired(&self) -> Result<usize, DbError> {
-        let mut finished = 0;
-        while let Some(tenant) = self.claim(TenantStatus::Archiving).await? {
+        let (began, mut finished) = (self.clock.now(), 0);
+        while let Some(tenant) = self.claim(TenantStatus::Archiving, began).await? {
             match self.put_away(&tenant, system(), &silent()).await {
                 Ok(()) => {
                     finished += 1;
@@ -142,10 +167,16 @@ impl Keeper {
         Ok(finished)
     }
 
-    pub(super) async fn claim(&self, status: TenantStatus) -> Result<Option<TenantRecord>, DbError> {
-        let now = self.clock.now();
+    /// Takes over one tenant in this state whose worker was gone when the round `began`: in one round none is had twice,
+    /// however long each takes to fail.
+    pub(super) async fn claim(
+        &self,
+        status: TenantStatus,
+        began: DateTime<Utc>,
+    ) -> Result<Option<TenantRecord>, DbError> {
+        let until = self.clock.now() + LEASE;
         let mut tx = self.master.begin().await?;
-        let claimed = deletions::claim_expired(&mut tx, status, now + LEASE, now).await?;
+        let claimed = deletions::claim_expired(&mut tx, status, until, began).await?;
         tx.commit().await?;
         Ok(claimed)
     }
@@ -213,6 +244,7 @@ impl Keeper {
         tenant: &TenantRecord,
         progress: &OnProgress,
     ) -> Result<(), KeeperError> {
+        self.remove_attempts(tenant.id).await?;
         let name = self
             .archives
             .new_name(tenant.id)
@@ -242,17 +274,39 @@ impl Keeper {
             made_at: made.made_at,
         };
         let mut tx = self.master.begin().await?;
-        if !archives::note_snapshot(&mut tx, id, &snapshot, self.clock.now()).await? {
+        let noted = archives::note_snapshot(&mut tx, id, &snapshot, self.clock.now()).await?;
+        // Whoever has begun anew meanwhile has removed it before it could be noted.
+        let is_there = self.archives.has(&snapshot.file).await;
+        if !noted || !is_there.map_err(SnapshotError::Io)? {
             drop(tx);
             self.remove_file(&snapshot.file).await?;
             return Err(KeeperError::Busy);
         }
         tx.commit().await?;
-        let others = self.archives.remove_others(id, Some(&snapshot.file)).await;
-        others.map_err(|error| KeeperError::Snapshot(SnapshotError::Io(error)))
+        self.remove_archives(id, Some(&snapshot.file)).await
     }
 
-    pub(super) async fn remove_file(&self, name: &str) -> Result<(), KeeperError> {
+    /// Removes what earlier attempts have left, whole or not, unless one of them is noted: while its row is locked none is.
+    async fn remove_attempts(&self, tenant: TenantId) -> Result<(), KeeperError> {
+        let mut tx = self.master.begin().await?;
+        let archive = archives::lock(&mut tx, tenant).await?;
+        if archive.is_none_or(|archive| archive.snapshot.is_some()) {
+            return Err(KeeperError::Busy);
+        }
+        self.remove_archives(tenant, None).await
+    }
+
+    /// Removes all files of a tenant from the folder of archives but this one.
+    pub(super) async fn remove_archives(
+        &self,
+        tenant: TenantId,
+        but: Option<&str>,
+    ) -> Result<(), KeeperError> {
+        let removed = self.archives.remove_others(tenant, but).await;
+        removed.map_err(|error| KeeperError::Snapshot(SnapshotError::Io(error)))
+    }
+
+    async fn remove_file(&self, name: &str) -> Result<(), KeeperError> {
         let removed = self.archives.remove(name).await;
         removed.map_err(|error| KeeperError::Snapshot(SnapshotError::Io(error)))
     }

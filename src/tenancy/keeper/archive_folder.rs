@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use uuid::Uuid;
 
 use crate::domain::ids::TenantId;
+use crate::storage::aside;
 
 /// Where the snapshots of archived tenants are.
 #[derive(Debug, Clone)]
@@ -30,6 +31,12 @@ impl ArchiveFolder {
         let folder = self.0.clone();
         aside(move || DirBuilder::new().recursive(true).mode(0o700).create(folder)).await?;
         Ok(format!("{tenant}.{}.snapshot", Uuid::now_v7().simple()))
+    }
+
+    /// Whether there is this file.
+    pub(super) async fn has(&self, name: &str) -> io::Result<bool> {
+        let path = self.path(name);
+        aside(move || path.try_exists()).await
     }
 
     /// Removes this file. One that is not there is no error.
@@ -67,11 +74,4 @@ fn gone(result: io::Result<()>) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         result => result,
     }
-}
-
-/// Beside the threads that serve requests.
-async fn aside<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(io::Error::other)?
 }

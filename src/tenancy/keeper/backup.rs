@@ -4,16 +4,16 @@ use std::fs::File;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
-use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use futures_util::StreamExt as _;
 use tokio::sync::mpsc;
 
+use super::writing::{Message, Teller, Writing, aborted, pass_on, tell};
 use super::{Keeper, KeeperError, OnProgress};
 use crate::db::DbError;
 use crate::db::connect::AdminClient;
 use crate::db::master::audit::{MasterAudit, Subject, insert_audit};
 use crate::db::master::domains::{self, DomainRecord};
+use crate::db::master::moves;
 use crate::db::master::subscriptions::{self, SubscriptionRecord};
 use crate::db::master::tenants::{self, TenantRecord};
 use crate::db::shard::snapshot::{Source, SourceAddress};
@@ -27,11 +27,6 @@ use crate::tenancy::snapshot::{
     Header, HeaderSubscription, HeaderTable, HeaderTenant, Output, SnapshotError, Stored, Summary,
     TargetFile, Writer,
 };
-
-/// Bytes of rows that are handed to the writer at once.
-const PIECE: usize = 128 * 1024;
-/// Pieces that may wait for the writer.
-const WAITING: usize = 4;
 
 /// Where a snapshot goes, and in which form.
 #[derive(Debug, Clone)]
@@ -82,16 +77,6 @@ pub struct BackedUp {
     pub sha256: [u8; 32],
 }
 
-/// What the writer is told.
-pub(super) enum Message {
-    Table(String),
-    Rows(Vec<u8>),
-    EndTable,
-    File(String, Vec<u8>),
-    /// Everything was read: without this the file gets no name.
-    Finish,
-}
-
 impl Keeper {
     /// Writes the tenant's rows of one moment to a file, which has its name only when it is whole.
     ///
@@ -126,8 +111,8 @@ impl Keeper {
         self.write_snapshot_of(&mut admin, tenant, target, progress).await
     }
 
-    /// Writes a tenant's rows of one moment to a file. Its status in the registry must be the same before and after that
-    /// moment is chosen: otherwise some of its tables may be gone already.
+    /// Writes a tenant's rows of one moment to a file. What the registry says of it must be the same before and after that
+    /// moment is chosen: otherwise some of its tables may be gone already, or it lives elsewhere.
     pub(super) async fn write_snapshot_of(
         &self,
         admin: &mut AdminClient,
@@ -140,11 +125,7 @@ impl Keeper {
         let domains = domains::list(&self.master, tenant.id).await?;
         let made_at = self.clock.now();
         let address = self.address_of(&tenant).await?;
-        let source = Source::open(admin, &address).await?;
-        let now = tenants::find_record(&self.master, &key).await?;
-        if now.is_none_or(|now| (now.id, now.status) != (tenant.id, tenant.status)) {
-            return Err(KeeperError::Busy);
-        }
+        let source = self.open(admin, &tenant, &address).await?;
         let table = |table: &crate::db::shard::snapshot::Table| HeaderTable {
             name: table.name.clone(),
             columns: table.columns.clone(),
@@ -161,17 +142,9 @@ impl Keeper {
         let platform_key = self.platform_key.clone();
         let out = Output::new(out, target.encrypted.then_some(&platform_key))?;
         let writer = Writer::new(out, &header)?;
-        let (send, receive) = mpsc::channel(WAITING);
-        let writing = tokio::task::spawn_blocking(move || write(writer, file, receive, &platform_key));
-        let read = self.read(source, &address, &send, progress).await;
-        drop(send);
-        let summary = writing.await.map_err(|_| aborted())?;
-        // Where both have failed, the reader did because the writer had.
-        let ((summary, stored), photos_without_files) = match (read, summary) {
-            (Ok(photos_without_files), written) => (written?, photos_without_files),
-            (Err(_), Err(error @ SnapshotError::Io(_))) => return Err(error.into()),
-            (Err(error), _) => return Err(error),
-        };
+        let writing = Writing::begin(move |told| write(writer, file, told, &platform_key));
+        let read = self.read(source, &address, &writing.teller, progress).await;
+        let (photos_without_files, (summary, stored)) = writing.end(read).await?;
         Ok(BackedUp {
             id: tenant.id,
             tenant_key: tenant.key,
@@ -190,24 +163,14 @@ impl Keeper {
         &self,
         source: Source<'_>,
         of: &SourceAddress,
-        writer: &mpsc::Sender<Message>,
+        writer: &Teller,
         progress: &OnProgress,
     ) -> Result<u64, KeeperError> {
         let tables = source.tables();
         for (number, table) in tables.iter().enumerate() {
             progress(&table.name, number as u64, tables.len() as u64);
             tell(writer, Message::Table(table.name.clone())).await?;
-            let mut rows = source.rows(table).await?;
-            let mut piece = Vec::new();
-            // The server sends row by row.
-            while let Some(row) = rows.next().await {
-                let row: Bytes = row?;
-                piece.extend_from_slice(&row);
-                if piece.len() >= PIECE {
-                    tell(writer, Message::Rows(std::mem::take(&mut piece))).await?;
-                }
-            }
-            tell(writer, Message::Rows(piece)).await?;
+            pass_on(source.rows(table).await?, writer).await?;
             tell(writer, Message::EndTable).await?;
             crate::kill_point!("backup.table");
         }
@@ -220,6 +183,20 @@ impl Keeper {
         source.close().await?;
         tell(writer, Message::Finish).await?;
         Ok(without_files)
+    }
+
+    /// Opens one moment of a tenant that nobody has begun to put away, restore or move.
+    pub(super) async fn open<'a>(
+        &self,
+        admin: &'a mut AdminClient,
+        tenant: &TenantRecord,
+        address: &SourceAddress,
+    ) -> Result<Source<'a>, KeeperError> {
+        let opened = Source::open(admin, address).await;
+        if !moves::is_at_rest(&self.master, tenant).await? {
+            return Err(KeeperError::Busy);
+        }
+        Ok(opened?)
     }
 
     /// Where a tenant's rows are.
@@ -282,10 +259,6 @@ fn describe(
     }
 }
 
-pub(super) async fn tell(writer: &mpsc::Sender<Message>, message: Message) -> Result<(), KeeperError> {
-    writer.send(message).await.map_err(|_| aborted().into())
-}
-
 fn write(
     mut writer: Writer<Output<BufWriter<File>>>,
     file: TargetFile,
@@ -311,9 +284,4 @@ fn write(
         }
     }
     Err(aborted())
-}
-
-/// The other side has ended before its time.
-fn aborted() -> SnapshotError {
-    SnapshotError::Damaged("it was not written to its end")
 }

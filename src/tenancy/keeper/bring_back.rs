@@ -2,13 +2,16 @@
 //! into it as any other is ([`super::restore`]). While it is still being put away, and has no snapshot yet, that is taken
 //! back instead: all of it is still there.
 
+use chrono::{DateTime, Utc};
+
 use super::archive::{Decided, LEASE, audit, silent, system};
 use super::target::{Begun, Outcome, Wanted};
 use super::verify::Verified;
 use super::{Keeper, KeeperError, OnProgress, Settled};
 use crate::db::DbError;
+use crate::db::master::audit::{MasterAudit, insert_audit};
 use crate::db::master::tenants::{self, TenantRecord};
-use crate::db::master::{archives, audit::insert_audit, restores};
+use crate::db::master::{archives, restores};
 use crate::db::shard::provision::{inherit_clause, set_membership};
 use crate::domain::tenant::{RestoreMode, TenantStatus};
 use crate::domain::tenant_key::TenantKey;
@@ -38,10 +41,13 @@ impl Keeper {
             TenantStatus::Archived => {
                 tenant.status = TenantStatus::Restoring;
                 tenant.version += 1;
+                let date = archives::lock(&mut tx, tenant.id)
+                    .await?
+                    .and_then(|archive| archive.purge_at);
                 archives::set_status(&mut tx, tenant.id, tenant.status, Some(now + LEASE), now).await?;
                 archives::set_purge_at(&mut tx, tenant.id, None, now).await?;
                 archives::set_error(&mut tx, tenant.id, None, now).await?;
-                insert_audit(&mut tx, &audit(&tenant, "tenant.bring_back", origin, now)).await?;
+                insert_audit(&mut tx, &brought_back(&tenant, date, origin, now)).await?;
             }
             status => return Err(KeeperError::WrongState(status)),
         }
@@ -65,6 +71,7 @@ impl Keeper {
             .await?
             .ok_or(KeeperError::Unknown)?;
         let archive = archives::lock(&mut tx, tenant.id).await?;
+        let date = archive.as_ref().and_then(|archive| archive.purge_at);
         let whole = archive.is_some_and(|archive| archive.snapshot.is_none());
         if tenant.status != TenantStatus::Archiving || !whole {
             // Nearly put away: it can come back in a moment.
@@ -82,7 +89,9 @@ impl Keeper {
         }
         tenant.version += 1;
         archives::set_status(&mut tx, tenant.id, tenant.status, None, now).await?;
-        insert_audit(&mut tx, &audit(&tenant, "tenant.bring_back", origin, now)).await?;
+        insert_audit(&mut tx, &brought_back(&tenant, date, origin, now)).await?;
+        // None of them is noted, and as long as the rows are locked none will be.
+        self.remove_archives(tenant.id, None).await?;
         tx.commit().await?;
         Ok(Decided {
             tenant,
@@ -95,7 +104,8 @@ impl Keeper {
     ///
     /// # Errors
     /// [`KeeperError::Busy`] when another worker is at it; a database that is away leaves it to the reconciler. After any
-    /// other failure, which is noted, the tenant is put away as before.
+    /// other failure, which is noted, the tenant is put away as before, but kept: who wanted it back does not lose it to the
+    /// date that it had.
     pub async fn bring_back(
         &self,
         tenant: &TenantRecord,
@@ -114,8 +124,8 @@ impl Keeper {
 
     /// Goes on with what others have begun to bring back.
     pub(super) async fn bring_back_expired(&self) -> Result<usize, DbError> {
-        let mut finished = 0;
-        while let Some(tenant) = self.claim(TenantStatus::Restoring).await? {
+        let (began, mut finished) = (self.clock.now(), 0);
+        while let Some(tenant) = self.claim(TenantStatus::Restoring, began).await? {
             match self.bring_back(&tenant, system(), &silent()).await {
                 Ok(()) => {
                     finished += 1;
@@ -137,6 +147,15 @@ impl Keeper {
         progress: &OnProgress,
     ) -> Result<(), KeeperError> {
         let key = TenantKey::parse(&tenant.key).map_err(|_| KeeperError::Unknown)?;
+        let mut tx = self.master.begin().await?;
+        let found = tenants::lock_by_id(&mut tx, tenant.id).await?;
+        drop(tx);
+        match found.map(|found| found.status) {
+            Some(TenantStatus::Restoring) => {}
+            // Another worker has brought it to its end, while this one waited for its turn.
+            Some(TenantStatus::Active | TenantStatus::Suspended) => return Ok(()),
+            _ => return Err(KeeperError::Busy),
+        }
         if let Some(interrupted) = restores::find_restore_of(&self.master, &key).await?
             && self.settle(interrupted).await? == Settled::Done
         {
@@ -215,4 +234,16 @@ impl Keeper {
         }
         Ok(())
     }
+}
+
+/// The date on which the tenant would have been removed is given up, and remembered.
+fn brought_back(
+    tenant: &TenantRecord,
+    purge_at: Option<DateTime<Utc>>,
+    origin: Origin,
+    now: DateTime<Utc>,
+) -> MasterAudit {
+    let mut line = audit(tenant, "tenant.bring_back", origin, now);
+    line.details = serde_json::json!({ "tenant_key": tenant.key, "purge_at": purge_at });
+    line
 }

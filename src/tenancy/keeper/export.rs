@@ -6,28 +6,22 @@ use std::path::Path;
 use std::sync::Arc;
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use futures_util::StreamExt as _;
 use tokio::sync::mpsc;
 use zip::result::ZipError;
 use zip::write::{SimpleFileOptions, ZipWriter};
 
-use super::backup::{Message, tell};
 use super::fill::misfit;
+use super::writing::{Message, Writing, aborted, pass_on, tell};
 use super::{Keeper, KeeperError, OnProgress};
 use crate::db::master::audit::{MasterAudit, Subject, insert_audit};
 use crate::db::master::tenants::{self, TenantRecord};
-use crate::db::shard::snapshot::{Form, Rows, Source, Table};
+use crate::db::shard::snapshot::{Form, Table};
 use crate::db::shard::template::{Personal, Template};
 use crate::domain::ids::TenantId;
 use crate::domain::tenant::{Niche, TenantStatus};
 use crate::domain::tenant_key::TenantKey;
 use crate::tenancy::lifecycle::Origin;
 use crate::tenancy::snapshot::{Output, SnapshotError, Stored, TargetFile};
-
-/// Bytes of rows that are handed to the writer at once.
-const PIECE: usize = 128 * 1024;
-/// Pieces that may wait for the writer.
-const WAITING: usize = 4;
 
 /// An export that is on the disk.
 #[derive(Debug, Clone)]
@@ -119,36 +113,30 @@ impl Keeper {
         let address = self.address_of(tenant).await?;
         let made_at = self.clock.now();
         let mut admin = self.shards.administrator(tenant.shard).await?;
-        let source = Source::open(&mut admin, &address).await?;
+        let source = self.open(&mut admin, tenant, &address).await?;
         let tables = public_columns(&address.niche, source.tables())?;
         let out = Output::new(out, None)?;
-        let (send, receive) = mpsc::channel(WAITING);
-        let writing = tokio::task::spawn_blocking(move || write(out, finish, receive));
+        let writing = Writing::begin(move |told| write(out, finish, told));
+        let send = &writing.teller;
         let read = async {
             let readme = readme(tenant, &tables, made_at).into_bytes();
-            tell(&send, Message::File("README.txt".to_owned(), readme)).await?;
+            tell(send, Message::File("README.txt".to_owned(), readme)).await?;
             for (number, (table, columns)) in tables.iter().enumerate() {
                 progress(&table.name, number as u64, tables.len() as u64);
                 for (form, name) in [(Form::Csv, "csv"), (Form::JsonLines, "jsonl")] {
                     let name = format!("{name}/{}.{name}", table.name);
-                    tell(&send, Message::Table(name)).await?;
-                    pass_on(source.export(table, columns, form).await?, &send).await?;
+                    tell(send, Message::Table(name)).await?;
+                    pass_on(source.export(table, columns, form).await?, send).await?;
                 }
             }
             progress("", tables.len() as u64, tables.len() as u64);
-            self.read_files(tenant.id, &send).await?;
+            self.read_files(tenant.id, send).await?;
             source.close().await?;
-            tell(&send, Message::Finish).await
+            tell(send, Message::Finish).await
         }
         .await;
-        drop(send);
-        let written = writing.await.map_err(|_| aborted())?;
-        // Where both have failed, the reader did because the writer had.
-        match (read, written) {
-            (Ok(()), written) => Ok((tables.len(), written?)),
-            (Err(_), Err(error @ SnapshotError::Io(_))) => Err(error.into()),
-            (Err(error), _) => Err(error),
-        }
+        let ((), stored) = writing.end(read).await?;
+        Ok((tables.len(), stored))
     }
 }
 
@@ -167,17 +155,6 @@ fn public_columns(niche: &Niche, tables: &[Table]) -> Result<Vec<(Table, Vec<Str
         ))
     });
     public.collect()
-}
-
-async fn pass_on(mut rows: Rows, writer: &mpsc::Sender<Message>) -> Result<(), KeeperError> {
-    let mut piece = Vec::new();
-    while let Some(row) = rows.next().await {
-        piece.extend_from_slice(&row?);
-        if piece.len() >= PIECE {
-            tell(writer, Message::Rows(std::mem::take(&mut piece))).await?;
-        }
-    }
-    tell(writer, Message::Rows(piece)).await
 }
 
 fn write<W: Write>(
@@ -211,11 +188,6 @@ fn write<W: Write>(
 
 fn zipped(error: ZipError) -> SnapshotError {
     SnapshotError::Io(std::io::Error::other(error))
-}
-
-/// The other side has ended before its time.
-fn aborted() -> SnapshotError {
-    SnapshotError::Damaged("it was not written to its end")
 }
 
 fn readme(tenant: &TenantRecord, tables: &[(Table, Vec<String>)], at: DateTime<Utc>) -> String {

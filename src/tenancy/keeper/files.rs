@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::backup::{Message, tell};
+use super::writing::{Message, Teller, tell};
 use super::{Keeper, KeeperError};
 use crate::domain::ids::{PhotoId, TenantId};
 use crate::storage::{Rendition, Store};
@@ -37,11 +37,7 @@ pub(super) fn parse(name: &str) -> Option<(PhotoId, Rendition)> {
 
 impl Keeper {
     /// Hands all files of a tenant to the writer of its snapshot; answers of which photos.
-    pub(super) async fn read_files(
-        &self,
-        tenant: TenantId,
-        writer: &tokio::sync::mpsc::Sender<Message>,
-    ) -> Result<Whole, KeeperError> {
+    pub(super) async fn read_files(&self, tenant: TenantId, writer: &Teller) -> Result<Whole, KeeperError> {
         let mut whole = Whole::default();
         let mut photos = self.store.list(tenant).await.map_err(KeeperError::Files)?;
         photos.sort_by_key(|stored| stored.photo);

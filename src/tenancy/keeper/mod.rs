@@ -24,13 +24,15 @@ mod restore;
 mod settle;
 mod target;
 mod verify;
+mod writing;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use chrono::Duration;
+use tokio::sync::Semaphore;
 
-pub use archive::{Decided, Fate};
+pub use archive::{AT_ONCE, Decided, Fate};
 pub use archive_folder::ArchiveFolder;
 pub use backup::{BackedUp, Target};
 pub use clone::{Cloned, MaskedLogin};
@@ -76,6 +78,8 @@ pub struct Keeper {
     pub delete_grace: Duration,
     /// How long a former key leads to its tenant.
     pub rename_grace: Duration,
+    /// Who may put away or bring back a tenant just now.
+    pub at_once: Arc<Semaphore>,
 }
 
 /// Why an operation did not come to its end. Nothing is half-done then, or it is finished later.

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::archive::{LEASE, audit, system};
 use super::{Keeper, KeeperError};
+use crate::billing::invoices;
 use crate::db::DbError;
 use crate::db::master::audit::insert_audit;
 use crate::db::master::tenants::{self, TenantRecord};
@@ -16,7 +17,6 @@ use crate::domain::tenant::TenantStatus;
 use crate::domain::tenant_key::TenantKey;
 use crate::telemetry;
 use crate::tenancy::lifecycle::Origin;
-use crate::tenancy::snapshot::SnapshotError;
 
 /// How long nobody else gets the key: links, bookmarks and programs of the former tenant still name it.
 const KEY_KEPT: Duration = Duration::days(365);
@@ -40,8 +40,8 @@ pub struct Purged {
 }
 
 impl Keeper {
-    /// Removes a tenant with all its rows, files, log files and its archive. There is no way back but a snapshot that
-    /// somebody else has.
+    /// Removes a tenant with all its rows, files, log files and its archive. There is no way back but a backup: one that
+    /// somebody has, or one that was made by the clock and is still kept.
     ///
     /// # Errors
     /// See [`KeeperError`]. After a database's failure the tenant is stopped, and the work is finished later.
@@ -98,8 +98,8 @@ impl Keeper {
 
     /// Goes on with removals whose worker is gone.
     pub(super) async fn purge_expired(&self) -> Result<usize, DbError> {
-        let mut finished = 0;
-        while let Some(tenant) = self.claim(TenantStatus::Deleting).await? {
+        let (began, mut finished) = (self.clock.now(), 0);
+        while let Some(tenant) = self.claim(TenantStatus::Deleting, began).await? {
             match self.carry_out_purge(&tenant, system()).await {
                 Ok(()) => {
                     finished += 1;
@@ -128,13 +128,14 @@ impl Keeper {
             crate::kill_point!("delete.removed");
         }
         self.store.forget(tenant.id).await.map_err(KeeperError::Files)?;
-        let archives = self.archives.remove_others(tenant.id, None).await;
-        archives.map_err(|error| KeeperError::Snapshot(SnapshotError::Io(error)))?;
+        self.remove_archives(tenant.id, None).await?;
         crate::kill_point!("delete.files_removed");
         self.remove_logs(tenant).await?;
         let now = self.clock.now();
         let mut tx = self.master.begin().await?;
         if deletions::delete_tenant(&mut tx, tenant.id).await? {
+            // Its invoices stay, with their numbers; nobody is asked for them any more.
+            invoices::void_all_of(&mut tx, tenant.id, now).await?;
             idempotency::release(&mut tx, tenant.id.as_uuid()).await?;
             reserved_keys::reserve_former(&mut tx, tenant.id, now + KEY_KEPT).await?;
             reserved_keys::reserve_key(&mut tx, &tenant.key, tenant.id, now + KEY_KEPT, now).await?;

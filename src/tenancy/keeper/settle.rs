@@ -33,10 +33,10 @@ pub enum Settled {
 impl Keeper {
     /// Settles restores whose worker is gone.
     pub(super) async fn settle_expired(&self) -> Result<usize, DbError> {
-        let mut settled = 0;
+        let (began, mut settled) = (self.clock.now(), 0);
         loop {
-            let now = self.clock.now();
-            let Some(restore) = restores::claim_expired(&self.master, now + LEASE, now).await? else {
+            let until = self.clock.now() + LEASE;
+            let Some(restore) = restores::claim_expired(&self.master, until, began).await? else {
                 return Ok(settled);
             };
             match self.settle(restore).await {
@@ -124,6 +124,7 @@ impl Keeper {
             RestoreMode::New => {
                 restores::activate_restored(tx, tenant, now).await?;
                 reserved_keys::release_key(tx, &record.tenant.key).await?;
+                reserved_keys::keep_again(tx, tenant).await?;
                 restores::count_usage_again(tx, tenant, now).await?;
                 taken = self.give_domains_back(tx, tenant, &outcome.domains).await?;
             }

@@ -96,7 +96,7 @@ impl Outcome {
             rows: snapshot.rows,
             admin: match origin.actor {
                 MasterActor::Admin(id) => Some(id.as_uuid()),
-                MasterActor::Cli | MasterActor::System => None,
+                MasterActor::User(_) | MasterActor::Cli | MasterActor::System => None,
             },
             request_id: origin.request_id.clone(),
         }

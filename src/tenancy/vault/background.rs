@@ -12,7 +12,7 @@ use crate::telemetry::metrics::set_backups_overdue;
 
 /// How often due tenants are looked for.
 const EVERY: Duration = Duration::from_secs(60);
-/// How often snapshots of tenants that are gone are looked through.
+/// How often snapshots of tenants that are gone are looked through, and failures told.
 const GONE: Duration = Duration::from_secs(3600);
 
 /// Backs up what is due, until `stop`. Any number of processes may do so.
@@ -39,6 +39,7 @@ async fn round(vault: &Vault, looked: &mut Option<Instant>, stop: &CancellationT
     set_backups_overdue(backups::count_overdue(&vault.keeper.master, since).await?);
     if looked.is_none_or(|at| at.elapsed() >= GONE) {
         vault.forget_the_gone().await?;
+        vault.tell_failures().await?;
         *looked = Some(Instant::now());
     }
     Ok(())

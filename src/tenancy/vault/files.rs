@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 
 use crate::domain::ids::TenantId;
+use crate::storage::aside;
 
 const END: &str = ".snapshot";
 
@@ -25,16 +26,11 @@ pub(super) fn folder_of(root: &Path, tenant: TenantId) -> PathBuf {
 /// Makes a tenant's folder, and removes what no row names: files of a worker that was killed before it had noted them, or
 /// before it had removed what it let go. Only who has the tenant's turn may do so.
 pub(super) async fn prepare(folder: PathBuf, known: HashSet<String>) -> io::Result<()> {
-    blocking(move || {
+    aside(move || {
         DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
-        for entry in fs::read_dir(&folder)? {
-            let entry = entry?;
-            let Ok(name) = entry.file_name().into_string() else {
-                continue;
-            };
-            let ours = name.ends_with(END) || (name.starts_with('.') && name.ends_with(".partial"));
-            if ours && !known.contains(&name) {
-                fs::remove_file(entry.path())?;
+        for name in names(&folder)? {
+            if !known.contains(&name) {
+                fs::remove_file(folder.join(name))?;
             }
         }
         Ok(())
@@ -42,9 +38,42 @@ pub(super) async fn prepare(folder: PathBuf, known: HashSet<String>) -> io::Resu
     .await
 }
 
+/// The tenants that have a folder.
+pub(super) async fn tenants(root: PathBuf) -> io::Result<Vec<TenantId>> {
+    aside(move || {
+        let names = in_folder(&root)?.into_iter();
+        Ok(names.filter_map(|name| name.parse().ok()).collect())
+    })
+    .await
+}
+
+/// The names of the snapshots in a tenant's folder, whole or half-written.
+pub(super) async fn list(folder: PathBuf) -> io::Result<Vec<String>> {
+    aside(move || names(&folder)).await
+}
+
+fn names(folder: &Path) -> io::Result<Vec<String>> {
+    let mut names = in_folder(folder)?;
+    names.retain(|name| name.ends_with(END) || (name.starts_with('.') && name.ends_with(".partial")));
+    Ok(names)
+}
+
+/// The names of all that is in a folder; of one that is not there, none.
+fn in_folder(folder: &Path) -> io::Result<Vec<String>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        names.extend(entry?.file_name().into_string().ok());
+    }
+    Ok(names)
+}
+
 /// Removes files; those that are gone are no error. The folder goes with the last of them.
 pub(super) async fn remove(folder: PathBuf, names: Vec<String>) -> io::Result<()> {
-    blocking(move || {
+    aside(move || {
         for name in names {
             match fs::remove_file(folder.join(name)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -57,10 +86,4 @@ pub(super) async fn remove(folder: PathBuf, names: Vec<String>) -> io::Result<()
         Ok(())
     })
     .await
-}
-
-async fn blocking(work: impl FnOnce() -> io::Result<()> + Send + 'static) -> io::Result<()> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(io::Error::other)?
 }

@@ -4,10 +4,11 @@
 //! A turn is taken with a lease that its worker renews, so several processes share the work and none waits for a dead one. The
 //! order makes it safe to kill anywhere: the file, its proof, then one transaction that notes it, forgets what is not kept and
 //! ends the turn, then the files that were forgotten. What lies in a tenant's folder and is named by no row is removed by
-//! its next turn.
+//! its next turn; of a tenant that is gone, by [`Vault::forget_the_gone`].
 
 mod background;
 mod files;
+mod tell;
 mod turn;
 
 use std::collections::HashMap;
@@ -149,7 +150,34 @@ impl Vault {
             forgotten += dropped.len();
             self.remove_files(tenant, &dropped).await;
         }
+        self.remove_what_is_left().await?;
         Ok(forgotten)
+    }
+
+    /// Removes the files of tenants that this registry knows to be gone when no row speaks of any of their snapshots: a worker
+    /// was killed, or was at work when its tenant went. A folder of which it knows nothing may be another platform's, or
+    /// older than this registry: it is all that is left of somebody.
+    async fn remove_what_is_left(&self) -> Result<(), DbError> {
+        let (master, root) = (&self.keeper.master, &self.schedule.folder);
+        let found = files::tenants(root.clone()).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the folder of backups cannot be looked through");
+            Vec::new()
+        });
+        for tenant in backups::list_gone(master, &found).await? {
+            let folder = files::folder_of(root, tenant);
+            let removed = async {
+                let names = files::list(folder.clone()).await?;
+                // Asked again: what a tenant that has come back meanwhile makes is not among these.
+                if backups::list_gone(master, &[tenant]).await?.is_empty() {
+                    return Ok::<_, TurnError>(());
+                }
+                Ok(files::remove(folder, names).await?)
+            };
+            if let Err(error) = removed.await {
+                tracing::warn!(tenant_id = %tenant, %error, "what is left of the snapshots of tenant {tenant} cannot be removed");
+            }
+        }
+        Ok(())
     }
 
     /// Those of a tenant's snapshots, newest first, that retention lets go; bad ones go when there is a newer good one.

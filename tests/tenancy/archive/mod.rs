@@ -3,6 +3,7 @@
 #[cfg(feature = "kill_points")]
 mod killed;
 mod restored;
+mod worked;
 
 use chrono::{TimeDelta, Utc};
 use helixai::db::master::archives::{self, ArchiveRecord};
@@ -11,7 +12,7 @@ use helixai::domain::tenant::TenantStatus;
 use helixai::platform::Platform;
 use helixai::tenancy::keeper::{Fate, KeeperError, Purge};
 
-use super::snapshots::{fill, kept, number, silent, tenant_key};
+use super::snapshots::{fill, findings, kept, number, silent, tenant_key};
 use crate::helpers::{TestPlatform, cli_origin, tenant_db_of};
 
 async fn put_away(platform: &Platform, key: &str, fate: Fate) -> Result<(), KeeperError> {
@@ -264,6 +265,11 @@ async fn what_cannot_be_put_away_says_why_and_can_be_served_again() {
     assert_eq!(status, TenantStatus::Archiving);
     assert!(error.contains("stranger"), "{error}");
     assert_eq!(files(&test), [""; 0], "no half of a snapshot is left");
+    let told = findings(&test.settings).await;
+    assert!(
+        matches!(&told[..], [one] if one.starts_with("archives: garage is not served") && one.contains("stranger")),
+        "{told:?}"
+    );
     // Nothing has been removed: it is served as before.
     bring_back(&test.platform, "garage").await.unwrap();
     let db = tenant_db_of(&test.second().await, "garage").await;
@@ -302,8 +308,19 @@ async fn an_archive_that_was_touched_is_not_brought_back() {
         let (status, archive) = archive_of(&test, "garage").await;
         assert_eq!(status, TenantStatus::Archived);
         assert!(archive.unwrap().error.is_some());
-        sound(&test).await;
+        let told = findings(&test.settings).await;
+        assert!(
+            matches!(&told[..], [one] if one.starts_with("archives: garage could not be brought back")),
+            "{told:?}"
+        );
     }
+    let given_up = "select count(*) from master.audit_log where action = 'tenant.bring_back'
+                    and (details ->> 'purge_at')::timestamptz > now() + interval '29 days'";
+    assert_eq!(
+        number(&test.admin().await, given_up).await,
+        1,
+        "the date that it had"
+    );
     // Who wanted it back does not lose it to the date that it had.
     clock.set(clock.now() + TimeDelta::days(60));
     assert_eq!(test.platform.keeper.finish_expired().await.unwrap(), 0);

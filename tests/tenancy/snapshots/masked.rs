@@ -22,7 +22,7 @@ async fn a_clone_is_a_copy_of_this_moment() {
     let admin = case.test.admin().await;
     let mut original = kept(&admin, &schema).await;
     let copy = kept(&admin, "tenant_clone").await;
-    for table in ["api_keys", "outbox", "jobs"] {
+    for table in ["api_keys", "outbox", "jobs", "reminder_rules"] {
         original.insert(table.to_owned(), Vec::new());
     }
     assert_eq!(copy, original);
@@ -52,6 +52,7 @@ async fn a_masked_clone_has_every_row_and_nobody_in_it() {
             "update {schema}.leads l set phone = c.phone, email = 'cliente@mail.example' from {schema}.contacts c where l.contact_id = c.id;
              update {schema}.contacts set email = 'cliente@mail.example', notes = 'Ligar para 11 98765-4321';
              update {schema}.messages set payload = '{{\"from\": \"Cliente\"}}', provider_message_id = 'id-' || id;
+             update {schema}.conversations set labels = array['vip Cliente', 'diz \"oi\", {{sim}}', ''];
              update {schema}.audit_log set details = '{{\"who\": \"Cliente\"}}';
              update master.tenants set document = '52998224725' where tenant_key = 'garage'"
         ))
@@ -71,11 +72,13 @@ async fn a_masked_clone_has_every_row_and_nobody_in_it() {
         let all = content.iter().map(|(table, rows)| (table.clone(), rows.len()));
         let silent = [
             "sessions",
+            "password_links",
             "login_throttle",
             "idempotency_keys",
             "api_keys",
             "outbox",
             "jobs",
+            "reminder_rules",
         ];
         all.filter(|(table, _)| !silent.contains(&table.as_str()))
             .collect()
@@ -93,6 +96,8 @@ async fn a_masked_clone_has_every_row_and_nobody_in_it() {
         "garage.test",
         "chat-",
         "argon2id$v=19$x",
+        "52998224725",
+        "0002ABC",
     ] {
         assert!(!all.contains(trace), "{trace}");
     }
@@ -105,6 +110,9 @@ async fn a_masked_clone_has_every_row_and_nobody_in_it() {
         "select count(*) from tenant_clone.leads l join tenant_clone.contacts c on c.id = l.contact_id
                     where c.phone = l.phone and c.email = l.email";
     assert_eq!(number(&admin, together).await, 61);
+    let labels = "select count(*) from tenant_clone.conversations
+                  where labels = array['xxx xxxxxxx', 'xxx \"xx\", {xxx}', '']";
+    assert_eq!(number(&admin, labels).await, 10, "their shape stays");
     let phones = "select count(distinct phone) from tenant_clone.contacts";
     assert_eq!(number(&admin, phones).await, 10);
     let registry = "select count(*) from master.tenants where tenant_key = 'clone' and document is null

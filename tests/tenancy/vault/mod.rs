@@ -418,3 +418,27 @@ async fn a_deleted_tenants_snapshots_outlive_it_for_as_long_as_they_are_kept() {
     assert_eq!(case.known(tenant).await, []);
     assert_eq!(std::fs::read_dir(case.folder.path()).unwrap().count(), 0);
 }
+
+#[tokio::test]
+async fn what_a_worker_has_left_of_a_tenant_that_is_gone_is_removed_and_nobody_elses() {
+    let case = Case::start().await;
+    let (gone, lives) = (case.onboard("garage").await, case.onboard("other").await);
+    // A restored platform knows nothing of a folder that is all that is left of somebody.
+    let stranger = TenantId::new();
+    for tenant in [gone, lives, stranger] {
+        let folder = case.folder.path().join(tenant.to_string());
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join("20260101T000000000000Z.snapshot"), "rows").unwrap();
+        std::fs::write(folder.join(".20260102T000000000000Z.snapshot.x.partial"), "rows").unwrap();
+    }
+    case.vault().forget_the_gone().await.unwrap();
+    assert_eq!(case.files().len(), 6, "it may be at work");
+    let keeper = &case.test.platform.keeper;
+    keeper
+        .purge(&tenant_key("garage"), Purge::Anything, cli_origin())
+        .await
+        .unwrap();
+    case.vault().forget_the_gone().await.unwrap();
+    assert!(!case.folder.path().join(gone.to_string()).exists());
+    assert_eq!(case.files().len(), 4);
+}
