@@ -84,19 +84,27 @@ impl Sweeper {
             let access = Access::system(self.clock.now());
             // As long as the transaction lasts no restore comes to its end: what is unknown stays so.
             let (tx, unknown) = db.begin(&access, of.unknown(some)).await?;
-            if unknown.output.is_empty() || restores::is_tenant_under_way(&self.master, tenant).await? {
-                return Ok(removed);
-            }
-            for photo in &unknown.output {
-                self.photos.store.remove(tenant, *photo).await?;
+            let left_alone = !unknown.output.is_empty() && self.is_being_restored(tenant).await?;
+            if !left_alone {
+                for photo in &unknown.output {
+                    self.photos.store.remove(tenant, *photo).await?;
+                }
+                removed += unknown.output.len();
             }
             tx.rollback().await?;
-            removed += unknown.output.len();
+            if left_alone {
+                break;
+            }
         }
         if removed > 0 {
             tracing::info!(tenant_id = %tenant, "the files of {removed} photos without a row were removed");
         }
         Ok(removed)
+    }
+
+    async fn is_being_restored(&self, tenant: TenantId) -> Result<bool, DbError> {
+        let mut tx = self.master.begin().await?;
+        restores::is_being_restored(&mut tx, tenant).await
     }
 }
 

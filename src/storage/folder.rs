@@ -9,7 +9,7 @@ use std::time::SystemTime;
 
 use async_trait::async_trait;
 
-use super::{Rendition, Store, Stored};
+use super::{Rendition, Store, Stored, aside};
 use crate::domain::ids::{PhotoId, TenantId};
 
 /// While it is being written; renamed when it is whole.
@@ -113,13 +113,6 @@ impl Store for Folder {
         })
         .await
     }
-}
-
-/// Beside the threads that serve requests.
-async fn aside<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(io::Error::other)?
 }
 
 /// `None` for what is not there.

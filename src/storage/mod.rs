@@ -33,6 +33,15 @@ pub struct Stored {
     pub modified: SystemTime,
 }
 
+/// Works with files beside the threads that serve requests.
+pub(crate) async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(io::Error::other)?
+}
+
 /// Where photos are kept.
 #[async_trait]
 pub trait Store: Send + Sync {

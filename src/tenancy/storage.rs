@@ -40,7 +40,8 @@ pub struct StorageMeter {
 }
 
 impl StorageMeter {
-    /// Measures all tenants; answers how many. A shard that cannot be asked keeps its former figures.
+    /// Measures all tenants; answers how many. A shard that cannot be asked keeps its former figures, and so does a tenant
+    /// whose files cannot be measured.
     ///
     /// # Errors
     /// When the registry fails.
@@ -78,21 +79,27 @@ impl StorageMeter {
             let Some(schema_bytes) = sizes.get(&tenant.schema).copied() else {
                 continue;
             };
+            let Some(file_bytes) = self.file_bytes(tenant.tenant).await else {
+                continue;
+            };
             taken.push(Taken {
                 tenant: tenant.tenant,
                 schema_bytes,
-                file_bytes: self.file_bytes(tenant.tenant).await,
+                file_bytes,
             });
         }
         Ok(taken)
     }
 
-    async fn file_bytes(&self, tenant: TenantId) -> i64 {
-        let bytes = self.store.bytes(tenant).await.unwrap_or_else(|error| {
-            tracing::warn!(tenant_id = %tenant, %error, "the files of {tenant} cannot be measured");
-            0
-        });
-        i64::try_from(bytes).unwrap_or(i64::MAX)
+    /// `None` when they cannot be measured.
+    async fn file_bytes(&self, tenant: TenantId) -> Option<i64> {
+        match self.store.bytes(tenant).await {
+            Ok(bytes) => Some(i64::try_from(bytes).unwrap_or(i64::MAX)),
+            Err(error) => {
+                tracing::warn!(tenant_id = %tenant, %error, "the files of {tenant} cannot be measured");
+                None
+            }
+        }
     }
 
     /// Measures when a turn is due, unless another process does.

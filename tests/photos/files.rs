@@ -190,6 +190,32 @@ async fn the_sweeper_removes_what_nothing_names_and_nothing_else() {
         .expect(200);
 }
 
+/// More photos than are asked for at once: a part of them without an orphan does not end the sweep.
+#[tokio::test]
+async fn the_sweeper_looks_through_all_photos_however_many() {
+    let (app, garage, vehicle) = garage("draft").await;
+    let vehicle = vehicle.rsplit_once('/').expect("a path").1;
+    let admin = app.test.admin().await;
+    let fill = format!(
+        "insert into {}.vehicle_photos (id, vehicle_id, position, url, created_at)
+         select gen_random_uuid(), '{vehicle}', n, '/photos/x', now() from generate_series(0, 3999) n",
+        garage.schema
+    );
+    admin.batch_execute(&fill).await.expect("filled");
+    let folder = app.test.settings.storage.folder.join(&garage.id);
+    std::fs::create_dir_all(&folder).expect("ours");
+    for photo in rows(&app, &garage).await {
+        std::fs::write(folder.join(format!("{photo}.jpg")), "x").expect("ours");
+    }
+    // In which part it is, is chance.
+    for _ in 0..5 {
+        std::fs::write(folder.join(format!("{}.jpg", PhotoId::new())), "x").expect("ours");
+        age(&app, &garage);
+        assert_eq!(app.test.platform.sweeper().sweep().await.unwrap(), 1);
+    }
+    assert_eq!(stored(&app, &garage).await.len(), 4000);
+}
+
 /// A restore writes its files before its rows: until it has ended, nobody knows which of them are named.
 #[tokio::test]
 async fn the_sweeper_waits_for_a_restore() {

@@ -200,3 +200,22 @@ async fn at_the_end_of_the_storage_nothing_is_created_and_everything_can_be_remo
         .await;
     }
 }
+
+#[tokio::test]
+async fn files_that_cannot_be_measured_take_what_they_took() {
+    let app = TestApp::start().await;
+    let garage = app.onboard("garage-alpha", "cars").await;
+    let other = app.onboard("garage-beta", "cars").await;
+    let folder = app.test.settings.storage.folder.join(&garage.id);
+    std::fs::create_dir_all(&folder).expect("ours");
+    std::fs::write(folder.join("x.jpg"), [0; 1000]).expect("ours");
+    assert_eq!(measure(&app).await, 2);
+    let before = taken(&app, &garage).await;
+    assert_eq!(before.1, 1000);
+    // No folder any more, and not nothing either.
+    std::fs::remove_dir_all(&folder).expect("ours");
+    std::fs::write(&folder, "x").expect("ours");
+    assert_eq!(measure(&app).await, 1, "the other");
+    assert_eq!(taken(&app, &garage).await, before);
+    assert_eq!(taken(&app, &other).await.1, 0);
+}
