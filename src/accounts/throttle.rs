@@ -15,6 +15,11 @@ pub fn attempt(email: &Email, from: IpAddr, settings: &SessionSettings, now: Dat
     LoginAttempt::new(email, from, max, window, now)
 }
 
+/// A request for a link to choose a password, with the same limits. It is counted apart: asking locks nobody out of the login.
+pub fn asking(email: &Email, from: IpAddr, settings: &SessionSettings, now: DateTime<Utc>) -> LoginAttempt {
+    attempt(email, from, settings, now).asking()
+}
+
 /// Whole seconds from `now` to `until`, at least one: for `Retry-After`.
 pub fn wait(until: DateTime<Utc>, now: DateTime<Utc>) -> u32 {
     u32::try_from((until - now).num_seconds().max(1)).unwrap_or(u32::MAX)

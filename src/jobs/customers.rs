@@ -1,0 +1,113 @@
+//! `customers_day`: what falls due for a tenant's customers by the calendar. `send_email`: what a customer is told goes to the
+//! registry's outbox of mails.
+
+use async_trait::async_trait;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{Handled, Handler, Work};
+use crate::billing::customers::{Customers, KIND};
+use crate::db::DbError;
+use crate::db::master::{MasterDb, tenants};
+use crate::domain::email::Email;
+use crate::domain::ids::MailId;
+use crate::domain::platform_key::PlatformKey;
+use crate::domain::settings::Language;
+use crate::mail::{MailKind, NewMail, enqueue};
+use crate::platform::Platform;
+
+/// Looks at the calendar of a tenant's customers. The row sets itself to the next day.
+pub struct CustomersDay {
+    master: MasterDb,
+}
+
+impl CustomersDay {
+    /// Of this platform.
+    pub fn new(platform: &Platform) -> Self {
+        Self {
+            master: platform.master.clone(),
+        }
+    }
+
+    async fn try_handle(&self, work: &Work) -> Result<Handled, DbError> {
+        let Some(tenant) = tenants::find_active_by_id(&self.master, work.tenant).await? else {
+            return Ok(Handled::Again("the tenant is not served".to_owned()));
+        };
+        let customers = Customers {
+            tenant: work.tenant,
+            name: &tenant.name,
+            db: &work.db,
+        };
+        customers.work(work.now).await?;
+        Ok(Handled::Done)
+    }
+}
+
+#[async_trait]
+impl Handler for CustomersDay {
+    fn kind(&self) -> &'static str {
+        KIND
+    }
+
+    async fn handle(&self, work: &Work) -> Handled {
+        let handled = self.try_handle(work).await;
+        handled.unwrap_or_else(|error| Handled::Again(error.to_string()))
+    }
+}
+
+/// Hands messages to customers to the registry, once for each row however often it comes.
+pub struct CustomerEmail {
+    master: MasterDb,
+    key: PlatformKey,
+}
+
+#[derive(Deserialize)]
+struct Payload {
+    to: String,
+    subject: String,
+    text: String,
+}
+
+impl CustomerEmail {
+    /// Of this platform.
+    pub fn new(platform: &Platform) -> Self {
+        Self {
+            master: platform.master.clone(),
+            key: platform.key.clone(),
+        }
+    }
+}
+
+#[async_trait]
+impl Handler for CustomerEmail {
+    fn kind(&self) -> &'static str {
+        "send_email"
+    }
+
+    async fn handle(&self, work: &Work) -> Handled {
+        let payload = serde_json::from_value::<Payload>(work.payload.clone()).ok();
+        let read = payload.and_then(|payload| Some((Email::parse(&payload.to).ok()?, payload)));
+        let Some((to, payload)) = read else {
+            return Handled::Failed("the row cannot be read".to_owned());
+        };
+        let mail = NewMail {
+            id: MailId::new(),
+            kind: MailKind::CustomerMessage,
+            tenant: Some(work.tenant),
+            locale: Language::PtBr,
+            to,
+            values: json!({"subject": payload.subject, "text": payload.text}),
+            due_at: work.now,
+            dedupe_key: format!("outbox:{}", work.id),
+        };
+        let done = async {
+            let mut tx = self.master.begin().await?;
+            enqueue(&mut tx, &self.key, &mail).await?;
+            tx.commit().await
+        };
+        match done.await {
+            Ok(()) => Handled::Done,
+            Err(error) => Handled::Again(error.to_string()),
+        }
+    }
+}
