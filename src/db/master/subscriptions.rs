@@ -8,7 +8,7 @@ use crate::db::DbError;
 use crate::domain::ids::{PlanVersionId, SubscriptionId, TenantId};
 use crate::domain::page::{Cursor, Limit};
 use crate::domain::plan::PlanLimit;
-use crate::domain::subscription::SubscriptionState;
+use crate::domain::subscription::{SubscriptionState, SubscriptionStatus};
 use crate::domain::tenant_key::TenantKey;
 
 /// A subscription to be.
@@ -20,14 +20,25 @@ pub struct NewSubscription {
     pub tenant: TenantId,
     /// Of what.
     pub plan_version: PlanVersionId,
-    /// End of the trial; `None` for one that is active at once.
-    pub trial_ends_at: Option<DateTime<Utc>>,
-    /// End of the first period.
+    /// How it begins.
+    pub beginning: Beginning,
+    /// End of the first period; of one that awaits its payment, as it would be if that came at once.
     pub period_end: DateTime<Utc>,
     /// Local day of the month on which periods begin.
     pub anchor_day: i16,
     /// The moment of the onboarding.
     pub now: DateTime<Utc>,
+}
+
+/// How a subscription begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beginning {
+    /// With a trial until then.
+    Trial(DateTime<Utc>),
+    /// With nothing to pay.
+    Active,
+    /// With its first payment: suspended until then.
+    AwaitsPayment,
 }
 
 /// A subscription, with what its plan says.
@@ -55,6 +66,10 @@ pub struct SubscriptionRecord {
     pub current_period_start: DateTime<Utc>,
     /// End of the period.
     pub current_period_end: DateTime<Utc>,
+    /// Code of the plan from the next period on, when that is another.
+    pub next_plan: Option<String>,
+    /// Whether it ends with what is paid.
+    pub cancel_at_period_end: bool,
     /// When it was made.
     pub created_at: DateTime<Utc>,
 }
@@ -64,15 +79,22 @@ pub struct SubscriptionRecord {
 /// # Errors
 /// `subscriptions_tenant_id_living_key` when the tenant has one; or when the database fails.
 pub async fn insert_subscription(tx: &mut MasterTx, new: &NewSubscription) -> Result<(), DbError> {
+    let (status, trial_ends_at, due) = match new.beginning {
+        Beginning::Trial(end) => (SubscriptionStatus::Trialing, Some(end), None),
+        Beginning::Active => (SubscriptionStatus::Active, None, None),
+        Beginning::AwaitsPayment => (SubscriptionStatus::Suspended, None, Some(new.now)),
+    };
     sqlx::query!(
-        "insert into subscriptions (id, tenant_id, plan_version_id, status, started_at, trial_ends_at,
+        "insert into subscriptions (id, tenant_id, plan_version_id, status, started_at, trial_ends_at, past_due_at, suspended_at,
                                     current_period_start, current_period_end, anchor_day, created_at, updated_at)
-         values ($1, $2, $3, case when $4::timestamptz is null then 'active' else 'trialing' end, $5, $4, $5, $6, $7, $5, $5)",
+         values ($1, $2, $3, $4, $5, $6, $7, $7, $5, $8, $9, $5, $5)",
         new.id.as_uuid(),
         new.tenant.as_uuid(),
         new.plan_version.as_uuid(),
-        new.trial_ends_at,
+        status.as_str(),
         new.now,
+        trial_ends_at,
+        due,
         new.period_end,
         new.anchor_day,
     )
@@ -96,6 +118,7 @@ pub async fn list_subscriptions(
     let rows = sqlx::query!(
         r#"select s.id, t.tenant_key, t.name as tenant_name, s.status, s.trial_ends_at, s.past_due_at, p.code,
                   p.name as plan_name, v.version, v.price_cents, s.current_period_start, s.current_period_end, s.created_at,
+                  s.cancel_at_period_end, q.code as "next_plan?",
                   array(select l.meter from plan_limits l where l.plan_version_id = v.id order by l.meter) as "meters!",
                   array(select coalesce(l.limit_value, -1) from plan_limits l where l.plan_version_id = v.id
                         order by l.meter) as "limits!"
@@ -103,6 +126,8 @@ pub async fn list_subscriptions(
            join tenants t on t.id = s.tenant_id
            join plan_versions v on v.id = s.plan_version_id
            join plans p on p.id = v.plan_id
+           left join plan_versions w on w.id = s.next_plan_version_id
+           left join plans q on q.id = w.plan_id
            where ($1::text is null or t.tenant_key = $1)
              and ($5::text is null or p.code = $5)
              and ($2::timestamptz is null or (s.created_at, s.id) < ($2, $3))
@@ -137,6 +162,8 @@ pub async fn list_subscriptions(
                 limits: limits(row.meters, row.limits),
                 current_period_start: row.current_period_start,
                 current_period_end: row.current_period_end,
+                next_plan: row.next_plan,
+                cancel_at_period_end: row.cancel_at_period_end,
                 created_at: row.created_at,
             })
         })

@@ -1,0 +1,170 @@
+//! Money comes, and sometimes goes away again.
+
+use chrono::{DateTime, Utc};
+
+use super::{note, system, void};
+use crate::db::master::MasterTx;
+use crate::db::master::billed::{self, Billed};
+use crate::db::master::invoices::{self, InvoiceRecord};
+use crate::db::master::ledger_entries;
+use crate::db::{DbError, Refusal};
+use crate::domain::billing::invoice::{InvoiceKind, InvoiceStatus, LedgerKind, Reversal};
+use crate::domain::billing::period::Period;
+use crate::domain::ids::{ChargeId, InvoiceId};
+use crate::domain::money::Cents;
+use crate::domain::month::local_day;
+use crate::domain::subscription::SubscriptionStatus;
+
+/// Money that moved by a charge.
+#[derive(Debug, Clone, Copy)]
+pub struct Payment {
+    /// The charge.
+    pub charge: ChargeId,
+    /// How much.
+    pub amount: Cents,
+    /// When, as the gateway says.
+    pub at: DateTime<Utc>,
+}
+
+/// What has become of a payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// The invoice is paid by it.
+    Paid,
+    /// It is less than what is owed: booked, and the invoice stays open.
+    Part,
+    /// It was booked before: nothing has changed.
+    Again,
+    /// Nothing was owed any more: booked, and to be given back.
+    Over,
+}
+
+/// Books a payment of an invoice. Once paid, what was bought by it is had: a period begins or will begin, a larger plan is
+/// there, and who was suspended is served.
+///
+/// # Errors
+/// [`Refusal::NotFound`] without such an invoice; when the database fails.
+pub async fn settle(
+    tx: &mut MasterTx,
+    id: InvoiceId,
+    payment: &Payment,
+    now: DateTime<Utc>,
+) -> Result<Settled, DbError> {
+    let (subscription, invoice) = lock(tx, id).await?;
+    let (cents, charge) = (payment.amount.get(), Some(payment.charge));
+    if !ledger_entries::book(tx, &invoice, LedgerKind::Paid, cents, charge, payment.at).await? {
+        return Ok(Settled::Again);
+    }
+    if invoice.status != InvoiceStatus::Open {
+        note(tx, "invoice.overpaid", &invoice, &system(), now).await?;
+        return Ok(Settled::Over);
+    }
+    if ledger_entries::find_owed(tx, id).await? > 0 {
+        return Ok(Settled::Part);
+    }
+    let begins = match &subscription {
+        Some(subscription) => move_on(tx, subscription, &invoice, payment.at, now).await?,
+        None => None,
+    };
+    invoices::set_paid(tx, id, begins, payment.at, now).await?;
+    note(tx, "invoice.paid", &invoice, &system(), now).await?;
+    Ok(Settled::Paid)
+}
+
+/// Books that money which was paid is gone again. The invoice is to be paid once more, and its subscription is past due.
+///
+/// # Errors
+/// As [`settle`].
+pub async fn reopen(
+    tx: &mut MasterTx,
+    id: InvoiceId,
+    payment: &Payment,
+    why: Reversal,
+    now: DateTime<Utc>,
+) -> Result<(), DbError> {
+    let (subscription, invoice) = lock(tx, id).await?;
+    let (cents, charge) = (payment.amount.get(), Some(payment.charge));
+    if !ledger_entries::book(tx, &invoice, why.into(), cents, charge, payment.at).await? {
+        return Ok(());
+    }
+    let reopens = invoice.status == InvoiceStatus::Paid && ledger_entries::find_owed(tx, id).await? > 0;
+    invoices::set_returned(tx, id, cents, reopens, now).await?;
+    if !reopens {
+        return Ok(());
+    }
+    if let Some(subscription) = subscription
+        && matches!(
+            subscription.state.status,
+            SubscriptionStatus::Trialing | SubscriptionStatus::Active
+        )
+    {
+        billed::sink(tx, subscription.id, SubscriptionStatus::PastDue, now, now).await?;
+    }
+    note(tx, "invoice.reopen", &invoice, &system(), now).await
+}
+
+/// The subscription first, as everybody does.
+pub(super) async fn lock(
+    tx: &mut MasterTx,
+    id: InvoiceId,
+) -> Result<(Option<Billed>, InvoiceRecord), DbError> {
+    let unknown = || DbError::Refused(Refusal::NotFound);
+    let of = invoices::find_subscription_of(tx, id)
+        .await?
+        .ok_or_else(unknown)?;
+    let subscription = match of {
+        Some(subscription) => billed::lock(tx, subscription).await?,
+        None => None,
+    };
+    let invoice = invoices::lock_invoice(tx, id).await?.ok_or_else(unknown)?;
+    Ok((subscription, invoice))
+}
+
+/// What payment brings. Answers where the period begins when that was left open until now.
+async fn move_on(
+    tx: &mut MasterTx,
+    subscription: &Billed,
+    invoice: &InvoiceRecord,
+    paid_at: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<Option<Period>, DbError> {
+    let Some((period, plan)) = invoice.period.zip(invoice.plan_version) else {
+        return Ok(None);
+    };
+    if subscription.state.status == SubscriptionStatus::Canceled {
+        return Ok(None);
+    }
+    let id = subscription.id;
+    let current = invoices::list_current(tx, id, subscription.next_from()).await?;
+    let mut begins = None;
+    match invoice.kind {
+        InvoiceKind::Period if subscription.awaits_first_payment => {
+            let start = paid_at.min(now).max(subscription.period.start);
+            let period = Period::anchored_at(start);
+            billed::begin_period(tx, id, period, local_day(start), plan, now).await?;
+            begins = Some(period);
+        }
+        InvoiceKind::Period if period.start >= subscription.period.end && period.start <= now => {
+            let anchor = subscription.anchor_of(period);
+            billed::begin_period(tx, id, period, anchor, plan, now).await?;
+        }
+        InvoiceKind::Upgrade if !invoice.is_reopened() => {
+            billed::set_plan(tx, id, plan, now).await?;
+            // The next period has another price now: the clock issues another invoice.
+            let others = current.iter().filter(|other| {
+                other.is_open_period() && !other.is_reopened() && other.plan_version != Some(plan)
+            });
+            for other in others {
+                void(tx, other, &system(), now).await?;
+            }
+        }
+        InvoiceKind::Period | InvoiceKind::Upgrade | InvoiceKind::OneOff => {}
+    }
+    if !current
+        .iter()
+        .any(|other| other.id != invoice.id && other.is_owed(now))
+    {
+        billed::activate(tx, id, now).await?;
+    }
+    Ok(begins)
+}
