@@ -1,0 +1,27 @@
+//! How money comes in: accounts at gateways, charges, what gateways tell, saved cards, refunds, and what somebody has to
+//! look at.
+//!
+//! Whoever changes charges locks those of their subject first, in the order of their ids ([`charges::lock`]), then the
+//! invoice, then the subscription: so no two of them wait for each other.
+
+pub mod accounts;
+pub mod bills;
+pub mod cards;
+pub mod charges;
+pub mod events;
+pub mod findings;
+pub mod orders;
+pub mod refunds;
+pub mod turns;
+
+use std::str::FromStr;
+
+use crate::db::DbError;
+
+/// Reads a word that a check constraint has let in.
+fn word<T: FromStr>(text: &str, column: &'static str) -> Result<T, DbError> {
+    text.parse().map_err(|_| DbError::Other {
+        code: "driver".to_owned(),
+        message: format!("{column} holds an unknown value"),
+    })
+}

@@ -1,0 +1,13 @@
+//! Collecting, against the loopback gateways: the real clients, the real pipeline, a real PostgreSQL.
+
+mod accounts;
+mod cards;
+mod deliveries;
+mod failures;
+mod hooks;
+mod killed;
+mod papers;
+mod refunds;
+mod settlers;
+pub mod till;
+mod ways;
