@@ -1,0 +1,55 @@
+//! Reminders: in the tenant's words, by e-mail, at an hour at which people are awake.
+
+use chrono::{DateTime, Utc};
+use serde_json::json;
+
+use super::{Day, SENT_FROM};
+use crate::db::DbError;
+use crate::db::tenant::customers::reminders::{self, Decided, Step};
+use crate::domain::month::start_of_day;
+
+/// Steps that are decided in one transaction.
+const PAGE: i64 = 100;
+
+/// Decides what is to be decided on this day; answers how many steps were new.
+pub(super) async fn decide(day: &Day<'_>) -> Result<u64, DbError> {
+    let mut new = 0;
+    loop {
+        let lock = reminders::lock_steps(day.today, PAGE);
+        let (tx, reply) = day.db.begin(&day.access, lock).await?;
+        if reply.output.is_empty() {
+            tx.rollback().await?;
+            return Ok(new);
+        }
+        let steps = reply.output.into_iter();
+        let decided = steps.map(|step| decide_one(day, step)).collect();
+        crate::kill_point!("customers.steps_read");
+        let insert = reminders::insert(decided, sent_from(day), day.now);
+        new += tx.commit(insert).await?;
+    }
+}
+
+fn sent_from(day: &Day<'_>) -> DateTime<Utc> {
+    let morning = start_of_day(day.today, day.settings.time_zone.tz()) + SENT_FROM;
+    morning.max(day.now)
+}
+
+/// The message of a step; none for a customer without an address.
+fn decide_one(day: &Day<'_>, step: Step) -> Decided {
+    let (due, days) = (step.due, step.days);
+    let to = step.owed.email.clone();
+    let filling = step
+        .owed
+        .filling(day.settings.company_name.clone(), day.today, day.now);
+    let email = to.map(|to| {
+        json!({
+            "to": to,
+            "subject": filling.subject(step.subject.as_deref()),
+            "text": filling.fill(&step.body),
+            "from_name": day.settings.company_name,
+            "reply_to": day.settings.contact_email,
+            "due_id": due,
+        })
+    });
+    Decided { due, days, email }
+}
