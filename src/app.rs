@@ -15,6 +15,7 @@ use utoipa_actix_web::AppExt;
 use utoipa_swagger_ui::SwaggerUi;
 
 use crate::http::{normalise, observe, openapi, public, router};
+use crate::jobs;
 use crate::platform::Platform;
 use crate::telemetry::metrics::{self, Metrics};
 
@@ -41,6 +42,7 @@ impl App {
         let address = listener.local_addr()?;
         // The addresses that are shown have the port that was taken.
         Arc::make_mut(&mut platform.settings).server.port = address.port();
+        platform.payments = platform.payments.served_at(platform.settings.server.base_url());
         let settings = &platform.settings;
         let server = serve(platform.clone(), metrics.clone(), listener)?;
         let (metrics_server, metrics_address) = match settings.metrics.bind {
@@ -58,6 +60,7 @@ impl App {
         let mut background = platform.watch(&stop);
         if platform.settings.server.background_work {
             background.extend(platform.work(&stop));
+            background.push(jobs::spawn(&platform, stop.clone()));
         }
         Ok(Self {
             platform,
@@ -136,6 +139,7 @@ pub async fn work(platform: Platform, until: impl Future<Output = ()>) -> std::i
     let stop = CancellationToken::new();
     let mut background = platform.watch(&stop);
     background.extend(platform.work(&stop));
+    background.push(jobs::spawn(&platform, stop.clone()));
     until.await;
     stop.cancel();
     finish(background, handle.zip(metrics_task)).await;

@@ -12,9 +12,11 @@ pub mod config;
 pub mod db;
 pub mod domain;
 pub mod http;
+pub mod jobs;
 mod kill_point;
 #[cfg(feature = "kill_points")]
 pub use kill_point::kill_if_armed;
+pub mod mail;
 pub mod photos;
 pub mod platform;
 pub mod storage;

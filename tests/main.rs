@@ -21,5 +21,7 @@ mod dev;
 mod helpers;
 mod http;
 mod isolation;
+mod jobs;
+mod mail;
 mod photos;
 mod tenancy;

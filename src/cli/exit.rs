@@ -145,7 +145,9 @@ fn code(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
 
 fn of_import(error: &ImportError) -> Exit {
     match error {
-        ImportError::Db(error) | ImportError::Onboard(OnboardError::Db(error)) => of_database(error),
+        ImportError::Db(error)
+        | ImportError::Unsure(error)
+        | ImportError::Onboard(OnboardError::Db(error)) => of_database(error),
         ImportError::Unknown => Exit::Unknown,
         ImportError::Onboard(OnboardError::UnknownPlan) => Exit::Usage,
         ImportError::Onboard(OnboardError::NoRoom) | ImportError::Report(_) | ImportError::Aborted => {
@@ -177,12 +179,16 @@ fn of_move(error: &MoveError) -> Exit {
     match error {
         MoveError::Db(error) => of_database(error),
         MoveError::Unknown | MoveError::UnknownShard => Exit::Unknown,
-        MoveError::Closed | MoveError::WrongState(_) => Exit::Conflict,
-        MoveError::Busy => Exit::Unavailable,
-        MoveError::NotTakenBack(error, _) => of_move(error),
-        MoveError::NoRoom | MoveError::NotReady(_) | MoveError::Stalled(_) | MoveError::LeftBehind(_) => {
-            Exit::Failed
+        MoveError::Closed | MoveError::WrongState(_) | MoveError::NotMoving | MoveError::NotLost => {
+            Exit::Conflict
         }
+        MoveError::Busy | MoveError::NobodyAnswers => Exit::Unavailable,
+        MoveError::NotTakenBack(error, _) => of_move(error),
+        MoveError::NoRoom
+        | MoveError::NotReady(_)
+        | MoveError::Stalled(_)
+        | MoveError::LeftBehind(_)
+        | MoveError::NotServed(_) => Exit::Failed,
     }
 }
 

@@ -12,6 +12,7 @@ pub mod exit;
 pub mod migrate;
 pub mod openapi;
 pub mod output;
+pub mod payments;
 pub mod private_postgres;
 mod progress;
 mod secret_input;
@@ -65,6 +66,8 @@ pub enum Command {
     Tenant(tenant::Args),
     /// Make the backups that are due
     Backup(backup::Args),
+    /// Look into payments again that gateways told of, or did not
+    Payments(payments::Args),
     /// Add databases that tenants live in, close them, look at them
     Shard(shard::Args),
     /// Print the description of the API (OpenAPI, JSON)
@@ -88,6 +91,7 @@ pub fn run() -> ExitCode {
         Command::Admin(args) => block_on(admin::run(config, args)),
         Command::Tenant(args) => block_on(tenant::run(config, args)),
         Command::Backup(args) => block_on(backup::run(config, args)),
+        Command::Payments(args) => block_on(payments::run(config, args)),
         Command::Shard(args) => block_on(shard::run(config, args)),
         Command::Openapi => openapi::run(),
         Command::ConfigReference => config_reference(),

@@ -9,11 +9,14 @@
 //! `docs/CONFIGURATION.md` ([`reference()`]; a test compares them). A key that may stay unset has `""` as its default. To add a section: a file with one struct and a field in [`Settings`].
 
 mod backup;
+mod billing;
 mod database;
 mod error;
+mod gateways;
 mod lifecycle;
 mod loader;
 mod logging;
+mod mail;
 mod metrics;
 mod platform;
 mod rate_limit;
@@ -31,11 +34,14 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 pub use backup::BackupSettings;
+pub use billing::BillingSettings;
 pub use database::DatabaseSettings;
 pub use error::{ConfigError, Problem};
+pub use gateways::GatewaySettings;
 pub use lifecycle::LifecycleSettings;
 pub use loader::{DEFAULT_TOML, Loader};
 pub use logging::{LogFormat, LoggingSettings};
+pub use mail::{MailSettings, MailTransport};
 pub use metrics::MetricsSettings;
 pub use platform::PlatformSettings;
 pub use rate_limit::RateLimitSettings;
@@ -67,8 +73,14 @@ pub struct Settings {
     pub storage: StorageSettings,
     /// Snapshots that the program makes by itself.
     pub backup: BackupSettings,
+    /// The platform's own money.
+    pub billing: BillingSettings,
     /// What becomes of tenants that are renamed, archived or deleted.
     pub lifecycle: LifecycleSettings,
+    /// The gateways that collect payments.
+    pub gateways: GatewaySettings,
+    /// Mails that the platform sends.
+    pub mail: MailSettings,
     /// Logs of the program and of each tenant.
     pub logging: LoggingSettings,
     /// Where `/metrics` is served.
@@ -89,7 +101,12 @@ impl Settings {
     /// The folders of this machine that are written to.
     pub fn folders(&self) -> Vec<PathBuf> {
         let always = [&self.storage.folder, &self.logging.dir];
-        always.into_iter().chain(&self.backup.folder).cloned().collect()
+        let chosen = [&self.backup.folder, &self.mail.folder];
+        always
+            .into_iter()
+            .chain(chosen.into_iter().flatten())
+            .cloned()
+            .collect()
     }
 
     fn check(&self) -> Result<(), ConfigError> {
@@ -106,7 +123,10 @@ impl Settings {
         self.rate_limit.check(problems);
         self.storage.check(problems);
         self.backup.check(problems);
+        self.billing.check(problems);
         self.lifecycle.check(problems);
+        self.gateways.check(problems);
+        self.mail.check(problems);
         self.logging.check(problems);
         self.metrics.check(problems);
         if self.database.statement_timeout > self.server.request_timeout {

@@ -51,6 +51,8 @@ pub enum Refusal {
     LimitReached,
     /// `HX410`: without this user nobody would own the tenant.
     LastOwner,
+    /// `HX412`: the state that the row is in does not allow it.
+    State,
     /// `HX423`: the tenant is held exclusively (suspension, restore, move).
     Locked,
     /// `HX503`: the tenant's schema is not on this shard, or not usable by its role.
@@ -68,6 +70,7 @@ impl Refusal {
             "HX404" => Self::NotFound,
             "HX409" => Self::Stale,
             "HX410" => Self::LastOwner,
+            "HX412" => Self::State,
             "HX423" => Self::Locked,
             "HX503" => Self::SchemaUnavailable,
             _ => return None,

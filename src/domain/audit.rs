@@ -14,9 +14,9 @@ pub struct AuditLine {
     pub id: AuditId,
     /// When.
     pub at: DateTime<Utc>,
-    /// `admin`, `cli` or `system`.
+    /// `admin`, `user` (of the tenant), `cli` or `system`.
     pub actor_kind: String,
-    /// Which administrator.
+    /// Which administrator or user.
     pub actor_id: Option<Uuid>,
     /// What was done, as `tenant.suspend`.
     pub action: String,

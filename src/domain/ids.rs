@@ -117,6 +117,34 @@ ids! {
     RequestId;
     /// One piece of work to be done later.
     JobId;
+    /// An account at a gateway, of the platform or of a tenant.
+    GatewayAccountId;
+    /// One attempt to collect one amount.
+    ChargeId;
+    /// Money that goes back.
+    RefundId;
+    /// A card that may be charged again.
+    SavedCardId;
+    /// A mail of the platform.
+    MailId;
+    /// An invoice of the platform.
+    InvoiceId;
+    /// One line of the ledger of invoices.
+    LedgerEntryId;
+    /// Somebody who pays a tenant.
+    CustomerId;
+    /// What a tenant's customer may pay by the month.
+    CustomerPlanId;
+    /// What a tenant's customer has ordered.
+    OrderId;
+    /// What a tenant's customer owes on a day.
+    DueId;
+    /// Money that came in for a due, or went back.
+    DuePaymentId;
+    /// Words with placeholders.
+    MessageTemplateId;
+    /// When customers are reminded of what they owe.
+    ReminderRuleId;
 }
 
 /// Only the hyphenated form: one thing has one address.

@@ -47,6 +47,16 @@ impl LoginAttempt {
             blocked_until: at + window,
         }
     }
+
+    /// The same, to be counted as a request for a link to choose a password.
+    #[must_use]
+    pub fn asking(self) -> Self {
+        Self {
+            near: format!("asking {}", self.near),
+            anywhere: format!("asking {}", self.anywhere),
+            ..self
+        }
+    }
 }
 
 #[cfg(test)]
@@ -67,6 +77,8 @@ mod tests {
         assert_eq!(ana.anywhere, elsewhere.anywhere);
         assert_ne!(ana.near, elsewhere.near);
         assert_ne!(ana.anywhere, attempt("bia@example.com", 1).anywhere);
+        let asking = ana.clone().asking();
+        assert!(asking.near != ana.near && asking.anywhere != ana.anywhere && asking.near != asking.anywhere);
         assert!(!format!("{ana:?}").contains("ana"), "{ana:?}");
     }
 }

@@ -14,6 +14,8 @@ pub enum Need {
     Read,
     /// To change the tenant's data.
     Write,
+    /// To decide what the tenant's customers owe, and in which words they are told.
+    Trade,
     /// To run the tenant: users, API keys, settings. Not for API keys.
     Manage,
     /// To decide about the tenant: subscription, export, closing it. Not for API keys.
@@ -28,7 +30,7 @@ const OWNERS: &[&str] = &[Role::Owner.as_str()];
 pub const fn roles_allowed(need: Need) -> &'static [&'static str] {
     match need {
         Need::SignedIn | Need::Read | Need::Write => ALL,
-        Need::Manage => MANAGERS,
+        Need::Trade | Need::Manage => MANAGERS,
         Need::Own => OWNERS,
     }
 }
@@ -37,7 +39,7 @@ pub const fn roles_allowed(need: Need) -> &'static [&'static str] {
 pub const fn scope_for_api_key(need: Need) -> Option<Scope> {
     match need {
         Need::Read => Some(Scope::Read),
-        Need::Write => Some(Scope::Write),
+        Need::Write | Need::Trade => Some(Scope::Write),
         Need::SignedIn | Need::Manage | Need::Own => None,
     }
 }
@@ -48,7 +50,14 @@ mod tests {
 
     #[test]
     fn each_role_may_what_the_next_may() {
-        for need in [Need::SignedIn, Need::Read, Need::Write, Need::Manage, Need::Own] {
+        for need in [
+            Need::SignedIn,
+            Need::Read,
+            Need::Write,
+            Need::Trade,
+            Need::Manage,
+            Need::Own,
+        ] {
             let allowed: Vec<_> = Role::ALL
                 .iter()
                 .map(|role| roles_allowed(need).contains(&role.as_str()))
@@ -62,6 +71,7 @@ mod tests {
     fn no_api_key_manages() {
         assert_eq!(scope_for_api_key(Need::Read), Some(Scope::Read));
         assert_eq!(scope_for_api_key(Need::Write), Some(Scope::Write));
+        assert_eq!(scope_for_api_key(Need::Trade), Some(Scope::Write));
         for need in [Need::SignedIn, Need::Manage, Need::Own] {
             assert_eq!(scope_for_api_key(need), None);
         }

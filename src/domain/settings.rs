@@ -5,12 +5,15 @@
 
 use std::str::FromStr;
 
+use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use super::day;
+use super::month::BOOKS_TZ;
 use super::{email::Email, invalid::Invalid, phone::Phone, text_enum::text_enum, text_value::text_value};
 
 text_enum! {
@@ -35,6 +38,11 @@ impl TimeZone {
         Tz::from_str(value)
             .map(|zone| Self(zone.name().to_owned()))
             .map_err(|_| Invalid::new("unknown_value", "must be a time zone, as America/Sao_Paulo"))
+    }
+
+    /// The zone itself.
+    pub fn tz(&self) -> Tz {
+        Tz::from_str(&self.0).unwrap_or(BOOKS_TZ)
     }
 }
 
@@ -165,6 +173,11 @@ impl Settings {
             contact_phone: read(stored, "contact_phone"),
             address: read(stored, "address"),
         }
+    }
+
+    /// The day that it is for the tenant.
+    pub fn today(&self, now: DateTime<Utc>) -> NaiveDate {
+        day::local(now, self.time_zone.tz())
     }
 }
 

@@ -108,9 +108,10 @@ mod tests {
     /// A word that only one side knows is a row that cannot be written, or cannot be read.
     #[test]
     fn the_database_knows_the_same_words() {
+        use crate::domain::billing::{dunning, invoice};
         use crate::domain::{
-            conversation, lead_history, message, metering, outbox, product, property, role, subscription,
-            tenant, usage, user, vehicle,
+            conversation, customer, due, lead_history, mail, message, metering, order, outbox, password_link,
+            product, property, role, settings, subscription, tenant, usage, user, vehicle,
         };
         let accounts = include_str!("../../tenant_template/core/V1__accounts.sql");
         let vehicles = include_str!("../../tenant_template/cars/V1__vehicles.sql");
@@ -122,11 +123,29 @@ mod tests {
         let subscriptions = include_str!("../../master_migrations/V2__plans_and_subscriptions.sql");
         let usage_tables = include_str!("../../master_migrations/V3__usage.sql");
         let invited = include_str!("../../tenant_template/core/V5__invited_users.sql");
+        let links = include_str!("../../tenant_template/core/V10__password_links.sql");
+        let mails = include_str!("../../master_migrations/V19__mails.sql");
         let work = include_str!("../../tenant_template/core/V4__work_and_audit.sql");
+        let invoices = include_str!("../../master_migrations/V17__invoices.sql");
+        let customers = include_str!("../../tenant_template/core/V9__customers.sql");
         for (sql, check, words) in [
+            (invoices, "kind in (", invoice::InvoiceKind::WORDS),
+            (invoices, "status in (", invoice::InvoiceStatus::WORDS),
+            (invoices, "kind in (", invoice::LineKind::WORDS),
+            (invoices, "kind in (", invoice::LedgerKind::WORDS),
+            (invoices, "step in (", dunning::DunningStep::WORDS),
+            (invoices, "outcome in (", dunning::DunningOutcome::WORDS),
+            (customers, "status in (", customer::CustomerStatus::WORDS),
+            (customers, "status in (", customer::CustomerPlanStatus::WORDS),
+            (customers, "status in (", order::OrderStatus::WORDS),
+            (customers, "status in (", due::DueStatus::WORDS),
+            (customers, "kind in (", due::DueKind::WORDS),
             (invited, "status in (", user::UserStatus::WORDS),
             (usage_tables, "meter in (", usage::Meter::WORDS),
             (usage_tables, "state in (", metering::ReservationState::WORDS),
+            (links, "purpose in (", password_link::LinkPurpose::WORDS),
+            (mails, "state in (", mail::MailState::WORDS),
+            (mails, "locale in (", settings::Language::WORDS),
             (work, "state in (", outbox::OutboxState::WORDS),
             (accounts, "role in (", role::Role::WORDS),
             (accounts, "scopes <@ array[", role::Scope::WORDS),

@@ -19,6 +19,8 @@ pub enum TokenKind {
     AdminSession,
     /// An API key of a tenant: `hxk_<8>_<43>`; the eight characters are its name in lists.
     ApiKey,
+    /// Whoever reads the mail of a user or an operator, and may choose their password: `hxp_<43>`. It opens nothing else.
+    PasswordLink,
 }
 
 /// SHA-256 of a whole token: what is stored and looked up.
@@ -59,6 +61,7 @@ impl TokenKind {
             Self::Session => "hxs_",
             Self::AdminSession => "hxa_",
             Self::ApiKey => "hxk_",
+            Self::PasswordLink => "hxp_",
         }
     }
 }
@@ -85,13 +88,18 @@ impl ParsedToken {
     /// Reads a presented token; anything that this program cannot have made is refused.
     pub fn parse(value: &str) -> Result<Self, Invalid> {
         let refused = || Invalid::format("is not a token");
-        let kinds = [TokenKind::Session, TokenKind::AdminSession, TokenKind::ApiKey];
+        let kinds = [
+            TokenKind::Session,
+            TokenKind::AdminSession,
+            TokenKind::ApiKey,
+            TokenKind::PasswordLink,
+        ];
         let (kind, rest) = kinds
             .into_iter()
             .find_map(|kind| value.strip_prefix(kind.lead()).map(|rest| (kind, rest)))
             .ok_or_else(refused)?;
         let (prefix, secret) = match kind {
-            TokenKind::Session | TokenKind::AdminSession => (None, rest),
+            TokenKind::Session | TokenKind::AdminSession | TokenKind::PasswordLink => (None, rest),
             TokenKind::ApiKey => {
                 let (prefix, secret) = rest.split_once('_').ok_or_else(refused)?;
                 if prefix.len() != PREFIX || !prefix.bytes().all(|byte| PREFIX_LETTERS.contains(&byte)) {
@@ -145,7 +153,12 @@ mod tests {
     use proptest::prelude::*;
     use secrecy::ExposeSecret;
 
-    const KINDS: [TokenKind; 3] = [TokenKind::Session, TokenKind::AdminSession, TokenKind::ApiKey];
+    const KINDS: [TokenKind; 4] = [
+        TokenKind::Session,
+        TokenKind::AdminSession,
+        TokenKind::ApiKey,
+        TokenKind::PasswordLink,
+    ];
 
     #[test]
     fn a_made_token_is_read_back() -> Result<(), Invalid> {
@@ -221,7 +234,7 @@ mod tests {
         }
 
         #[test]
-        fn one_changed_character_is_another_token(kind in 0..3usize, at in 0..56usize, by in 33..127u8) {
+        fn one_changed_character_is_another_token(kind in 0..4usize, at in 0..56usize, by in 33..127u8) {
             let kind = KINDS.get(kind).copied().unwrap_or(TokenKind::Session);
             let made = NewToken::generate(kind);
             let text = made.plain.expose_secret();

@@ -22,6 +22,8 @@ pub struct Creation {
     pub key: IdempotencyHeader,
     /// SHA-256 of the body, and [of the address](hash_at) when it names a row.
     pub hash: [u8; 32],
+    /// The row that the answer speaks of, when it is one.
+    pub row: Option<Uuid>,
 }
 
 /// What tells a request for this row from one of the same body for another.
@@ -135,8 +137,9 @@ impl<P: Permission> TenantAccess<P> {
             return created(to_json(&show(reply.output))?, StatusCode::CREATED);
         };
         let claim = idempotency::claim(&self.access, operation, &key, creation.hash);
-        let (mut tx, reply) = self.begin(claim).await?;
-        let Some(scope) = reply.output else {
+        let pruned = idempotency::prune(creation.hash, self.now);
+        let (mut tx, reply) = self.begin((claim, pruned)).await?;
+        let (Some(scope), _) = reply.output else {
             let used = tx
                 .commit(idempotency::find(&self.access, operation, &key))
                 .await?;
@@ -155,7 +158,8 @@ impl<P: Permission> TenantAccess<P> {
         };
         let body = to_json(&show(output))?;
         let sealed = self.platform().key.seal(&self.context(), body.as_bytes());
-        tx.commit(idempotency::answer(scope, &key, 201, sealed)).await?;
+        tx.commit(idempotency::answer(scope, &key, 201, sealed, creation.row))
+            .await?;
         created(body, StatusCode::CREATED)
     }
 

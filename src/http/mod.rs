@@ -8,11 +8,15 @@
 pub mod admin;
 pub mod body;
 pub mod create;
+pub mod csv;
 pub mod extract;
 pub mod form;
+pub mod gateway_account;
+pub mod hooks;
 pub mod multipart;
 pub mod normalise;
 pub mod observe;
+pub mod once;
 pub mod openapi;
 pub mod problem;
 pub mod public;

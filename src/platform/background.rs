@@ -7,13 +7,16 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::Platform;
-use crate::billing::metering;
+use crate::billing::{clock, metering, payments};
+use crate::mail::{self, worker::Mailer};
 use crate::photos::sweep::{self, Sweeper};
 use crate::tenancy::storage::{self, StorageMeter};
 use crate::tenancy::{listen, moving, reconcile, vault};
 
 const RECONCILE_EVERY: Duration = Duration::from_secs(30);
 const SWEEP_EVERY: Duration = Duration::from_secs(30);
+const TELL_EVERY: Duration = Duration::from_secs(30);
+const PAY_EVERY: Duration = Duration::from_secs(5);
 
 impl Platform {
     /// Hears change notices, until `stop`: every process must.
@@ -26,11 +29,13 @@ impl Platform {
         )]
     }
 
-    /// Finishes what was interrupted, lets go of forgotten holds, removes forgotten files, measures what tenants take and makes the
-    /// backups that are due, until `stop`. At least one process must; several share the work.
+    /// Finishes what was interrupted, lets go of forgotten holds, removes forgotten files, measures what tenants take, moves
+    /// subscriptions on, collects, sends mails and makes the backups that are due, until `stop`. At least one process must; several
+    /// share the work.
     pub fn work(&self, stop: &CancellationToken) -> Vec<JoinHandle<()>> {
         let every = &self.settings.storage;
         let mut work = vec![
+            mail::worker::spawn(self.mailer(), stop.clone()),
             reconcile::spawn(
                 self.provisioner.clone(),
                 self.keeper.clone(),
@@ -46,9 +51,30 @@ impl Platform {
                 SWEEP_EVERY,
                 stop.clone(),
             ),
+            metering::alerts::spawn(self.metering.clone(), self.key.clone(), TELL_EVERY, stop.clone()),
         ];
+        let billing = &self.settings.billing;
+        if billing.clock {
+            work.push(clock::background::spawn(
+                self.books.clone(),
+                billing.every,
+                stop.clone(),
+            ));
+        }
+        work.extend(payments::background::spawn(&self.payments, PAY_EVERY, stop));
         work.extend(self.vault.clone().map(|vault| vault::spawn(vault, stop.clone())));
         work
+    }
+
+    /// Sends mails.
+    pub fn mailer(&self) -> Mailer {
+        Mailer {
+            master: self.master.clone(),
+            key: self.key.clone(),
+            clock: self.clock.clone(),
+            server: self.settings.server.clone(),
+            way: self.mail_way.clone(),
+        }
     }
 
     /// Measures what tenants take on disks.

@@ -1,34 +1,41 @@
 //! What requests, jobs and commands share: the two planes, the resolver, onboarding, the clock and the settings.
 
 mod background;
+mod gateways;
+mod limits;
+mod mail;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use tokio::sync::Semaphore;
 
+use crate::billing::books::Books;
 use crate::billing::metering::Metering;
+use crate::billing::payments::Payments;
+use crate::billing::payments::platform::Collector;
 use crate::billing::plans::Plans;
 use crate::config::{ConfigError, Settings};
 use crate::db::DbError;
 use crate::db::connect::Connector;
 use crate::db::master::{MasterDb, lanes};
 use crate::db::shard::inspect::versions::{Versions, versions};
-use crate::db::shard::lanes::LoginTimeouts;
 use crate::db::shard::setup::{self, ShardRoles};
 use crate::db::shard::template::Template;
-use crate::db::tenant::{LaneSettings, Lanes};
+use crate::db::tenant::Lanes;
 use crate::domain::clock::Clock;
 use crate::domain::host::BaseDomain;
 use crate::domain::platform_key::PlatformKey;
 use crate::domain::random;
 use crate::domain::turns::Turns;
+use crate::mail::transport::{Sender, Transport};
 use crate::photos::Photos;
 use crate::storage::{Folder, Store};
 use crate::tenancy::doctor::{Doctor, Finding, Limits, PRIVILEGES};
 use crate::tenancy::fairness::Fairness;
-use crate::tenancy::keeper::{ArchiveFolder, Keeper};
+use crate::tenancy::keeper::{self, ArchiveFolder, Keeper};
 use crate::tenancy::lifecycle::Lifecycle;
 use crate::tenancy::migrator::{Migrator, Patience};
 use crate::tenancy::moving::Mover;
@@ -36,6 +43,7 @@ use crate::tenancy::provision::Provisioner;
 use crate::tenancy::resolve::Resolver;
 use crate::tenancy::shards::Shards;
 use crate::tenancy::vault::Vault;
+use limits::{lane_settings, login_timeouts};
 
 /// Tenants of the registry's own database, until an administrator says otherwise: what one PostgreSQL 15 carries
 /// well. Further shards are added by `helixai shard add`.
@@ -98,14 +106,20 @@ pub struct Platform {
     pub lifecycle: Lifecycle,
     /// What is for sale.
     pub plans: Plans,
+    /// Invoices, payments, subscriptions.
+    pub books: Books,
     /// Counts what tenants consume.
     pub metering: Metering,
+    /// Collects through gateways.
+    pub payments: Payments,
     /// Backs up, restores, renames, archives and deletes tenants.
     pub keeper: Keeper,
     /// Backs tenants up by the clock; `None` when the settings name no folder.
     pub vault: Option<Vault>,
     /// Moves tenants to other shards.
     pub mover: Mover,
+    /// How mails are sent, and from whom; `None`: they are not.
+    pub mail_way: Option<(Transport, Sender)>,
     /// Seals secrets.
     pub key: PlatformKey,
     /// Tells the time.
@@ -204,6 +218,7 @@ impl Platform {
             master: master.clone(),
             clock: clock.clone(),
         };
+        let books = Books::new(&master, &key, &clock, Some(Arc::new(Collector)));
         let metering = Metering::new(
             master.clone(),
             clock.clone(),
@@ -211,6 +226,8 @@ impl Platform {
             usize::try_from(settings.database.master_pool / 4).unwrap_or(1),
             settings.database.wait_timeout,
         );
+        let gateways = gateways::of(&settings)?;
+        let payments = gateways::payments(&settings, gateways, &master, &key, &clock);
         let store: Arc<dyn Store> = Arc::new(Folder::new(&settings.storage.folder));
         let keeper = Keeper {
             master: master.clone(),
@@ -226,6 +243,7 @@ impl Platform {
             archives: ArchiveFolder::new(settings.lifecycle.archives(&settings.storage.folder)),
             delete_grace: settings.lifecycle.delete_grace(),
             rename_grace: settings.lifecycle.rename_grace(),
+            at_once: Arc::new(Semaphore::new(keeper::AT_ONCE)),
         };
         let schedule = settings.backup.schedule();
         let vault = schedule.map(|schedule| Vault::new(keeper.clone(), schedule));
@@ -241,6 +259,7 @@ impl Platform {
             settings.server.request_timeout / 2,
         );
         let exports = Turns::new(EXPORTS, 1, settings.database.wait_timeout);
+        let mail_way = mail::way(&settings.mail)?;
         Ok(Self {
             photos,
             exports,
@@ -254,9 +273,12 @@ impl Platform {
             provisioner,
             lifecycle,
             plans,
+            books,
             metering,
+            payments,
             vault,
             keeper,
+            mail_way,
             key,
             clock,
         })
@@ -329,25 +351,6 @@ fn registry(
         login_timeouts(settings),
     );
     Ok((master, lanes, shards))
-}
-
-fn lane_settings(settings: &Settings) -> LaneSettings {
-    let (tenancy, database) = (&settings.tenancy, &settings.database);
-    LaneSettings {
-        connections: tenancy.lane_pool,
-        of_one_tenant: tenancy.connections_of_one_tenant(),
-        statements: NonZeroUsize::new(tenancy.statements_per_connection).unwrap_or(NonZeroUsize::MIN),
-        tenants: tenancy.tenants_per_connection,
-        wait: database.wait_timeout,
-        statement_timeout: database.statement_timeout,
-    }
-}
-
-fn login_timeouts(settings: &Settings) -> LoginTimeouts {
-    LoginTimeouts {
-        lock: settings.database.lock_timeout,
-        idle_in_transaction: settings.database.idle_in_transaction_timeout,
-    }
 }
 
 /// The administrator's way to the database of the registry.

@@ -5,6 +5,9 @@ use std::time::Duration;
 use ::metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram};
 
 use super::metrics::*;
+use super::payment_metrics::{self, GATEWAY_EVENTS, PAYMENTS};
+use super::work_metrics::{MAIL_OUTCOMES, MAILS, WORK, WORK_OUTCOMES};
+use crate::domain::mail::MailKind;
 use crate::domain::usage::Meter;
 
 /// Tells what each metric means, and begins what has not happened yet.
@@ -48,6 +51,14 @@ pub(super) fn describe() {
         USAGE_DISCREPANCIES,
         "Counters of usage that do not add up, as of the last check"
     );
+    describe_counter!(PAYMENTS, "Charges, by gateway and outcome");
+    describe_counter!(GATEWAY_EVENTS, "Webhooks of gateways, by gateway and outcome");
+    describe_gauge!(
+        BILLING_DISCREPANCIES,
+        "Differences between invoices, their ledger and subscriptions, as of the last check"
+    );
+    describe_counter!(MAILS, "Attempts to send a mail, by kind and outcome");
+    describe_counter!(WORK, "Work of tenants that was done or not, by kind and outcome");
     describe_counter!(BACKUPS, "Turns of the backups by the clock, by outcome");
     describe_counter!(
         BACKUP_VERIFICATIONS,
@@ -109,6 +120,16 @@ fn begin_at_nothing() {
         count_usage_alerts(*meter, 0);
     }
     set_usage_discrepancies(0);
+    payment_metrics::begin();
+    set_billing_discrepancies(0);
+    for kind in MailKind::ALL {
+        for outcome in MAIL_OUTCOMES {
+            counter!(MAILS, "kind" => kind.as_str(), "outcome" => outcome).increment(0);
+        }
+    }
+    for outcome in WORK_OUTCOMES {
+        counter!(WORK, "kind" => "mail", "outcome" => outcome).increment(0);
+    }
     for outcome in ["written", "failed"] {
         counter!(BACKUPS, "outcome" => outcome).increment(0);
     }

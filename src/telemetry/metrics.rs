@@ -59,6 +59,8 @@ pub const METERING: &str = "helixai_metering_total";
 pub const USAGE_ALERTS: &str = "helixai_usage_alerts_total";
 /// Counters of usage that did not add up when they were last checked.
 pub const USAGE_DISCREPANCIES: &str = "helixai_usage_discrepancies";
+/// Differences between invoices, their ledger and subscriptions when they were last checked.
+pub const BILLING_DISCREPANCIES: &str = "helixai_billing_discrepancies";
 /// Turns of the backups by the clock, by `outcome` (`written`, `failed`).
 pub const BACKUPS: &str = "helixai_backups_total";
 /// Snapshots that were to be proven by a restore, by `outcome` (`good`; `bad`: not to be trusted; `unknown`: it could not be tried).
@@ -303,6 +305,12 @@ pub fn set_usage_discrepancies(found: usize) {
     gauge!(USAGE_DISCREPANCIES).set(found as f64);
 }
 
+/// Sets in how many places the books do not add up.
+pub fn set_billing_discrepancies(found: usize) {
+    #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 counters")]
+    gauge!(BILLING_DISCREPANCIES).set(found as f64);
+}
+
 /// Sets how many moves have not ended, how old the oldest is, and how much of a log is kept for one.
 pub fn set_unended_moves(count: usize, oldest: Duration, kept_bytes: i64) {
     #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 of either")]
@@ -355,6 +363,7 @@ mod tests {
             count_metering(Meter::Messages, "expired", 3);
             count_usage_alerts(Meter::AiTokens, 2);
             set_usage_discrepancies(1);
+            set_billing_discrepancies(2);
             let in_flight = InFlight::begin();
             assert!(metrics.render().contains("helixai_http_requests_in_flight 1"));
             drop(in_flight);
@@ -370,6 +379,7 @@ mod tests {
             "helixai_metering_total{meter=\"messages\",outcome=\"expired\"} 3",
             "helixai_usage_alerts_total{meter=\"ai_tokens\"} 2",
             "helixai_usage_discrepancies 1",
+            "helixai_billing_discrepancies 2",
             "helixai_db_connections_busy{plane=\"master\"} 3",
             "helixai_http_requests_in_flight 0",
             "# HELP helixai_db_round_trips_total Round trips to PostgreSQL, by plane",

@@ -16,10 +16,12 @@ mod log_layer;
 mod metric_descriptions;
 pub mod metrics;
 mod panics;
+pub mod payment_metrics;
 pub mod request_id;
 mod tenant_log;
 #[cfg(test)]
 mod tests;
+pub mod work_metrics;
 
 use std::io::Write;
 

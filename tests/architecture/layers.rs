@@ -5,23 +5,44 @@ use std::collections::BTreeSet;
 use super::source::rust;
 
 /// Each module with those that it may use, lowest first. A new module gets a line.
-const LAYERS: [(&str, &[&str]); 13] = [
+const LAYERS: [(&str, &[&str]); 15] = [
     ("domain", &[]),
     ("config", &["domain"]),
     ("telemetry", &["domain", "config"]),
     ("db", &["domain", "telemetry"]),
     ("accounts", &["domain", "config", "db"]),
-    ("billing", &["domain", "telemetry", "db"]),
+    ("mail", &["domain", "config", "telemetry", "db"]),
+    ("billing", &["domain", "telemetry", "db", "mail"]),
     ("storage", &["domain"]),
     (
         "tenancy",
-        &["domain", "telemetry", "db", "accounts", "billing", "storage"],
+        &[
+            "domain",
+            "telemetry",
+            "db",
+            "accounts",
+            "mail",
+            "billing",
+            "storage",
+        ],
     ),
     ("photos", &["domain", "db", "storage"]),
     (
         "platform",
         &[
-            "domain", "config", "db", "tenancy", "billing", "storage", "photos",
+            "domain", "config", "db", "mail", "tenancy", "billing", "storage", "photos",
+        ],
+    ),
+    (
+        "jobs",
+        &[
+            "domain",
+            "telemetry",
+            "db",
+            "accounts",
+            "mail",
+            "billing",
+            "platform",
         ],
     ),
     (
@@ -32,6 +53,7 @@ const LAYERS: [(&str, &[&str]); 13] = [
             "telemetry",
             "db",
             "accounts",
+            "mail",
             "billing",
             "tenancy",
             "storage",
@@ -39,7 +61,10 @@ const LAYERS: [(&str, &[&str]); 13] = [
             "platform",
         ],
     ),
-    ("app", &["domain", "config", "telemetry", "platform", "http"]),
+    (
+        "app",
+        &["domain", "config", "telemetry", "platform", "jobs", "http"],
+    ),
     (
         "cli",
         &[
@@ -61,7 +86,7 @@ const LAYERS: [(&str, &[&str]); 13] = [
 const EVERYWHERE: [&str; 2] = ["kill_point", "kill_if_armed"];
 
 /// Packages with a home: nobody else names them.
-const HOMES: [(&str, &[&str]); 15] = [
+const HOMES: [(&str, &[&str]); 19] = [
     ("sqlx", &["db"]),
     ("tokio_postgres", &["db"]),
     ("tokio_postgres_rustls", &["db"]),
@@ -73,10 +98,14 @@ const HOMES: [(&str, &[&str]); 15] = [
     ("clap", &["cli", "main"]),
     ("anyhow", &["cli", "main"]),
     ("argon2", &["accounts"]),
-    ("image", &["photos"]),
+    ("image", &["photos", "billing"]),
+    ("qrcode", &["billing"]),
+    ("reqwest", &["billing"]),
     ("sqlparser", &["tenancy"]),
-    ("csv", &["tenancy"]),
+    ("csv", &["tenancy", "http"]),
     ("chacha20poly1305", &["domain"]),
+    ("lettre", &["mail"]),
+    ("minijinja", &["mail"]),
 ];
 
 #[test]

@@ -80,6 +80,15 @@ fn an_expression_is_understood() {
 }
 
 #[test]
+fn fakes_are_no_part_of_the_program() {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let manifest = std::fs::read_to_string(format!("{root}/Cargo.toml")).expect("Cargo.toml");
+    let manifest: toml::Table = manifest.parse().expect("TOML");
+    let has = |kind: &str| manifest[kind].get("helixai-fakes").is_some();
+    assert!(has("dev-dependencies") && !has("dependencies"));
+}
+
+#[test]
 fn every_package_may_be_part_of_the_program() {
     let root = env!("CARGO_MANIFEST_DIR");
     let deny = std::fs::read_to_string(format!("{root}/deny.toml")).expect("deny.toml");

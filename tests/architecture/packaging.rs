@@ -75,6 +75,44 @@ fn only_settings_that_exist_are_named() {
     assert!(found > 10);
 }
 
+/// What an environment file of the example's form is to a shell that sources it.
+fn sourced(text: &str, name: &str) -> String {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), text).expect("own file");
+    let output = Command::new("sh")
+        .args(["-c", "set -a; . \"$1\"; set +a; printenv \"$2\"", "sh"])
+        .arg(file.path())
+        .arg(name)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").expect("a path"))
+        .output()
+        .expect("a shell");
+    String::from_utf8(output.stdout)
+        .expect("UTF-8")
+        .trim_end()
+        .to_owned()
+}
+
+#[test]
+fn commands_at_a_shell_have_the_settings_of_the_service() {
+    let (unit, example) = (
+        read("packaging/helixai.service"),
+        read("packaging/helixai.env.example"),
+    );
+    for name in ["HELIXAI__STORAGE__FOLDER", "HELIXAI__LOGGING__DIR"] {
+        let line = format!("Environment={name}=");
+        let served = unit
+            .lines()
+            .find_map(|found| found.strip_prefix(&line))
+            .expect(name);
+        assert_eq!(sourced(&example, name), served);
+    }
+    let url = "postgres://helix:secret@db.example/helixai?sslmode=require&connect_timeout=5";
+    let name = "HELIXAI__DATABASE__URL";
+    let filled = example.replace(&format!("{name}=''"), &format!("{name}='{url}'"));
+    assert_eq!(sourced(&filled, name), url);
+}
+
 #[test]
 fn the_image_runs_the_program_as_nobody_in_particular() {
     let file = read("Dockerfile");
@@ -114,6 +152,8 @@ fn the_image_runs_the_program_as_nobody_in_particular() {
         ".sqlx",
         "master_migrations",
         "tenant_template",
+        "mail_templates",
+        "fakes",
         "tests",
         "benches",
     ] {

@@ -198,6 +198,8 @@ impl TestApp {
             .set("server.port", 0)
             .set("server.workers", 1)
             .set("server.base_domain", BASE_DOMAIN)
+            // Who wants it runs it: clocks of tests jump, and what happens then is theirs to say.
+            .set("billing.clock", false)
             .set("metrics.bind", "");
         AppBuilder(defaults)
     }

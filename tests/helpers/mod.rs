@@ -16,7 +16,7 @@ mod raw;
 pub use app::{BASE_DOMAIN, TestApp, TestTenant};
 pub use call::{Answer, Call};
 pub use database::TestDb;
-pub use line::{Line, State};
+pub use line::{Line, State, through};
 pub use platform::{Builder, TestPlatform, cli_origin, onboarding, random_key, resolved_by, tenant_db_of};
 pub use proxy::Proxy;
 pub use raw::send_raw;

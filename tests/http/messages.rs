@@ -1,9 +1,10 @@
 //! `/api/conversations/{id}/messages`.
 
+use helixai::domain::clock::Clock;
 use serde_json::{Value, json};
 
 use super::conversations::{begun, path_of};
-use super::resource::{at_noon, ids, texts};
+use super::resource::{at_noon, ids, noon, texts};
 use crate::helpers::{TestApp, TestTenant};
 
 async fn say(app: &TestApp, tenant: &TestTenant, conversation: &Value, words: &str) -> Value {
@@ -28,7 +29,12 @@ async fn outbox(app: &TestApp, tenant: &TestTenant) -> Vec<Value> {
 
 #[tokio::test]
 async fn what_is_said_is_stored_with_what_sends_it() {
-    let (app, tenant) = at_noon("cars").await;
+    // Nobody looks at what is due meanwhile.
+    let app = TestApp::builder()
+        .clock(Clock::fixed(noon()))
+        .set("server.background_work", false);
+    let app = app.start().await;
+    let tenant = app.onboard("tenant-one", "cars").await;
     let conversation = begun(&app, &tenant, "Ana").await;
     app.test.clock.advance(chrono::TimeDelta::minutes(5));
     let words = " Bom dia!\nO Uno ainda está à venda. 👋";

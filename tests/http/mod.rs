@@ -8,6 +8,7 @@ mod api_keys;
 mod contacts;
 mod conversations;
 mod criar_cliente;
+pub mod customers;
 mod documentation;
 mod errors;
 mod fairness;

@@ -28,9 +28,13 @@ fn named(text: &str) -> BTreeSet<String> {
 
 /// The constants of the program.
 fn constants() -> BTreeSet<String> {
-    let source = file("src/telemetry/metrics.rs");
-    let lines = source.lines().filter(|line| line.starts_with("pub const "));
-    lines.flat_map(named).collect()
+    let sources =
+        ["metrics", "payment_metrics", "work_metrics"].map(|name| file(&format!("src/telemetry/{name}.rs")));
+    let lines = sources.iter().flat_map(|source| source.lines());
+    lines
+        .filter(|line| line.starts_with("pub const "))
+        .flat_map(named)
+        .collect()
 }
 
 /// What the expressions and variables of the board ask for.

@@ -1,5 +1,7 @@
 //! `/api/contacts/{id}/export` and `/erase`: what one person may ask of a tenant.
 
+use chrono::{TimeDelta, Utc};
+use helixai::domain::clock::Clock;
 use serde_json::{Value, json};
 
 use crate::helpers::{TestApp, TestTenant};
@@ -44,6 +46,21 @@ async fn known(app: &TestApp, tenant: &TestTenant) -> String {
                insert into outbox (id, kind, payload, state, due_at, max_attempts, created_at, updated_at)
                select id, 'send_message', jsonb_build_object('text', body), 'pending', now(), 3, now(), now()
                from messages where direction = 'outbound';
+               insert into customers (id, contact_id, status, document, notes, created_at, updated_at)
+               select gen_random_uuid(), id, 'active', '52998224725', 'paga em dia: ' || name, now(), now() from contacts;
+               insert into orders (id, customer_id, status, total_cents, notes, created_at, updated_at)
+               select gen_random_uuid(), c.id, 'open', 100, 'para ' || k.name, now(), now()
+               from customers c join contacts k on k.id = c.contact_id;
+               insert into order_lines (order_id, position, description, quantity, unit_cents)
+               select o.id, 1, 'bolo de ' || k.name, 1, 100
+               from orders o join customers c on c.id = o.customer_id join contacts k on k.id = c.contact_id;
+               insert into dues (id, customer_id, kind, order_id, description, amount_cents, due_date, status, created_at, updated_at)
+               select gen_random_uuid(), o.customer_id, 'order', o.id, l.description, 100, '2026-03-20', 'open', now(), now()
+               from orders o join order_lines l on l.order_id = o.id;
+               insert into reminders (due_id, days, outbox_id, decided_at) select id, 0, gen_random_uuid(), now() from dues;
+               insert into outbox (id, kind, payload, state, due_at, max_attempts, created_at, updated_at)
+               select m.outbox_id, 'send_email', jsonb_build_object('words', 'Vence: ' || d.description), 'pending', now(), 3, now(), now()
+               from reminders m join dues d on d.id = m.due_id;
                reset search_path"#
         ))
         .await
@@ -88,6 +105,13 @@ async fn a_person_gets_all_that_is_known_of_them_and_nothing_of_others() {
             .any(|message| message["body"] == "Aqui é Ana Lima")
     );
     assert!(!document.to_string().contains("Bruno"), "{document}");
+    let customer = &document["customer"];
+    assert_eq!(customer["document"], "52998224725");
+    assert_eq!(
+        customer["orders"][0]["items"][0]["description"],
+        "bolo de Ana Lima"
+    );
+    assert_eq!(customer["dues"][0]["reminders"][0]["days"], 0);
     let noted = format!(
         "select count(*) from {}.audit_log where action = 'contact.export' and actor_kind = 'user'",
         tenant.schema
@@ -141,7 +165,17 @@ async fn a_person_who_is_erased_is_in_no_row_and_the_counts_are_what_they_were()
         "select count(*) from {}.outbox where state = 'canceled' and payload = '{{}}'",
         tenant.schema
     );
-    assert_eq!(number(&admin, &canceled).await, 1);
+    assert_eq!(number(&admin, &canceled).await, 2, "a message and a reminder");
+    let books = format!(
+        "select count(*) from {0}.customers c join {0}.dues d on d.customer_id = c.id
+         where c.status = 'canceled' and c.document is null and d.amount_cents = 100 and d.status = 'open'",
+        tenant.schema
+    );
+    assert_eq!(
+        number(&admin, &books).await,
+        1,
+        "what was owed stays in the books"
+    );
     // Again, and as before; who writes from the number is somebody new.
     let again = app
         .post(&path)
@@ -196,4 +230,62 @@ async fn only_owners_and_managers_may_and_only_of_their_own_people() {
     );
     app.get(&export).of(&tenant).bearer(&manager).await.expect(200);
     app.post(&erase).of(&tenant).bearer(&manager).await.expect(200);
+}
+
+#[tokio::test]
+async fn what_was_answered_to_requests_that_may_be_repeated_is_forgotten_with_the_person() {
+    let app = TestApp::start().await;
+    let tenant = app.onboard("garage", "cars").await;
+    let owner = app.log_in(&tenant).await;
+    let create = async |key: &str, path: &str, body: Value| {
+        let call = app.post(path).by(&tenant).idempotency_key(key).json(&body);
+        call.await.expect(201).json()
+    };
+    let ana = json!({"name": "Ana Lima", "phone": NUMBER, "notes": "de Ana"});
+    let bruno = json!({"name": "Bruno", "phone": "+5511912345678"});
+    let contact = create("contact", "/api/contacts", ana.clone()).await;
+    let other = create("other", "/api/contacts", bruno.clone()).await;
+    create("lead", "/api/leads", ana.clone()).await;
+    let begin = json!({"contact_id": contact["id"], "channel": "telegram"});
+    let begun = create("conversation", "/api/conversations", begin).await;
+    let said = format!(
+        "/api/conversations/{}/messages",
+        begun["id"].as_str().expect("an id")
+    );
+    create("message", &said, json!({"body": "Olá, Ana"})).await;
+    let again = create("contact", "/api/contacts", ana.clone()).await;
+    assert_eq!(again, contact, "a repeated request is one request");
+
+    let erase = format!("/api/contacts/{}/erase", contact["id"].as_str().expect("an id"));
+    app.post(&erase).of(&tenant).bearer(&owner).await.expect(200);
+    let admin = app.test.admin().await;
+    let kept = format!("select count(*) from {}.idempotency_keys", tenant.schema);
+    assert_eq!(number(&admin, &kept).await, 1, "the other person's");
+    assert_eq!(create("other", "/api/contacts", bruno).await, other);
+    let new = create("contact", "/api/contacts", ana).await;
+    assert_ne!(new["id"], contact["id"], "nothing is remembered of the first");
+}
+
+#[tokio::test]
+async fn answers_are_remembered_for_a_day_and_not_for_ever() {
+    let clock = Clock::fixed(Utc::now());
+    let app = TestApp::builder().clock(clock.clone()).start().await;
+    let tenant = app.onboard("garage", "cars").await;
+    let create = async |number: u32| {
+        let body = json!({"name": format!("Ana {number}")});
+        let call = app.post("/api/leads").by(&tenant);
+        let call = call.idempotency_key(&format!("key {number}")).json(&body);
+        call.await.expect(201);
+    };
+    for number in 0..40 {
+        create(number).await;
+    }
+    let admin = app.test.admin().await;
+    let kept = format!("select count(*) from {}.idempotency_keys", tenant.schema);
+    assert_eq!(number(&admin, &kept).await, 40);
+    clock.advance(TimeDelta::hours(25));
+    for number in 40..140 {
+        create(number).await;
+    }
+    assert_eq!(number(&admin, &kept).await, 100);
 }

@@ -20,6 +20,7 @@ async fn a_subscription_sinks_by_the_clock() {
             "id": subscription["id"], "plan": "starter", "plan_name": "Starter", "plan_version": 1, "price_cents": 4990,
             "status": "trialing", "trial_ends_at": "2026-03-17T12:00:00Z",
             "current_period_start": "2026-03-10T12:00:00Z", "current_period_end": "2026-03-17T12:00:00Z",
+            "next_plan": null, "cancel_at_period_end": false,
             "limits": [
                 {"meter": "ai_tokens", "limit": 200_000}, {"meter": "flows", "limit": 5},
                 {"meter": "instances", "limit": 1}, {"meter": "messages", "limit": 1000},

@@ -14,6 +14,10 @@ pub fn valid(document: &Document, operation: &Operation, word: &str) -> Option<V
         "create_tenant" => TestApp::onboarding(&format!("t{}", &serial[20..]), "cars"),
         // Of one account, so that guesses are soon refused without the time that looking at a password takes.
         "create_session" | "create_admin_session" => json!({"email": "odd@example.com", "password": word}),
+        "confirm_password_reset" | "accept_invitation" | "confirm_admin_password_reset" => {
+            json!({"token": format!("hxp_{}", "A".repeat(43)), "password": "correct horse battery"})
+        }
+        "create_password_reset" | "create_admin_password_reset" => json!({"email": "odd@example.com"}),
         _ => {
             let mut body = value(document, schema, "", word);
             let status = document

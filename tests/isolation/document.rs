@@ -24,6 +24,16 @@ const PUBLIC: &[(&str, Plane)] = &[
     // Credentials are in the body.
     ("create_session", Plane::Tenant),
     ("create_admin_session", Plane::Admin),
+    // Who asks has forgotten the password; what chooses another is in the body, from a mail.
+    ("create_password_reset", Plane::Tenant),
+    ("confirm_password_reset", Plane::Tenant),
+    ("accept_invitation", Plane::Tenant),
+    ("create_admin_password_reset", Plane::Admin),
+    ("confirm_admin_password_reset", Plane::Admin),
+    // Signed by a gateway, which has no credentials here.
+    ("hear_mercado_pago", Plane::Platform),
+    ("hear_stripe", Plane::Platform),
+    ("hear_asaas", Plane::Platform),
     // Shop windows.
     ("get_vehicle_storefront", Plane::Tenant),
     ("get_property_storefront", Plane::Tenant),

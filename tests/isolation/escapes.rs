@@ -174,6 +174,8 @@ async fn nothing_of_others_can_be_reached() {
             "select role_name from helixai.tenant_roles",
             "select due_at from helixai.due_work",
             "delete from helixai.due_work",
+            "select helixai.take_due(gen_random_uuid(), now(), now(), 9)",
+            "select helixai.end_due(gen_random_uuid(), gen_random_uuid(), null)",
             "select version from helixai.schema_history",
             "select rolpassword from pg_authid",
             "select passwd from pg_shadow",

@@ -12,11 +12,15 @@ fn need(operation: &Operation) -> Need {
     match (operation.id.as_str(), resource) {
         ("delete_session" | "change_my_password", _) => Need::SignedIn,
         ("reset_user_password" | "export_account", _) => Need::Own,
+        (_, "subscription" | "invoices" | "checkout") if !operation.reads() => Need::Own,
         ("export_contact" | "erase_contact", _) => Need::Manage,
         (_, "users" | "api-keys" | "settings") => Need::Manage,
         // The funnel is a setting that everybody sees.
         (_, "lead-stages") if !operation.reads() => Need::Manage,
         _ if operation.reads() => Need::Read,
+        (_, "customers" | "customer-plans" | "orders" | "dues" | "message-templates" | "reminder-rules") => {
+            Need::Trade
+        }
         _ => Need::Write,
     }
 }

@@ -387,7 +387,10 @@ async fn all_that_is_read(app: &TestApp, document: &Document, rows: &Rows) -> Ve
         };
         let answer = app.get(&path).of(&rows.tenant).bearer(&rows.owner).await;
         assert!(
-            answer.status == 200 || (answer.status == 404 && operation.path_params().is_empty()),
+            answer.status == 200
+                || (answer.status == 404 && operation.path_params().is_empty())
+                // Nobody was asked to pay by PIX.
+                || (answer.status == 404 && operation.id.starts_with("get_invoice_pix")),
             "{}: {}",
             operation.id,
             answer.describe()
@@ -449,6 +452,9 @@ fn referred(field: &str) -> Option<&'static str> {
         "conversation_id" => Some("/api/conversations"),
         "vehicle_id" => Some("/api/vehicles"),
         "property_id" => Some("/api/properties"),
+        "customer_id" => Some("/api/customers"),
+        "customer_plan_id" => Some("/api/customer-plans"),
+        "template_id" => Some("/api/message-templates"),
         // An id of the caller's own choosing, or of the outside world.
         "external_id" => None,
         _ => {

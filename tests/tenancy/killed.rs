@@ -226,6 +226,7 @@ pub fn points(group: &str) -> Vec<String> {
             "lifecycle",
             "photos",
             "metering",
+            "clock",
             "backup",
             "clone",
             "restore",
@@ -239,6 +240,10 @@ pub fn points(group: &str) -> Vec<String> {
             "move",
             "shard",
             "migrate",
+            "mail",
+            "jobs",
+            "payments",
+            "customers",
         ];
         assert!(
             known.contains(&point.split('.').next().unwrap_or_default()),

@@ -7,7 +7,7 @@ mod import;
 #[cfg(feature = "kill_points")]
 mod killed;
 mod migrations;
-mod moves;
+pub mod moves;
 mod provisioning;
 mod rename;
 mod resolver;

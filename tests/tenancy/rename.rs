@@ -150,3 +150,34 @@ async fn a_tenant_that_is_put_away_is_renamed_and_comes_back() {
     assert_eq!(resolved_by(&second, "oficina").await.home.id, decided.tenant.id);
     case.sound().await;
 }
+
+#[tokio::test]
+async fn the_former_keys_of_a_tenant_that_comes_back_are_its_own_again() {
+    let case = Case::start().await;
+    case.garage("garage").await;
+    rename(&case, "garage", "loja").await.unwrap();
+    rename(&case, "loja", "oficina").await.unwrap();
+    case.backup("oficina", "a").await;
+    case.delete("oficina").await;
+    let admin = case.test.admin().await;
+    // One was kept for long enough, and somebody else has it now.
+    admin
+        .batch_execute(
+            "update master.tenant_keys_reserved set reserved_until = now() - interval '1 day' where tenant_key = 'loja'",
+        )
+        .await
+        .unwrap();
+    case.garage("loja").await;
+    case.restore("a", None).await.unwrap();
+    let kept = admin
+        .query(
+            "select r.tenant_key from master.tenant_keys_reserved r join master.tenants t on t.id = r.tenant_id
+             where r.reason = 'renamed' and r.reserved_until = 'infinity' and t.tenant_key = 'oficina'",
+            &[],
+        )
+        .await
+        .unwrap();
+    let kept: Vec<String> = kept.iter().map(|row| row.get(0)).collect();
+    assert_eq!(kept, ["garage"]);
+    case.sound().await;
+}

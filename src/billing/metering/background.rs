@@ -72,7 +72,7 @@ impl Metering {
 }
 
 /// The beginning of the latest night whose work is due.
-fn night(now: DateTime<Utc>) -> DateTime<Utc> {
+pub(in crate::billing) fn night(now: DateTime<Utc>) -> DateTime<Utc> {
     start_of_day((now - NIGHT).with_timezone(&BOOKS_TZ).date_naive(), BOOKS_TZ)
 }
 

@@ -24,6 +24,7 @@
 //!
 //! [`check`] compares the counters with their ledger every night; [`background`] runs both in `serve`.
 
+pub mod alerts;
 pub mod background;
 pub mod check;
 pub mod sweep;

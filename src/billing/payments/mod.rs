@@ -2,7 +2,7 @@
 //! the gateway says that they were paid. One pipeline serves the platform, which collects its invoices, and tenants, which
 //! collect their customers' dues.
 //!
-//! - [`order`] writes a charge. [`Payments::place`] asks the gateway at once; else the worker does. The gateway is asked under
+//! - [`fn@order`] writes a charge. [`Payments::place`] asks the gateway at once; else the worker does. The gateway is asked under
 //!   the same key however often, so that one charge is one payment, wherever a process dies.
 //! - A webhook is verified and stored ([`hooks`]); the worker ([`background`]) then asks the gateway itself what became of
 //!   the payment. What it says is judged (`verdict`) and booked in one transaction ([`apply`]).

@@ -1,4 +1,4 @@
-//! What a charge is for, and who books what has become of it: an invoice of the platform ([`Invoices`]), in the transaction
+//! What a charge is for, and who books what has become of it: an invoice of the platform ([`super::platform::Invoices`]), in the transaction
 //! that notes it; or a due in a tenant's schema, afterwards.
 
 use async_trait::async_trait;

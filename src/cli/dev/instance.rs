@@ -27,8 +27,13 @@ pub fn platform_key(data_dir: &Path) -> anyhow::Result<String> {
 /// The environment with which every command works on an instance; also how the instance configures itself.
 pub fn environment(database_url: &str, platform_key: &str, settings: &Settings) -> BTreeMap<String, String> {
     // Absolute: commands are run from any folder.
-    let storage = settings.data_dir.join("storage");
-    let storage = std::path::absolute(&storage).unwrap_or(storage);
+    let folder = |name: &str| {
+        let folder = settings.data_dir.join(name);
+        std::path::absolute(&folder)
+            .unwrap_or(folder)
+            .display()
+            .to_string()
+    };
     [
         ("HELIXAI__DATABASE__URL", database_url.to_owned()),
         ("HELIXAI__PLATFORM__KEY", platform_key.to_owned()),
@@ -38,7 +43,10 @@ pub fn environment(database_url: &str, platform_key: &str, settings: &Settings) 
         // No second port, which another instance may have taken: `/metrics` is served beside the API.
         ("HELIXAI__METRICS__BIND", String::new()),
         ("HELIXAI__METRICS__TOKEN", random_token()),
-        ("HELIXAI__STORAGE__FOLDER", storage.display().to_string()),
+        ("HELIXAI__STORAGE__FOLDER", folder("storage")),
+        ("HELIXAI__MAIL__TRANSPORT", "folder".to_owned()),
+        ("HELIXAI__MAIL__FOLDER", folder("mail")),
+        ("HELIXAI__MAIL__FROM", "helixai@demo.example".to_owned()),
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into()
@@ -57,6 +65,8 @@ mod tests {
             config: None,
         };
         let env = environment("postgres://", "key", &settings);
-        assert!(Path::new(&env["HELIXAI__STORAGE__FOLDER"]).is_absolute());
+        for folder in ["HELIXAI__STORAGE__FOLDER", "HELIXAI__MAIL__FOLDER"] {
+            assert!(Path::new(&env[folder]).is_absolute());
+        }
     }
 }

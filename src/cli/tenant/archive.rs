@@ -10,7 +10,6 @@ use crate::cli::exit::{Exit, Refused};
 use crate::cli::progress::Progress;
 use crate::cli::{output, session};
 use crate::db::master::tenants;
-use crate::domain::tenant::TenantStatus;
 use crate::domain::tenant_key::TenantKey;
 use crate::http::admin::tenants::Tenant;
 use crate::platform::Platform;
@@ -107,15 +106,11 @@ async fn put_away(platform: &Platform, key: &TenantKey, fate: Fate, json: bool) 
 }
 
 async fn carry_out(platform: &Platform, decided: &Decided, quiet: bool) -> Result<(), KeeperError> {
-    if !decided.unfinished {
-        return Ok(());
-    }
     let progress = Progress::listener(quiet);
-    let (keeper, tenant) = (&platform.keeper, &decided.tenant);
-    match tenant.status {
-        TenantStatus::Archiving => keeper.put_away(tenant, super::origin(), &progress).await,
-        _ => keeper.bring_back(tenant, super::origin(), &progress).await,
-    }
+    platform
+        .keeper
+        .carry_out(decided, super::origin(), &progress)
+        .await
 }
 
 /// The tenant as it is now.

@@ -18,7 +18,7 @@ pub struct Args {
     #[arg(value_parser = TenantKey::parse)]
     key: TenantKey,
 
-    /// Confirm that all of its data is to be removed, its snapshot included
+    /// Confirm that all of its data is to be removed, its archive included
     #[arg(long)]
     yes: bool,
 
@@ -31,7 +31,7 @@ pub struct Args {
 pub async fn run(config: Option<&Path>, args: Args) -> anyhow::Result<ExitCode> {
     if !args.yes {
         let text = format!(
-            "{} with all its data and its snapshot would be removed, and nothing brings it back: say --yes to do it",
+            "{} with all its data and its archive would be removed, and only a backup brings it back: say --yes to do it",
             args.key
         );
         return Err(Refused::error(Exit::Usage, text));

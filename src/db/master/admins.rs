@@ -143,13 +143,30 @@ pub async fn delete_session(tx: &mut MasterTx, session: AdminSessionId) -> Resul
     Ok(())
 }
 
-/// Ends all sessions of an administrator.
+/// Ends all sessions of an administrator, and the links by which they could choose a password.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn delete_sessions(tx: &mut MasterTx, admin: AdminId) -> Result<(), DbError> {
-    sqlx::query!("delete from admin_sessions where admin_id = $1", admin.as_uuid())
-        .execute(tx.connection())
-        .await?;
+    sqlx::query!(
+        "with links as (delete from admin_password_links where admin_id = $1) delete from admin_sessions where admin_id = $1",
+        admin.as_uuid()
+    )
+    .execute(tx.connection())
+    .await?;
     Ok(())
+}
+
+/// The active administrators and their addresses.
+///
+/// # Errors
+/// When the database fails.
+pub async fn list_addresses(db: &MasterDb) -> Result<Vec<(AdminId, String)>, DbError> {
+    let rows = sqlx::query!("select id, email from admins where status = 'active' order by id")
+        .fetch_all(db.pool())
+        .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (AdminId::from_uuid(row.id), row.email))
+        .collect())
 }

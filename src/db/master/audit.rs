@@ -7,7 +7,9 @@ use uuid::Uuid;
 use super::{MasterDb, MasterTx};
 use crate::db::DbError;
 use crate::domain::audit::AuditLine;
-use crate::domain::ids::{AdminId, AuditId, PlanId, ShardId, TenantId};
+use crate::domain::ids::{
+    AdminId, AuditId, GatewayAccountId, InvoiceId, PlanId, ShardId, SubscriptionId, TenantId, UserId,
+};
 use crate::domain::page::{Cursor, Limit};
 use crate::domain::tenant_key::TenantKey;
 
@@ -16,6 +18,8 @@ use crate::domain::tenant_key::TenantKey;
 pub enum MasterActor {
     /// An administrator, through the API.
     Admin(AdminId),
+    /// A user of the tenant that it is about, through the API.
+    User(UserId),
     /// Somebody with a shell on the server.
     Cli,
     /// The program.
@@ -26,14 +30,16 @@ impl MasterActor {
     fn kind(self) -> &'static str {
         match self {
             Self::Admin(_) => "admin",
+            Self::User(_) => "user",
             Self::Cli => "cli",
             Self::System => "system",
         }
     }
 
-    fn id(self) -> Option<AdminId> {
+    fn id(self) -> Option<Uuid> {
         match self {
-            Self::Admin(id) => Some(id),
+            Self::Admin(id) => Some(id.as_uuid()),
+            Self::User(id) => Some(id.as_uuid()),
             Self::Cli | Self::System => None,
         }
     }
@@ -59,6 +65,12 @@ pub enum Subject {
     Plan(PlanId),
     /// A shard.
     Shard(ShardId),
+    /// An account at a gateway, of a tenant or of the platform.
+    GatewayAccount(GatewayAccountId, Option<TenantId>),
+    /// A subscription of a tenant.
+    Subscription(SubscriptionId, TenantId),
+    /// An invoice of a tenant.
+    Invoice(InvoiceId, TenantId),
 }
 
 impl Subject {
@@ -68,6 +80,9 @@ impl Subject {
             Self::Admin(_) => "admin",
             Self::Plan(_) => "plan",
             Self::Shard(_) => "shard",
+            Self::GatewayAccount(..) => "gateway_account",
+            Self::Subscription(..) => "subscription",
+            Self::Invoice(..) => "invoice",
         }
     }
 
@@ -77,12 +92,16 @@ impl Subject {
             Self::Admin(id) => id.as_uuid(),
             Self::Plan(id) => id.as_uuid(),
             Self::Shard(id) => id.as_uuid(),
+            Self::GatewayAccount(id, _) => id.as_uuid(),
+            Self::Subscription(id, _) => id.as_uuid(),
+            Self::Invoice(id, _) => id.as_uuid(),
         }
     }
 
     fn tenant(self) -> Option<Uuid> {
         match self {
-            Self::Tenant(id) => Some(id.as_uuid()),
+            Self::GatewayAccount(_, tenant) => tenant.map(TenantId::as_uuid),
+            Self::Tenant(id) | Self::Subscription(_, id) | Self::Invoice(_, id) => Some(id.as_uuid()),
             Self::Admin(_) | Self::Plan(_) | Self::Shard(_) => None,
         }
     }
@@ -116,7 +135,7 @@ pub async fn insert_audit(tx: &mut MasterTx, line: &MasterAudit) -> Result<(), D
         AuditId::new().as_uuid(),
         line.at,
         line.actor.kind(),
-        line.actor.id().map(AdminId::as_uuid),
+        line.actor.id(),
         line.action,
         line.subject.entity(),
         line.subject.id().to_string(),

@@ -33,7 +33,7 @@ pub async fn begin(
     Ok(())
 }
 
-/// Takes over one tenant in this state whose worker is gone.
+/// Takes over one tenant in this state whose worker was gone at `began`.
 ///
 /// # Errors
 /// When the database fails.
@@ -41,7 +41,7 @@ pub async fn claim_expired(
     tx: &mut MasterTx,
     status: TenantStatus,
     lease_expires_at: DateTime<Utc>,
-    now: DateTime<Utc>,
+    began: DateTime<Utc>,
 ) -> Result<Option<TenantRecord>, DbError> {
     let claimed = sqlx::query_scalar!(
         "update tenants t
@@ -52,7 +52,7 @@ pub async fn claim_expired(
          returning t.id",
         Uuid::now_v7(),
         lease_expires_at,
-        now,
+        began,
         status.as_str(),
     )
     .fetch_optional(tx.connection())

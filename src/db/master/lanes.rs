@@ -82,22 +82,28 @@ pub async fn ensure_local_shard(
     Ok(())
 }
 
-/// Takes a place on the open lane with the fewest tenants; `None` when all are full. Requests that come together wait
+/// Takes a place on the open lane with the fewest tenants, of the shard `on` if one is wanted; `None` when all are full. Requests that come together wait
 /// for one another here: to pass over a lane because another is at it would be to call it full.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn take_place(tx: &mut MasterTx, now: DateTime<Utc>) -> Result<Option<Place>, DbError> {
+pub async fn take_place(
+    tx: &mut MasterTx,
+    on: Option<ShardId>,
+    now: DateTime<Utc>,
+) -> Result<Option<Place>, DbError> {
     let row = sqlx::query!(
         r#"update lanes l
          set tenants_count = l.tenants_count + 1, updated_at = $1
          where (l.shard_id, l.number) = (
              select c.shard_id, c.number from lanes c join shards s on s.id = c.shard_id
              where c.status = 'open' and s.status = 'open' and c.tenants_count < c.capacity
+               and ($2::uuid is null or c.shard_id = $2)
              order by c.tenants_count, c.shard_id, c.number limit 1 for update of c)
          returning l.shard_id, l.number, l.login,
                    (select s.role_prefix from shards s where s.id = l.shard_id) as "role_prefix!""#,
         now,
+        on.map(ShardId::as_uuid),
     )
     .fetch_optional(tx.connection())
     .await?;
@@ -132,19 +138,25 @@ pub async fn give_place_back(
     Ok(())
 }
 
-/// Locks the open shard with the most room for a lane of this capacity; `None` when no shard has room.
+/// Locks the open shard with the most room for a lane of this capacity, or the shard `on` if one is wanted; `None` when there is
+/// no room.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn lock_roomiest_shard(tx: &mut MasterTx, capacity: i32) -> Result<Option<ShardRecord>, DbError> {
+pub async fn lock_roomiest_shard(
+    tx: &mut MasterTx,
+    on: Option<ShardId>,
+    capacity: i32,
+) -> Result<Option<ShardRecord>, DbError> {
     let row = sqlx::query!(
         "select s.id, s.name, s.role_prefix, s.database_url_sealed, s.epoch
          from shards s
-         where s.status = 'open'
+         where s.status = 'open' and ($2::uuid is null or s.id = $2)
            and s.max_tenants >= $1::bigint + (select coalesce(sum(l.capacity), 0) from lanes l where l.shard_id = s.id)
          order by s.max_tenants - (select coalesce(sum(l.capacity), 0) from lanes l where l.shard_id = s.id) desc, s.id
          limit 1 for update of s",
         i64::from(capacity),
+        on.map(ShardId::as_uuid),
     )
     .fetch_optional(tx.connection())
     .await?;
@@ -205,14 +217,16 @@ pub async fn insert_lane(
     Ok(())
 }
 
-/// Whether an open lane has a free place.
+/// Whether an open lane, of the shard `on` if one is wanted, has a free place.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn has_room(tx: &mut MasterTx) -> Result<bool, DbError> {
+pub async fn has_room(tx: &mut MasterTx, on: Option<ShardId>) -> Result<bool, DbError> {
     Ok(sqlx::query_scalar!(
         r#"select exists (select from lanes l join shards s on s.id = l.shard_id
-                          where l.status = 'open' and s.status = 'open' and l.tenants_count < l.capacity) as "room!""#
+                          where l.status = 'open' and s.status = 'open' and l.tenants_count < l.capacity
+                            and ($1::uuid is null or l.shard_id = $1)) as "room!""#,
+        on.map(ShardId::as_uuid),
     )
     .fetch_one(tx.connection())
     .await?)

@@ -3,18 +3,28 @@
 //! Queries are checked against a real database when the program is built (`.sqlx` holds the result); one file per
 //! group of tables. A change goes through a [`MasterTx`], which is committed by value: dropping it rolls back.
 
+pub mod admin_links;
 pub mod admins;
 pub mod archives;
 pub mod audit;
 pub mod backups;
+pub mod billed;
+pub mod billing_check;
+pub mod billing_reports;
 pub mod deletions;
 pub mod domains;
+pub mod dunning;
 pub mod duties;
+pub mod homes;
 pub mod idempotency;
+pub mod invoices;
 pub mod lanes;
 pub mod ledger;
+pub mod ledger_entries;
+pub mod mails;
 pub mod moves;
 pub mod onboarding;
+pub mod payments;
 pub mod plans;
 pub mod reserved_keys;
 pub mod restores;
@@ -22,6 +32,7 @@ pub mod shards;
 pub mod subscriptions;
 pub mod tenants;
 pub mod throttle;
+pub mod trials;
 pub mod usage;
 
 use std::time::Duration;

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::tenants::{TenantRecord, TenantRow};
+use super::tenants::{TenantRecord, lock_by_id};
 use super::{MasterDb, MasterTx};
 use crate::db::DbError;
 use crate::domain::ids::{ShardId, TenantId};
@@ -154,16 +154,8 @@ pub async fn claim_unfinished(
     .fetch_optional(tx.connection())
     .await?;
     let Some(id) = claimed else { return Ok(None) };
-    let row = sqlx::query_as!(
-        TenantRow,
-        "select t.id, t.tenant_key, t.name, t.niche, t.schema_name, t.role_name, t.shard_id, l.login, t.status, t.document,
-                t.owner_email, t.created_at, t.suspended_reason, t.version, t.onboarding_attempts, t.onboarding_error
-         from tenants t join lanes l on l.shard_id = t.shard_id and l.number = t.lane
-         where t.id = $1",
-        id,
-    )
-    .fetch_one(tx.connection())
-    .await?;
+    let tenant = lock_by_id(tx, TenantId::from_uuid(id)).await?;
+    let Some(tenant) = tenant else { return Ok(None) };
     let onboarding_sealed = sqlx::query_scalar!(
         r#"select onboarding_sealed as "sealed!" from tenants where id = $1"#,
         id
@@ -171,7 +163,7 @@ pub async fn claim_unfinished(
     .fetch_one(tx.connection())
     .await?;
     Ok(Some(Unfinished {
-        tenant: row.try_into()?,
+        tenant,
         onboarding_sealed,
     }))
 }

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::billed::BilledPlan;
 use super::{MasterDb, MasterTx};
 use crate::db::DbError;
 use crate::domain::ids::{PlanId, PlanVersionId};
@@ -143,6 +144,24 @@ pub async fn find_plan(tx: &mut MasterTx, code: &PlanCode) -> Result<Option<Plan
         })
     })
     .transpose()
+}
+
+/// What is sold of a plan today: its newest published version; `None` when it is not for sale.
+///
+/// # Errors
+/// When the database fails.
+pub async fn find_offer(tx: &mut MasterTx, code: &PlanCode) -> Result<Option<BilledPlan>, DbError> {
+    let row = sqlx::query!(
+        "select v.id, p.code, p.name, v.price_cents
+         from plans p join plan_versions v on v.plan_id = p.id
+         where p.code = $1 and p.status = 'active' and v.published_at is not null
+         order by v.version desc limit 1",
+        code.as_str(),
+    )
+    .fetch_optional(tx.connection())
+    .await?;
+    row.map(|row| BilledPlan::new(row.id, row.code, row.name, row.price_cents))
+        .transpose()
 }
 
 /// A plan, locked until the transaction ends: its next version has a number of its own.

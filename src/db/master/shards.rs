@@ -1,8 +1,8 @@
-//! `shards`: the databases that tenants live in, added, closed and opened by name; and places on a named one.
+//! `shards`: the databases that tenants live in, added, closed and opened by name.
 
 use chrono::{DateTime, Utc};
 
-use super::lanes::{Place, ShardRecord};
+use super::lanes::ShardRecord;
 use super::{MasterDb, MasterTx};
 use crate::db::DbError;
 use crate::db::shard::setup::ShardRoles;
@@ -114,61 +114,4 @@ pub async fn set_open(
     .fetch_optional(tx.connection())
     .await?;
     Ok(row.map(|row| (ShardId::from_uuid(row.id), row.changed)))
-}
-
-/// Takes a place on the open lane of this shard with the fewest tenants; `None` when all are full.
-///
-/// # Errors
-/// When the database fails.
-pub async fn take_place_on(
-    tx: &mut MasterTx,
-    shard: ShardId,
-    now: DateTime<Utc>,
-) -> Result<Option<Place>, DbError> {
-    let row = sqlx::query!(
-        r#"update lanes l
-         set tenants_count = l.tenants_count + 1, updated_at = $2
-         where (l.shard_id, l.number) = (
-             select c.shard_id, c.number from lanes c
-             where c.shard_id = $1 and c.status = 'open' and c.tenants_count < c.capacity
-             order by c.tenants_count, c.number limit 1 for update of c)
-         returning l.number, l.login,
-                   (select s.role_prefix from shards s where s.id = l.shard_id) as "role_prefix!""#,
-        shard.as_uuid(),
-        now,
-    )
-    .fetch_optional(tx.connection())
-    .await?;
-    Ok(row.map(|row| Place {
-        shard,
-        lane: row.number,
-        login: row.login,
-        roles: ShardRoles {
-            prefix: row.role_prefix,
-        },
-    }))
-}
-
-/// Locks a shard until the transaction ends, so that nobody else opens a lane in it.
-///
-/// # Errors
-/// When the database fails.
-pub async fn lock_shard(tx: &mut MasterTx, shard: ShardId) -> Result<(), DbError> {
-    sqlx::query_scalar!("select id from shards where id = $1 for update", shard.as_uuid())
-        .fetch_one(tx.connection())
-        .await?;
-    Ok(())
-}
-
-/// Whether an open lane of this shard has a free place.
-///
-/// # Errors
-/// When the database fails.
-pub async fn has_room_on(tx: &mut MasterTx, shard: ShardId) -> Result<bool, DbError> {
-    Ok(sqlx::query_scalar!(
-        r#"select exists (select from lanes where shard_id = $1 and status = 'open' and tenants_count < capacity) as "room!""#,
-        shard.as_uuid()
-    )
-    .fetch_one(tx.connection())
-    .await?)
 }

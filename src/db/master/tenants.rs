@@ -99,23 +99,36 @@ pub struct TenantRecord {
 }
 
 /// As selected everywhere: the columns of [`TenantRecord`].
-pub(super) struct TenantRow {
-    pub(super) id: Uuid,
-    pub(super) tenant_key: String,
-    pub(super) name: String,
-    pub(super) niche: String,
-    pub(super) schema_name: String,
-    pub(super) role_name: String,
-    pub(super) shard_id: Uuid,
-    pub(super) login: String,
-    pub(super) status: String,
-    pub(super) document: Option<String>,
-    pub(super) owner_email: String,
-    pub(super) created_at: DateTime<Utc>,
-    pub(super) suspended_reason: Option<String>,
-    pub(super) version: i32,
-    pub(super) onboarding_attempts: i32,
-    pub(super) onboarding_error: Option<String>,
+struct TenantRow {
+    id: Uuid,
+    tenant_key: String,
+    name: String,
+    niche: String,
+    schema_name: String,
+    role_name: String,
+    shard_id: Uuid,
+    login: String,
+    status: String,
+    document: Option<String>,
+    owner_email: String,
+    created_at: DateTime<Utc>,
+    suspended_reason: Option<String>,
+    version: i32,
+    onboarding_attempts: i32,
+    onboarding_error: Option<String>,
+}
+
+/// Selects tenants as [`TenantRow`]: what comes after `from`, and its parameters.
+macro_rules! tenant_rows {
+    ($rest:literal $(, $parameter:expr)* $(,)?) => {
+        sqlx::query_as!(
+            TenantRow,
+            "select t.id, t.tenant_key, t.name, t.niche, t.schema_name, t.role_name, t.shard_id, l.login, t.status, t.document,
+                    t.owner_email, t.created_at, t.suspended_reason, t.version, t.onboarding_attempts, t.onboarding_error
+             from tenants t join lanes l on l.shard_id = t.shard_id and l.number = t.lane " + $rest
+            $(, $parameter)*
+        )
+    };
 }
 
 impl TryFrom<TenantRow> for TenantRecord {
@@ -233,16 +246,9 @@ pub async fn find_active_by_id(db: &MasterDb, id: TenantId) -> Result<Option<Res
 /// # Errors
 /// When the database fails.
 pub async fn find_record(db: &MasterDb, key: &TenantKey) -> Result<Option<TenantRecord>, DbError> {
-    let row = sqlx::query_as!(
-        TenantRow,
-        "select t.id, t.tenant_key, t.name, t.niche, t.schema_name, t.role_name, t.shard_id, l.login, t.status, t.document,
-                t.owner_email, t.created_at, t.suspended_reason, t.version, t.onboarding_attempts, t.onboarding_error
-         from tenants t join lanes l on l.shard_id = t.shard_id and l.number = t.lane
-         where t.tenant_key = $1",
-        key.as_str(),
-    )
-    .fetch_optional(db.pool())
-    .await?;
+    let row = tenant_rows!("where t.tenant_key = $1", key.as_str(),)
+        .fetch_optional(db.pool())
+        .await?;
     row.map(TenantRecord::try_from).transpose()
 }
 
@@ -251,16 +257,9 @@ pub async fn find_record(db: &MasterDb, key: &TenantKey) -> Result<Option<Tenant
 /// # Errors
 /// When the database fails.
 pub async fn lock_by_key(tx: &mut MasterTx, key: &TenantKey) -> Result<Option<TenantRecord>, DbError> {
-    let row = sqlx::query_as!(
-        TenantRow,
-        "select t.id, t.tenant_key, t.name, t.niche, t.schema_name, t.role_name, t.shard_id, l.login, t.status, t.document,
-                t.owner_email, t.created_at, t.suspended_reason, t.version, t.onboarding_attempts, t.onboarding_error
-         from tenants t join lanes l on l.shard_id = t.shard_id and l.number = t.lane
-         where t.tenant_key = $1 for update of t",
-        key.as_str(),
-    )
-    .fetch_optional(tx.connection())
-    .await?;
+    let row = tenant_rows!("where t.tenant_key = $1 for update of t", key.as_str(),)
+        .fetch_optional(tx.connection())
+        .await?;
     row.map(TenantRecord::try_from).transpose()
 }
 
@@ -269,16 +268,9 @@ pub async fn lock_by_key(tx: &mut MasterTx, key: &TenantKey) -> Result<Option<Te
 /// # Errors
 /// When the database fails.
 pub async fn lock_by_id(tx: &mut MasterTx, id: TenantId) -> Result<Option<TenantRecord>, DbError> {
-    let row = sqlx::query_as!(
-        TenantRow,
-        "select t.id, t.tenant_key, t.name, t.niche, t.schema_name, t.role_name, t.shard_id, l.login, t.status, t.document,
-                t.owner_email, t.created_at, t.suspended_reason, t.version, t.onboarding_attempts, t.onboarding_error
-         from tenants t join lanes l on l.shard_id = t.shard_id and l.number = t.lane
-         where t.id = $1 for update of t",
-        id.as_uuid(),
-    )
-    .fetch_optional(tx.connection())
-    .await?;
+    let row = tenant_rows!("where t.id = $1 for update of t", id.as_uuid(),)
+        .fetch_optional(tx.connection())
+        .await?;
     row.map(TenantRecord::try_from).transpose()
 }
 
@@ -304,12 +296,8 @@ pub async fn list(
     limit: i64,
 ) -> Result<Vec<TenantRecord>, DbError> {
     let (after_at, after_id) = after.unzip();
-    let rows = sqlx::query_as!(
-        TenantRow,
-        r"select t.id, t.tenant_key, t.name, t.niche, t.schema_name, t.role_name, t.shard_id, l.login, t.status, t.document,
-                t.owner_email, t.created_at, t.suspended_reason, t.version, t.onboarding_attempts, t.onboarding_error
-         from tenants t join lanes l on l.shard_id = t.shard_id and l.number = t.lane
-         where ($1::text is null or t.status = $1)
+    let rows = tenant_rows!(
+        r"where ($1::text is null or t.status = $1)
            and ($2::text is null or t.niche = $2)
            and ($3::text is null
                 or position(

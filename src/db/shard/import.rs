@@ -4,10 +4,12 @@
 //! written with the rows holds the source's digest, so that the same source is known when it comes again.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::pin::pin;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use futures_util::SinkExt as _;
+use futures_util::{SinkExt as _, TryStreamExt as _};
 use serde_json::Value;
 use tokio_postgres::{Client, Transaction};
 use uuid::Uuid;
@@ -17,6 +19,9 @@ use super::ident;
 use super::snapshot::{SourceAddress, enter, reader};
 use crate::db::DbError;
 use crate::domain::ids::AuditId;
+
+/// Contacts that are filled by one statement.
+const FILLED_AT_ONCE: usize = 500;
 
 /// A table that rows are loaded into, and the columns that they have.
 #[derive(Debug, Clone, Copy)]
@@ -83,11 +88,71 @@ impl Rows {
     }
 }
 
+/// A contact that rows may be merged into. Of its name, e-mail address and notes only marks are kept, by which the same text is
+/// known.
+#[derive(Debug, Clone, Copy)]
+pub struct KnownContact {
+    /// Its id.
+    pub id: Uuid,
+    marks: [Option<u64>; 3],
+}
+
+/// What a contact lacked: name, e-mail address and notes, and when the row that had them was last changed.
+#[derive(Debug, Clone)]
+pub struct Filled {
+    /// Which contact.
+    pub contact: Uuid,
+    /// What it gets; `None` where it stays as it is.
+    pub values: [Option<String>; 3],
+    /// When the row was last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+impl KnownContact {
+    /// With this name, e-mail address and notes.
+    pub fn new(id: Uuid, values: [Option<&str>; 3]) -> Self {
+        let marks = values.map(|value| value.map(mark));
+        Self { id, marks }
+    }
+
+    /// Takes a value over if there is none; answers whether it is there now.
+    pub fn merge(&mut self, place: usize, value: &str) -> Merged {
+        let Some(mine) = self.marks.get_mut(place) else {
+            return Merged::Dropped;
+        };
+        match *mine {
+            None => {
+                *mine = Some(mark(value));
+                Merged::Filled
+            }
+            Some(same) if same == mark(value) => Merged::Same,
+            Some(_) => Merged::Dropped,
+        }
+    }
+}
+
+/// What has become of a value of a row that was merged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Merged {
+    /// The contact had none, and has it now.
+    Filled,
+    /// The contact has it.
+    Same,
+    /// The contact has another.
+    Dropped,
+}
+
+fn mark(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
+}
+
 /// What a tenant has that imported rows must fit.
 #[derive(Debug, Clone, Default)]
 pub struct Known {
     /// Its contacts by their numbers.
-    pub phones: HashMap<String, Uuid>,
+    pub phones: HashMap<String, KnownContact>,
     /// The conversations that no bot holds, by contact and channel.
     pub conversations: HashMap<(Uuid, String), Uuid>,
     /// The stages of its sales funnel.
@@ -162,10 +227,16 @@ impl<'a> Filling<'a> {
         }
         let rows = self
             .transaction
-            .query("select phone, id from contacts where phone is not null", &[])
+            .query_raw(
+                "select phone, id, name, email, notes from contacts where phone is not null",
+                std::iter::empty::<&str>(),
+            )
             .await?;
-        for row in rows {
-            known.phones.insert(row.try_get(0)?, row.try_get(1)?);
+        let mut rows = pin!(rows);
+        while let Some(row) = rows.try_next().await? {
+            let values = [row.try_get(2)?, row.try_get(3)?, row.try_get(4)?];
+            let contact = KnownContact::new(row.try_get(1)?, values);
+            known.phones.insert(row.try_get(0)?, contact);
         }
         let rows = self
             .transaction
@@ -206,8 +277,30 @@ impl<'a> Filling<'a> {
         Ok(())
     }
 
+    /// Gives contacts what they lacked, unless somebody else has done so meanwhile.
+    async fn fill(&self, filled: &[Filled]) -> Result<(), DbError> {
+        let contacts: Vec<Uuid> = filled.iter().map(|filled| filled.contact).collect();
+        let value = |place: usize| -> Vec<Option<&str>> {
+            let values = filled.iter().map(|filled| filled.values.get(place));
+            values.map(|value| value.and_then(Option::as_deref)).collect()
+        };
+        let updated: Vec<DateTime<Utc>> = filled.iter().map(|filled| filled.updated_at).collect();
+        self.transaction
+            .execute(
+                "update contacts c set name = coalesce(c.name, f.name), email = coalesce(c.email, f.email),
+                        notes = coalesce(c.notes, f.notes), updated_at = greatest(c.updated_at, f.updated_at),
+                        version = c.version + 1
+                 from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[])
+                      as f (id, name, email, notes, updated_at)
+                 where c.id = f.id",
+                &[&contacts, &value(0), &value(1), &value(2), &updated],
+            )
+            .await?;
+        Ok(())
+    }
+
     /// Brings what was loaded together, writes the tenant's audit and commits. `links`: leads, each with the contact that
-    /// its conversations have shown.
+    /// its conversations have shown. `filled`: a contact at most once.
     ///
     /// # Errors
     /// Whatever the server refuses. When the connection is lost here, [`Filling::imported_before`] tells whether it was
@@ -215,9 +308,14 @@ impl<'a> Filling<'a> {
     pub async fn finish(
         self,
         links: &[(Uuid, Uuid)],
+        filled: &[Filled],
         details: &Value,
         now: DateTime<Utc>,
     ) -> Result<(), DbError> {
+        // Not before: whoever changes one of these contacts waits from here on.
+        for piece in filled.chunks(FILLED_AT_ONCE) {
+            self.fill(piece).await?;
+        }
         let (leads, contacts): (Vec<Uuid>, Vec<Uuid>) = links.iter().copied().unzip();
         self.transaction
             .execute(

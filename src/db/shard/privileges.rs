@@ -47,10 +47,12 @@ select 'language ' || l.lanname,
 from pg_language l, aclexplode(coalesce(l.lanacl, acldefault('l', l.lanowner))) a
 where l.lanpltrusted and a.grantee = 0";
 
-/// What a lane's login needs: the guard's `set_config`, the tenant lock.
-const LOGIN_FUNCTIONS: [&str; 2] = [
+/// What a lane's login needs: the guard's `set_config`, the tenant lock, and to share tenants' work with other processes.
+const LOGIN_FUNCTIONS: [&str; 4] = [
     "pg_catalog.set_config(text, text, boolean)",
     "pg_catalog.pg_try_advisory_xact_lock_shared(bigint)",
+    "helixai.take_due(uuid, timestamptz, timestamptz, integer)",
+    "helixai.end_due(uuid, uuid, timestamptz)",
 ];
 
 /// What the master plane's login needs: change notices to other processes.

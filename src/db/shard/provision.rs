@@ -48,6 +48,8 @@ pub struct NewOwner {
     pub name: String,
     /// argon2id, PHC string.
     pub password_hash: String,
+    /// A link by which they choose another: SHA-256 of its token, and until when it works.
+    pub password_link: Option<(Vec<u8>, DateTime<Utc>)>,
 }
 
 /// The first API key of a tenant.
@@ -231,6 +233,15 @@ async fn insert_first_rows(transaction: &Transaction<'_>, new: &NewSchema) -> Re
             &[&new.owner.id.as_uuid(), &new.owner.email, &new.owner.name, &new.owner.password_hash, &new.now],
         )
         .await?;
+    if let Some((hash, until)) = &new.owner.password_link {
+        transaction
+            .execute(
+                "insert into password_links (token_hash, user_id, purpose, created_at, expires_at)
+                 values ($1, $2, 'reset', $3, $4)",
+                &[hash, &new.owner.id.as_uuid(), &new.now, until],
+            )
+            .await?;
+    }
     transaction
         .execute(
             "insert into api_keys (id, name, prefix, key_hash, scopes, created_by, created_at)

@@ -18,6 +18,8 @@ pub struct Access {
     proof: Proof,
     need: Need,
     now: DateTime<Utc>,
+    /// Decides whose connections it may use up, nothing else.
+    is_known: bool,
 }
 
 #[derive(Clone)]
@@ -81,9 +83,21 @@ impl Access {
         let proof = match token.kind {
             TokenKind::Session => Proof::Session(token.hash),
             TokenKind::ApiKey => Proof::ApiKey(token.hash),
-            TokenKind::AdminSession => return None,
+            TokenKind::AdminSession | TokenKind::PasswordLink => return None,
         };
-        Some(Self { proof, need, now })
+        Some(Self {
+            proof,
+            need,
+            now,
+            is_known: false,
+        })
+    }
+
+    /// The same, of somebody whose credentials have proven good before, or not: no stranger when it comes to connections.
+    /// The proof is demanded all the same.
+    #[must_use]
+    pub fn known(self, is_known: bool) -> Self {
+        Self { is_known, ..self }
     }
 
     /// What anybody may see.
@@ -92,6 +106,7 @@ impl Access {
             proof: Proof::Public,
             need: Need::Read,
             now,
+            is_known: false,
         }
     }
 
@@ -101,7 +116,12 @@ impl Access {
             proof: Proof::System,
             need: Need::Own,
             now,
+            is_known: true,
         }
+    }
+
+    pub(super) fn is_known(&self) -> bool {
+        self.is_known
     }
 
     pub(super) fn proof(&self) -> &Proof {

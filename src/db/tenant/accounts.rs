@@ -11,7 +11,8 @@ use crate::domain::token::TokenHash;
 pub fn reset_password(email: &Email, password_hash: String, now: DateTime<Utc>) -> Query<u64> {
     Query::execute(
         "with changed as (
-             update users set password_hash = $2, version = version + 1, updated_at = $3 where email = $1 returning id)
+             update users set password_hash = $2, version = version + 1, updated_at = $3 where email = $1 returning id
+         ), links as (delete from password_links l using changed c where l.user_id = c.id)
          delete from sessions s using changed c where s.user_id = c.id",
     )
     .bind(email.as_str().to_owned())

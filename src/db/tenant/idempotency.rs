@@ -1,12 +1,15 @@
 //! `idempotency_keys`: a repeated creating request gets the answer of the first, for 24 hours.
 
-use chrono::Duration;
+use chrono::{DateTime, Duration, Utc};
+use uuid::Uuid;
 
 use super::access::{Access, Proof};
 use super::query::{Columns, Query};
 use crate::db::DbError;
 
 const KEPT: Duration = Duration::hours(24);
+/// One claim of so many looks for answers that are kept no longer: it reads the whole table.
+const SWEEPS: u8 = 16;
 
 // A key belongs to who sent it: two callers' keys never meet. An expired key is claimed as if it were new.
 macro_rules! claim {
@@ -78,15 +81,38 @@ pub fn find(access: &Access, operation: &'static str, key: &str) -> Query<Option
         .bind(hash)
 }
 
-/// Stores the answer under a claimed key.
-pub fn answer(scope: String, key: &str, status_code: i16, response_sealed: Vec<u8>) -> Query<u64> {
+/// Stores the answer under a claimed key, and of which row it speaks: with a person that is erased it is forgotten.
+pub fn answer(
+    scope: String,
+    key: &str,
+    status_code: i16,
+    response_sealed: Vec<u8>,
+    row: Option<Uuid>,
+) -> Query<u64> {
     Query::execute(
-        "update idempotency_keys set status_code = $3, response_sealed = $4 where scope = $1 and key = $2",
+        "update idempotency_keys set status_code = $3, response_sealed = $4, resource_id = $5
+         where scope = $1 and key = $2",
     )
     .bind(scope)
     .bind(key.to_owned())
     .bind(status_code)
     .bind(response_sealed)
+    .bind(row)
+}
+
+/// Removes answers that are kept no longer. What a claim is just taking is left alone.
+pub fn forget_expired(now: DateTime<Utc>) -> Query<u64> {
+    Query::execute(
+        "delete from idempotency_keys where (scope, key) in (
+             select scope, key from idempotency_keys where expires_at <= $1 limit 1000 for update skip locked)",
+    )
+    .bind(now)
+}
+
+/// As [`forget_expired`], beside some of the claims, told by the request's hash.
+pub fn prune(request_hash: [u8; 32], now: DateTime<Utc>) -> Option<Query<u64>> {
+    let [first, ..] = request_hash;
+    first.is_multiple_of(SWEEPS).then(|| forget_expired(now))
 }
 
 fn by_caller(access: &Access, user: &'static str, key: &'static str) -> (&'static str, Vec<u8>) {

@@ -1,9 +1,10 @@
 //! All that a tenant knows of one person, to be handed over or to be forgotten (LGPD, articles 18 and 16): a contact, its leads and
-//! those of its number, its conversations and what was said.
+//! those of its number, its conversations and what was said, and what it owes and has paid as a customer.
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
+use super::idempotency;
 use super::query::Query;
 use crate::domain::ids::ContactId;
 
@@ -35,7 +36,36 @@ select jsonb_build_object(
                                         order by m.created_at, m.id)
                        from messages m where m.conversation_id = v.id), '[]'))
                    order by v.created_at, v.id)
-        from conversations v where v.contact_id = c.id), '[]'))
+        from conversations v where v.contact_id = c.id), '[]'),
+    'customer', (
+        select jsonb_build_object(
+            'id', u.id, 'plan', p.name, 'price_cents', coalesce(u.price_cents, p.price_cents), 'due_day', u.due_day,
+            'starts_on', u.starts_on, 'status', u.status, 'document', u.document, 'notes', u.notes,
+            'created_at', u.created_at, 'updated_at', u.updated_at,
+            'orders', coalesce((
+                select jsonb_agg(jsonb_build_object(
+                           'id', o.id, 'status', o.status, 'total_cents', o.total_cents, 'notes', o.notes,
+                           'created_at', o.created_at,
+                           'items', (select jsonb_agg(jsonb_build_object('description', i.description, 'quantity', i.quantity,
+                                                                         'unit_cents', i.unit_cents) order by i.position)
+                                     from order_lines i where i.order_id = o.id))
+                       order by o.created_at, o.id)
+                from orders o where o.customer_id = u.id), '[]'),
+            'dues', coalesce((
+                select jsonb_agg(jsonb_build_object(
+                           'id', d.id, 'kind', d.kind, 'description', d.description, 'amount_cents', d.amount_cents,
+                           'due_date', d.due_date, 'status', d.status, 'paid_on', d.paid_on,
+                           'payments', coalesce((
+                               select jsonb_agg(jsonb_build_object('kind', y.kind, 'method', y.method,
+                                                                   'amount_cents', y.amount_cents, 'paid_on', y.paid_on)
+                                                order by y.id)
+                               from due_payments y where y.due_id = d.id), '[]'),
+                           'reminders', coalesce((
+                               select jsonb_agg(jsonb_build_object('days', r.days, 'decided_at', r.decided_at) order by r.days)
+                               from reminders r where r.due_id = d.id), '[]'))
+                       order by d.due_date, d.id)
+                from dues d where d.customer_id = u.id), '[]'))
+        from customers u left join customer_plans p on p.id = u.customer_plan_id where u.contact_id = c.id))
 from contacts c where c.id = $1";
 
 /// Everything, as one document. Runs after [`super::contacts::lock`].
@@ -47,7 +77,11 @@ const FORGET_ANSWERS: &str = "\
 delete from idempotency_keys k
 where k.resource_id = $1
    or k.resource_id in (select l.id from leads l join contacts c on l.contact_id = c.id or l.phone = c.phone where c.id = $1)
-   or k.resource_id in (select m.id from messages m join conversations v on v.id = m.conversation_id where v.contact_id = $1)";
+   or k.resource_id in (select v.id from conversations v where v.contact_id = $1)
+   or k.resource_id in (select m.id from messages m join conversations v on v.id = m.conversation_id where v.contact_id = $1)
+   or k.resource_id in (select c.id from customers c where c.contact_id = $1)
+   or k.resource_id in (select o.id from orders o join customers c on c.id = o.customer_id where c.contact_id = $1)
+   or k.resource_id in (select d.id from dues d join customers c on c.id = d.customer_id where c.contact_id = $1)";
 
 const ERASE_LEADS: &str = "\
 update leads l
@@ -76,13 +110,45 @@ set external_id = case when external_id is not null then 'erased:' || id end, la
     unread_count = 0, snoozed_until = null, version = version + 1, updated_at = $2
 where contact_id = $1";
 
+const ERASE_REMINDERS: &str = "\
+update outbox o
+set payload = '{}', last_error = null, updated_at = $2, state = case o.state when 'pending' then 'canceled' else o.state end,
+    leased_until = null, leased_by = null
+from reminders m join dues d on d.id = m.due_id join customers c on c.id = d.customer_id
+where c.contact_id = $1 and o.id = m.outbox_id";
+
+// What was owed and paid stays in the books; in which words somebody wrote it does not.
+const ERASE_DUES: &str = "\
+update dues d
+set description = case d.kind when 'monthly' then d.description else $3 end, pix_code = null, version = d.version + 1, updated_at = $2
+from customers c
+where c.contact_id = $1 and d.customer_id = c.id";
+
+const ERASE_ORDER_LINES: &str = "\
+update order_lines l
+set description = $2
+from orders o join customers c on c.id = o.customer_id
+where c.contact_id = $1 and l.order_id = o.id";
+
+const ERASE_ORDERS: &str = "\
+update orders o
+set notes = null, version = o.version + 1, updated_at = $2
+from customers c
+where c.contact_id = $1 and o.customer_id = c.id";
+
+const ERASE_CUSTOMER: &str = "\
+update customers
+set document = null, notes = null, status = 'canceled', next_due = null, version = version + 1, updated_at = $2
+where contact_id = $1";
+
 const ERASE_CONTACT: &str = "\
 update contacts
 set name = null, phone = null, email = null, notes = null, version = version + 1, updated_at = $2
 where id = $1";
 
 /// What is to be run, in this order, after [`super::contacts::lock`]: the answers that are remembered, the leads, what waits to be
-/// sent, the messages, the conversations, the contact. Each yields how many rows it has changed.
+/// sent, the messages, the conversations, the customer with dues and orders, the contact; and answers of anybody that are kept no longer.
+/// Each yields how many rows it has changed.
 pub fn erase(id: ContactId, now: DateTime<Utc>) -> Vec<Query<u64>> {
     let timed = |text| Query::execute(text).bind(id.as_uuid()).bind(now);
     vec![
@@ -91,6 +157,12 @@ pub fn erase(id: ContactId, now: DateTime<Utc>) -> Vec<Query<u64>> {
         timed(ERASE_OUTBOX),
         Query::execute(ERASE_MESSAGES).bind(id.as_uuid()),
         timed(ERASE_CONVERSATIONS),
+        timed(ERASE_REMINDERS),
+        timed(ERASE_DUES).bind(ERASED),
+        Query::execute(ERASE_ORDER_LINES).bind(id.as_uuid()).bind(ERASED),
+        timed(ERASE_ORDERS),
+        timed(ERASE_CUSTOMER),
         timed(ERASE_CONTACT),
+        idempotency::forget_expired(now),
     ]
 }

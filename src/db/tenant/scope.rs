@@ -19,7 +19,7 @@ use super::query::{Statement, typed as param};
 use super::wire::How;
 use crate::db::{DbError, Refusal};
 use crate::domain::ids::TenantId;
-use crate::domain::turns::Share;
+use crate::domain::turns::GuardedShare;
 use crate::telemetry::metrics::{
     Plane, count_db_error, count_prepared, record_db_round_trip, record_pool_wait,
 };
@@ -150,7 +150,7 @@ impl TenantDb {
     ) -> Result<(TenantTx, Identity, Vec<Answer>), DbError> {
         let mut home = Arc::clone(&self.home);
         loop {
-            let mut tx = TenantTx::open(&self.lanes, home).await?;
+            let mut tx = TenantTx::open(&self.lanes, home, access.is_known()).await?;
             let error = match tx.first(access, statements, begin).await {
                 Ok((identity, answers)) => return Ok((tx, identity, answers)),
                 Err(error) => error,
@@ -170,7 +170,7 @@ pub struct TenantTx {
     /// There until the drop.
     connection: Option<Object<ConnectionManager>>,
     /// Of the lane, given back after the connection.
-    _share: Share,
+    _share: GuardedShare,
     home: Arc<TenantHome>,
     statement_timeout: String,
     /// A statement has failed: nothing of this transaction can be committed any more.
@@ -191,9 +191,9 @@ impl Drop for TenantTx {
 }
 
 impl TenantTx {
-    async fn open(lanes: &Lanes, home: Arc<TenantHome>) -> Result<Self, DbError> {
+    async fn open(lanes: &Lanes, home: Arc<TenantHome>, is_known: bool) -> Result<Self, DbError> {
         let asked = std::time::Instant::now();
-        let connection = lanes.connection(home.id, &home.lane).await;
+        let connection = lanes.connection(home.id, &home.lane, is_known).await;
         record_pool_wait(Plane::Tenant, asked.elapsed());
         let (mut connection, share) = connection.map_err(counted)?;
         connection.serve(home.id.as_uuid());

@@ -77,11 +77,14 @@ pub fn delete(hash: &TokenHash) -> Query<u64> {
     Query::execute("delete from sessions where token_hash = $1").bind(hash.as_bytes().to_vec())
 }
 
-/// Ends all sessions of a user but the one of this token.
+/// Ends all sessions of a user but the one of this token, and the links by which they could choose a password.
 pub fn delete_others(user: UserId, keep: &TokenHash) -> Query<u64> {
-    Query::execute("delete from sessions where user_id = $1 and token_hash <> $2")
-        .bind(user.as_uuid())
-        .bind(keep.as_bytes().to_vec())
+    Query::execute(
+        "with links as (delete from password_links where user_id = $1)
+         delete from sessions where user_id = $1 and token_hash <> $2",
+    )
+    .bind(user.as_uuid())
+    .bind(keep.as_bytes().to_vec())
 }
 
 /// The user of the session of this token.

@@ -211,15 +211,21 @@ pub fn set_password(id: UserId, password_hash: String, now: DateTime<Utc>) -> Qu
         .bind(now)
 }
 
-/// Ends the sessions of a user. It comes after the audit, whose actor may be that user.
+/// Ends the sessions of a user, and the links by which they could choose a password. It comes after the audit, whose actor may be
+/// that user.
 pub fn end_sessions(id: UserId) -> Query<u64> {
-    Query::execute("delete from sessions where user_id = $1").bind(id.as_uuid())
+    Query::execute(
+        "with links as (delete from password_links where user_id = $1) delete from sessions where user_id = $1",
+    )
+    .bind(id.as_uuid())
 }
 
 /// Ends the sessions of a user who may not come in.
 pub fn end_sessions_unless_active(id: UserId) -> Query<u64> {
     Query::execute(
-        "delete from sessions s using users u where u.id = $1 and s.user_id = u.id and u.status <> 'active'",
+        "with links as (delete from password_links l using users u
+                        where u.id = $1 and l.user_id = u.id and u.status = 'disabled')
+         delete from sessions s using users u where u.id = $1 and s.user_id = u.id and u.status <> 'active'",
     )
     .bind(id.as_uuid())
 }

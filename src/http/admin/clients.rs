@@ -81,7 +81,7 @@ pub struct ClienteCriado {
     tenant_id: TenantId,
     tenant_key: String,
     schema_name: String,
-    /// Where to pay; none while the trial lasts.
+    /// Where to pay, also before the trial has ended; none when the platform collects nowhere.
     checkout_url: Option<String>,
     /// The client's own address.
     url: String,
@@ -97,7 +97,7 @@ impl From<NewTenantAnswer> for ClienteCriado {
             tenant_id: tenant.id,
             tenant_key: tenant.tenant_key,
             schema_name: tenant.schema_name,
-            checkout_url: None,
+            checkout_url: tenant.checkout_url,
             url: tenant.url,
             api_key: tenant.api_key,
             owner: tenant.owner,

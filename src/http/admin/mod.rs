@@ -3,9 +3,14 @@
 pub mod audit;
 pub mod clients;
 pub mod domains;
+pub mod gateway_accounts;
+pub mod invoice_refunds;
+pub mod invoices;
 pub mod lifecycle;
 pub mod onboarding;
+pub mod password_resets;
 pub mod plans;
+pub mod reports;
 pub mod sessions;
 pub mod shards;
 pub mod subscriptions;

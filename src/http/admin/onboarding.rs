@@ -1,9 +1,12 @@
 //! `POST /api/admin/tenants`: a client comes to be.
 
+use std::time::Duration;
+
 use actix_web::{HttpResponse, post, web};
 use serde::Serialize;
 
 use super::tenants::{path_key, wrong_state};
+use crate::billing::subscriptions::Decision;
 use crate::domain::ids::TenantId;
 use crate::domain::invalid::Invalid;
 use crate::domain::tenant::TenantStatus;
@@ -14,6 +17,9 @@ use crate::http::problem::{Problem, ProblemBody};
 use crate::platform::Platform;
 use crate::tenancy::onboarding_form::OnboardingForm;
 use crate::tenancy::provision::{IdempotencyKey, OnboardError, Onboarded, RetryError};
+
+/// How long an onboarding waits for a page to pay at.
+const CHECKOUT_BUDGET: Duration = Duration::from_secs(3);
 
 /// A tenant that has just come to be. Its secrets are shown this once.
 #[derive(Serialize, utoipa::ToSchema)]
@@ -29,6 +35,10 @@ pub struct NewTenantAnswer {
     /// The first API key, with all scopes.
     pub(super) api_key: String,
     pub(super) owner: NewOwnerAnswer,
+    /// Where to pay the first period, also before the trial has ended; none when the platform collects nowhere, or the gateway
+    /// does not answer: see `POST /api/checkout`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) checkout_url: Option<String>,
 }
 
 /// The first user of a new tenant.
@@ -56,6 +66,7 @@ impl NewTenantAnswer {
                 email: tenant.owner_email,
                 temporary_password: tenant.temporary_password,
             },
+            checkout_url: None,
         }
     }
 }
@@ -106,7 +117,27 @@ pub(super) async fn onboard(
     let done = work.await.map_err(|_| Problem::internal())?;
     let tenant = done.map_err(|error| refused(error, name))?;
     access.platform.resolver.changed(&tenant.tenant_key);
-    Ok(NewTenantAnswer::new(tenant, &access.platform))
+    Ok(with_checkout(access, NewTenantAnswer::new(tenant, &access.platform)).await)
+}
+
+/// Says where to pay. The tenant is there, whatever becomes of this; what was ordered is placed by the worker.
+async fn with_checkout(access: &AdminAccess, tenant: NewTenantAnswer) -> NewTenantAnswer {
+    let platform = access.platform.clone();
+    let decision = Decision {
+        origin: access.origin(),
+        now: platform.clock.now(),
+    };
+    let id = tenant.id;
+    let work = tokio::spawn(async move {
+        let payments = &platform.payments;
+        payments
+            .first_page(&platform.books, id, &decision, CHECKOUT_BUDGET)
+            .await
+    });
+    NewTenantAnswer {
+        checkout_url: work.await.ok().flatten(),
+        ..tenant
+    }
 }
 
 /// Take an onboarding up again that was given up (`failed`), or whose worker is gone. The answer is that of the onboarding,
@@ -130,7 +161,8 @@ pub async fn retry_tenant(access: AdminAccess, key: web::Path<String>) -> Result
         RetryError::Onboard(error) => refused(error, |field| field),
     })?;
     access.platform.resolver.changed(&tenant.tenant_key);
-    Ok(HttpResponse::Created().json(NewTenantAnswer::new(tenant, &access.platform)))
+    let answer = NewTenantAnswer::new(tenant, &access.platform);
+    Ok(HttpResponse::Created().json(with_checkout(&access, answer).await))
 }
 
 fn refused(error: OnboardError, name: fn(&str) -> &str) -> Problem {

@@ -62,6 +62,8 @@ permissions! {
     ReadData: Read, Read;
     /// To change the tenant's data.
     WriteData: Write, Write;
+    /// To change what customers owe and how they are told.
+    TradeData: Trade, Write;
     /// To see users, keys and settings.
     SeeSettings: Manage, Read;
     /// To book what was reserved before: also of who may reserve no more.
@@ -80,6 +82,8 @@ permissions! {
     Invoices: Read, Billing;
     /// To pay.
     Checkout: Own, Checkout;
+    /// To decide what is to be paid: also of who has canceled.
+    OwnBilling: Own, Billing;
     /// To hand in messages from outside; for [`PublicTenant`].
     Inbound: Read, Inbound;
 }
@@ -114,6 +118,7 @@ impl<P: Permission> FromRequest for TenantAccess<P> {
             let (tenant, now) = admit(&request, &platform, presented, P::SECTION).await?;
             let token = token?.ok_or_else(Problem::unauthorized)?;
             let access = Access::bearer(&token, P::NEED, now).ok_or_else(Problem::unauthorized)?;
+            let access = access.known(platform.fairness.is_proven(tenant.home.id, token.hash));
             Ok(Self {
                 tenant,
                 now,

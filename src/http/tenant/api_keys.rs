@@ -113,6 +113,7 @@ pub async fn create_api_key(
         operation: "create_api_key",
         key: repeat,
         hash: body.hash,
+        row: Some(id.as_uuid()),
     };
     let show = |(shown, _)| NewApiKey {
         shown,

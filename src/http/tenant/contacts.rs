@@ -76,6 +76,10 @@ fn refuse(error: &DbError) -> Option<Problem> {
             "contact_in_use",
             "There are conversations with this contact: remove them first.",
         )),
+        DbError::Constraint(name) if name == "customers_contact_id_fkey" => Some(Problem::conflict(
+            "contact_in_use",
+            "This contact is a customer: remove the customer first.",
+        )),
         _ => None,
     }
 }
@@ -143,6 +147,7 @@ pub async fn create_contact(
         operation: "create_contact",
         key,
         hash: body.hash,
+        row: Some(id.as_uuid()),
     };
     let answer = access
         .create(creation, batch, |(contact, _)| contact, refuse)
@@ -195,7 +200,7 @@ pub async fn update_contact(
     }
 }
 
-/// Remove a contact. One with conversations is refused with 409 `contact_in_use`.
+/// Remove a contact. One with conversations, or who is a customer, is refused with 409 `contact_in_use`.
 #[utoipa::path(
     tag = "contacts", operation_id = "delete_contact", params(("id" = ContactId, Path)), security(("bearer" = [])),
     responses((status = 204), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody))

@@ -231,6 +231,7 @@ pub async fn create_conversation(
         operation: "create_conversation",
         key,
         hash: body.hash,
+        row: Some(id.as_uuid()),
     };
     let show = |(_, conversation, _)| conversation;
     match access.create(creation, batch, show, refuse_creation).await {

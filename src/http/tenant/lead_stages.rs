@@ -139,6 +139,7 @@ pub async fn create_lead_stage(
         operation: "create_lead_stage",
         key,
         hash: body.hash,
+        row: None,
     };
     access
         .create(creation, batch, |(_, stage, _)| stage, refuse)

@@ -150,6 +150,7 @@ pub async fn create_lead(
         operation: "create_lead",
         key,
         hash: body.hash,
+        row: Some(id.as_uuid()),
     };
     access
         .create(creation, batch, |(_, lead, _, _)| lead, refuse)

@@ -89,6 +89,7 @@ pub async fn create_message(
         operation: "create_message",
         key,
         hash: hash_at(conversation, body.hash),
+        row: Some(id.as_uuid()),
     };
     let show = |(_, message, _, _, _)| message;
     access.create(creation, batch, show, |_| None).await

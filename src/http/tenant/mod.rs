@@ -1,14 +1,19 @@
 //! Routes of a tenant, at its own address or with `X-Tenant-Key`. One file per resource.
 
 pub mod api_keys;
+pub mod checkout;
 pub mod contacts;
 pub mod conversations;
+pub mod customers;
 pub mod export;
+pub mod invoice_papers;
+pub mod invoices;
 pub mod lead_history;
 pub mod lead_stages;
 pub mod leads;
 pub mod me;
 pub mod messages;
+pub mod password_links;
 pub mod person;
 pub mod photo_files;
 pub mod photos;
@@ -18,6 +23,7 @@ pub mod sessions;
 pub mod settings;
 pub mod storefront;
 pub mod subscription;
+pub mod subscription_changes;
 pub mod usage;
 mod user_forms;
 pub mod users;

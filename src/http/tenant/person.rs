@@ -25,11 +25,11 @@ pub struct Erased {
 }
 
 /// All that is known of a person, as one JSON document: the contact, its leads with their history, its conversations with their
-/// messages. Owners and managers only; noted in the audit.
+/// messages, and as a customer its orders, dues and payments. Owners and managers only; noted in the audit.
 #[utoipa::path(
     tag = "contacts", operation_id = "export_contact", params(("id" = ContactId, Path)), security(("bearer" = [])),
     responses(
-        (status = 200, body = Object, description = "`{contact, leads: [{…, history}], conversations: [{…, messages}]}`"),
+        (status = 200, body = Object, description = "`{contact, leads: [{…, history}], conversations: [{…, messages}], customer}`"),
         (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)
     )
 )]
@@ -52,7 +52,7 @@ pub async fn export_contact(
 }
 
 /// Forget a person: name, number, address, notes and all that was said are gone for good, what waited to be sent to them is
-/// canceled; rows and audit stay without them. Repeating it is no error. Owners and managers only.
+/// canceled; rows and audit stay without them. A customer is canceled; what was owed and paid stays in the books. Repeating it is no error. Owners and managers only.
 #[utoipa::path(
     tag = "contacts", operation_id = "erase_contact", params(("id" = ContactId, Path)), security(("bearer" = [])),
     responses((status = 200, body = Erased), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody))

@@ -153,6 +153,7 @@ async fn upload(
         operation,
         key,
         hash: hash(of.item, &files),
+        row: Some(of.item),
     };
     let kept = keep(access, files).await?;
     let ids: Vec<PhotoId> = kept.iter().map(|photo| photo.id).collect();

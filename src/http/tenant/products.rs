@@ -174,6 +174,7 @@ pub async fn create_product(
         operation: "create_product",
         key,
         hash: body.hash,
+        row: Some(id.as_uuid()),
     };
     access
         .create(creation, batch, |(product, _)| product, refuse)

@@ -202,6 +202,7 @@ pub async fn create_property(
         operation: "create_property",
         key,
         hash: body.hash,
+        row: Some(id.as_uuid()),
     };
     access
         .create(creation, batch, |(property, _)| property, refuse)

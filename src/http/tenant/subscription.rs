@@ -29,6 +29,10 @@ pub struct Subscription {
     trial_ends_at: Option<DateTime<Utc>>,
     current_period_start: DateTime<Utc>,
     current_period_end: DateTime<Utc>,
+    /// Code of the plan from the next period on, when that is another.
+    next_plan: Option<String>,
+    /// Whether it ends with its period.
+    cancel_at_period_end: bool,
     /// How much of everything the plan includes.
     limits: Vec<PlanLimit>,
     created_at: DateTime<Utc>,
@@ -47,6 +51,8 @@ impl Subscription {
             trial_ends_at: record.state.trial_ends_at,
             current_period_start: record.current_period_start,
             current_period_end: record.current_period_end,
+            next_plan: record.next_plan,
+            cancel_at_period_end: record.cancel_at_period_end,
             limits: record.limits,
             created_at: record.created_at,
         }

@@ -32,7 +32,8 @@ pub struct CreateUser {
     /// 8 to 128 characters. When it is left out, one is made and shown once.
     #[schema(value_type = Option<String>, format = Password)]
     password: Option<String>,
-    /// Whether they are only asked in: nobody can log in as them before they have a password.
+    /// Whether they are only asked in, by a mail with a link that works for a week: nobody can log in as them before they have chosen a
+    /// password.
     invited: Option<bool>,
 }
 
@@ -91,7 +92,7 @@ pub struct UpdateUser {
     #[serde(default)]
     #[schema(value_type = Option<Role>)]
     role: Patch<String>,
-    /// `disabled` ends their sessions; `active` lets them in again, or invites again who has no password.
+    /// `disabled` ends their sessions; `active` lets them in again, or mails the invitation again to who has no password.
     #[serde(default)]
     #[schema(value_type = Option<UserStatus>)]
     status: Patch<String>,

@@ -6,13 +6,15 @@ use serde_json::{Value, json};
 
 use super::user_forms::{Checked, CheckedUpdate, CreateUser, ListUsers, UpdateUser};
 use crate::accounts::hashing;
+use crate::accounts::links::NewLink;
 use crate::db::DbError;
-use crate::db::tenant::audit;
 use crate::db::tenant::users::{self, UserChange};
+use crate::db::tenant::{Query, audit, password_links};
 use crate::domain::ids::UserId;
 use crate::domain::page::{Cursor, Page};
 use crate::domain::password::Password;
-use crate::domain::user::User;
+use crate::domain::password_link::LinkPurpose;
+use crate::domain::user::{User, UserStatus};
 use crate::http::body::{Body, Params, path_id};
 use crate::http::create::Creation;
 use crate::http::extract::{IdempotencyHeader, ManageTenant, OwnTenant, SeeSettings, TenantAccess};
@@ -93,6 +95,7 @@ pub async fn create_user(
         user.password_hash = Some(hashing::hash(password).await?);
     }
     let (id, role) = (user.id, user.role);
+    let invitation = user.password_hash.is_none().then(|| access.invitation(id));
     let seats = access.tenant.limit_of(SEATS);
     let batch = (
         users::lock(None),
@@ -105,13 +108,15 @@ pub async fn create_user(
             id,
             json!({ "role": role }),
         ),
+        invitation,
     );
     let creation = Creation {
         operation: "create_user",
         key,
         hash: body.hash,
+        row: Some(id.as_uuid()),
     };
-    let show = |(_, _, user, _)| UserWithPassword {
+    let show = |(_, _, user, _, _)| UserWithPassword {
         user,
         temporary_password,
     };
@@ -167,7 +172,11 @@ pub async fn update_user(
         users::guard(&session, change, access.tenant.limit_of(SEATS), access.now),
         users::update(id, changes, status, access.now),
         audit::insert_with(&access.access, "user.update", "users", id, details),
-        users::end_sessions_unless_active(id),
+        (
+            users::end_sessions_unless_active(id),
+            // None for who has a password.
+            (status == Some(UserStatus::Active)).then(|| access.invitation(id)),
+        ),
     );
     let outcome = access.run_or(batch, refuse).await;
     let changed = access.counting(outcome, SEATS, users::count_seats()).await?;
@@ -211,6 +220,7 @@ pub async fn reset_user_password(
         operation: "reset_user_password",
         key,
         hash: sha256(id),
+        row: Some(id.as_uuid()),
     };
     let show = |(_, _, user, _, _)| UserWithPassword {
         user,
@@ -239,6 +249,19 @@ pub async fn delete_user(
     );
     access.run_or(batch, refuse).await?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+impl TenantAccess<ManageTenant> {
+    /// Mails an invitation to a user who is only invited, and nothing to any other.
+    fn invitation(&self, user: UserId) -> (Query<u64>, Query<u64>, Query<u64>) {
+        let link = NewLink::generate(&self.platform().key, self.tenant.home.id);
+        let until = self.now + LinkPurpose::Invitation.life();
+        (
+            password_links::prune(self.now),
+            password_links::invite(user, &link.hash, until, self.now),
+            password_links::mail(link.mail, &link.hash, link.token_sealed, self.now),
+        )
+    }
 }
 
 fn sha256(id: UserId) -> [u8; 32] {

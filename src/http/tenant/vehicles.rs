@@ -182,6 +182,7 @@ pub async fn create_vehicle(
         operation: "create_vehicle",
         key,
         hash: body.hash,
+        row: Some(id.as_uuid()),
     };
     access
         .create(creation, batch, |(vehicle, _)| vehicle, refuse)

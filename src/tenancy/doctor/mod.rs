@@ -2,12 +2,14 @@
 //!
 //! [`Doctor::examine`] looks at everything (`helixai doctor`); [`Doctor::examine_before_serving`] at what a server
 //! should not start with. The questions are asked in `db::shard::inspect`; here are only the judgements: [`server`],
-//! [`logins`], [`memberships`], [`belongings`], [`moves`], [`usage`], [`backups`], [`budget`], [`host`], [`migrations`],
-//! [`drift`]. To add a check: a question there if it needs one, a judgement here that adds to the [`Report`], a row in
+//! [`logins`], [`memberships`], [`belongings`], [`moves`], [`usage`], [`payments`], [`books`], [`backups`], [`archives`],
+//! [`budget`], [`host`], [`migrations`], [`drift`]. To add a check: a question there if it needs one, a judgement here that adds to the [`Report`], a row in
 //! `docs/CLI.md`.
 
+pub mod archives;
 pub mod backups;
 pub mod belongings;
+pub mod books;
 pub mod budget;
 pub mod drift;
 pub mod host;
@@ -15,6 +17,7 @@ pub mod logins;
 pub mod memberships;
 mod migrations;
 pub mod moves;
+pub mod payments;
 pub mod report;
 pub mod server;
 pub mod usage;
@@ -37,7 +40,7 @@ use crate::db::shard::{inspect, privileges, setup};
 use crate::domain::clock::Clock;
 use crate::domain::platform_key::PlatformKey;
 use budget::Budget;
-use drift::Drift;
+use drift::{Drift, Drifts, Unreachable};
 use report::{Level, Report};
 use view::ShardView;
 
@@ -150,6 +153,8 @@ impl Doctor {
             self.try_login(&self.connector, &local.master(), report).await;
         }
         usage::judge(&inspect::usage::discrepancies(admin).await?, report);
+        payments::judge(&inspect::payments::payments(admin).await?, report);
+        books::judge(&inspect::books::discrepancies(admin).await?, report);
         if let Some(every) = self.limits.backups_every {
             backups::judge(
                 &inspect::backups::backups(admin, every * 2).await?,
@@ -157,6 +162,7 @@ impl Doctor {
                 report,
             );
         }
+        archives::judge(&inspect::archives::unended(admin).await?, report);
         moves::judge(&registry.moves, registry.read_at, report);
         migrations::judge(Template::embedded()?, &registry.tenants, report);
         let mut servers = Vec::new();
@@ -239,18 +245,27 @@ impl Doctor {
         Ok(())
     }
 
-    /// The schemas that are not what their template makes.
+    /// The schemas that are not what their template makes; a shard that cannot be read keeps nobody from the others.
     ///
     /// # Errors
-    /// When a database cannot be read.
-    pub async fn drift(&self) -> Result<Vec<Drift>, DbError> {
+    /// When the registry cannot be read.
+    pub async fn drift(&self) -> Result<Drifts, DbError> {
         let admin = self.connector.administrator().await?;
-        let mut found = Vec::new();
+        let (mut drift, mut unreachable) = (Vec::new(), Vec::new());
         for shard in &registry(&admin).await?.shards {
-            let (_, mut client) = self.reach(shard).await?;
-            found.extend(self.drift_of(&admin, &mut client, shard).await?);
+            let found = match self.reach(shard).await {
+                Ok((_, mut client)) => self.drift_of(&admin, &mut client, shard).await,
+                Err(error) => Err(error),
+            };
+            match found {
+                Ok(found) => drift.extend(found),
+                Err(error) => unreachable.push(Unreachable {
+                    shard: shard.name.clone(),
+                    error: error.to_string(),
+                }),
+            }
         }
-        Ok(found)
+        Ok(Drifts { drift, unreachable })
     }
 
     async fn drift_of(

@@ -1,6 +1,7 @@
 //! From an intent to a served tenant, by whoever holds the lease: the request, its replay or the reconciler.
 
 use chrono::{DateTime, Duration, Utc};
+use serde_json::json;
 use uuid::Uuid;
 
 use super::intent::{Intent, damaged, open_answer, seal_answer};
@@ -9,15 +10,21 @@ use crate::db::DbError;
 use crate::db::master::audit::{MasterActor, MasterAudit, Subject, insert_audit};
 use crate::db::master::idempotency::{self, IdempotencyRecord};
 use crate::db::master::onboarding::{self, Unfinished};
-use crate::db::master::subscriptions::{NewSubscription, insert_subscription};
+use crate::db::master::subscriptions::{Beginning, NewSubscription, insert_subscription};
 use crate::db::master::tenants::{self, TenantRecord};
-use crate::db::master::{lanes, ledger};
+use crate::db::master::{MasterTx, lanes, ledger, trials};
 use crate::db::shard::provision::{self, NewApiKey, NewOwner, NewSchema, Versions};
-use crate::domain::ids::{SubscriptionId, TenantId};
+use crate::domain::billing::period::Period;
+use crate::domain::email::Email;
+use crate::domain::ids::{MailId, SubscriptionId, TenantId};
 use crate::domain::month::local_day;
+use crate::domain::password_link::LinkPurpose;
+use crate::domain::platform_key::PlatformKey;
+use crate::domain::settings::Language;
 use crate::domain::tenant::{Niche, TenantStatus};
 use crate::domain::tenant_key::TenantKey;
-use crate::domain::token::ParsedToken;
+use crate::domain::token::{ParsedToken, TokenHash};
+use crate::mail::{MailKind, NewMail, enqueue};
 use crate::telemetry::metrics::count_provisioning;
 
 /// How often an onboarding is taken up before it is given up. Each waits twice as long as the one before.
@@ -166,6 +173,10 @@ impl Provisioner {
                 email: tenant.owner_email.clone(),
                 name: intent.owner_name.clone(),
                 password_hash: intent.owner_password_hash.clone(),
+                password_link: intent.password_link.as_deref().map(|token| {
+                    let until = tenant.created_at + LinkPurpose::Invitation.life();
+                    (TokenHash::of(token).as_bytes().to_vec(), until)
+                }),
             },
             api_key: NewApiKey {
                 id: intent.api_key_id,
@@ -204,8 +215,10 @@ impl Provisioner {
             // Somebody took the lease over while this worker was slow; theirs is the answer.
             return Err(OnboardError::InProgress);
         }
-        insert_subscription(&mut tx, &trial(tenant.id, intent, now)).await?;
+        let bought = bought(&mut tx, &self.platform_key, tenant, intent, now).await?;
+        insert_subscription(&mut tx, &bought).await?;
         ledger::note_applied(&mut tx, tenant.id, &versions, now).await?;
+        enqueue(&mut tx, &self.platform_key, &welcome(tenant, intent, now)?).await?;
         let sealed = seal_answer(&self.platform_key, &onboarded)?;
         idempotency::answer(&mut tx, tenant.id.as_uuid(), 201, &sealed).await?;
         crate::kill_point!("onboard.before_done");
@@ -252,15 +265,66 @@ impl Provisioner {
     }
 }
 
-fn trial(tenant: TenantId, intent: &Intent, now: DateTime<Utc>) -> NewSubscription {
-    let period_end = now + Duration::days(i64::from(intent.trial_days.max(1)));
-    NewSubscription {
+/// To the owner; with a link to choose a password, when none was given.
+fn welcome(tenant: &TenantRecord, intent: &Intent, now: DateTime<Utc>) -> Result<NewMail, DbError> {
+    Ok(NewMail {
+        id: MailId::new(),
+        kind: MailKind::Welcome,
+        tenant: Some(tenant.id),
+        locale: Language::PtBr,
+        to: Email::parse(&tenant.owner_email).map_err(|_| damaged())?,
+        values: json!({
+            "name": intent.owner_name, "email": tenant.owner_email, "token": intent.password_link,
+        }),
+        due_at: now,
+        dedupe_key: format!("welcome:{}", tenant.id),
+    })
+}
+
+/// What a new tenant has: a trial, once for each CPF or CNPJ; nothing to pay; or a plan that begins with its payment.
+async fn bought(
+    tx: &mut MasterTx,
+    key: &PlatformKey,
+    tenant: &TenantRecord,
+    intent: &Intent,
+    now: DateTime<Utc>,
+) -> Result<NewSubscription, DbError> {
+    let trial_end = now + Duration::days(intent.trial_days.into());
+    let month = Period::anchored_at(now);
+    let (beginning, period_end) = if intent.is_free {
+        (Beginning::Active, month.end)
+    } else if intent.trial_days > 0 && has_trial(tx, key, tenant, now).await? {
+        (Beginning::Trial(trial_end), trial_end)
+    } else {
+        (Beginning::AwaitsPayment, month.end)
+    };
+    let anchor = match beginning {
+        Beginning::Trial(end) => end,
+        Beginning::Active | Beginning::AwaitsPayment => now,
+    };
+    Ok(NewSubscription {
         id: SubscriptionId::new(),
-        tenant,
+        tenant: tenant.id,
         plan_version: intent.plan_version,
-        trial_ends_at: Some(period_end),
+        beginning,
         period_end,
-        anchor_day: local_day(period_end),
+        anchor_day: local_day(anchor),
         now,
+    })
+}
+
+/// Who names no document is nobody that is known to have had a trial.
+async fn has_trial(
+    tx: &mut MasterTx,
+    key: &PlatformKey,
+    tenant: &TenantRecord,
+    now: DateTime<Utc>,
+) -> Result<bool, DbError> {
+    match &tenant.document {
+        None => Ok(true),
+        Some(document) => {
+            let digest = key.fingerprint("document", document.as_bytes());
+            trials::take(tx, &digest, tenant.id, now).await
+        }
     }
 }

@@ -19,10 +19,16 @@ pub(super) struct Intent {
     pub(super) owner_name: String,
     pub(super) owner_password_hash: String,
     pub(super) temporary_password: Option<String>,
+    /// By which the owner chooses a password, when none was given; an older program left it out.
+    #[serde(default)]
+    pub(super) password_link: Option<String>,
     pub(super) api_key_id: ApiKeyId,
     pub(super) api_key: String,
     pub(super) plan_version: PlanVersionId,
     pub(super) trial_days: i32,
+    /// Whether the plan costs nothing.
+    #[serde(default)]
+    pub(super) is_free: bool,
 }
 
 impl Intent {
@@ -36,16 +42,21 @@ impl Intent {
             }
         };
         let api_key = NewToken::generate(TokenKind::ApiKey);
+        let link = temporary_password
+            .is_some()
+            .then(|| NewToken::generate(TokenKind::PasswordLink));
         Ok(Self {
             owner_id: UserId::new(),
             owner_name: request.owner_name.clone(),
             // argon2 takes tens of milliseconds of a core on purpose: away from the request threads.
             owner_password_hash: hashing::hash(password).await?,
             temporary_password,
+            password_link: link.map(|link| link.plain.expose_secret().to_owned()),
             api_key_id: ApiKeyId::new(),
             api_key: api_key.plain.expose_secret().to_owned(),
             plan_version: plan.version_id,
             trial_days: plan.trial_days,
+            is_free: plan.price_cents == 0,
         })
     }
 

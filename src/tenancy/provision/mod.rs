@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 pub use self::finish::{ATTEMPTS, RetryError};
 use self::intent::Intent;
-pub(in crate::tenancy) use self::place::Begun;
+pub(in crate::tenancy) use self::place::{Begun, PLACE_ATTEMPTS};
 use super::shards::Shards;
 use crate::db::DbError;
 use crate::db::master::audit::{MasterActor, MasterAudit, Subject, insert_audit};

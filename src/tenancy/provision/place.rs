@@ -6,12 +6,12 @@ use super::{IdempotencyKey, OnboardError, Provisioner};
 use crate::db::master::MasterTx;
 use crate::db::master::idempotency::{self, IdempotencyRecord};
 use crate::db::master::lanes::{self, Place};
-use crate::domain::ids::TenantId;
+use crate::domain::ids::{ShardId, TenantId};
 
 const SCOPE: &str = "tenants";
 const KEY_KEPT: Duration = Duration::hours(24);
 /// Others may fill a new lane before this request gets a place on it; so often is it tried.
-const ATTEMPTS: usize = 20;
+pub(in crate::tenancy) const PLACE_ATTEMPTS: usize = 20;
 
 /// What becomes of a request.
 pub(in crate::tenancy) enum Begun<'a> {
@@ -28,7 +28,7 @@ impl Provisioner {
         id: TenantId,
         now: DateTime<Utc>,
     ) -> Result<Begun<'a>, OnboardError> {
-        for _ in 0..ATTEMPTS {
+        for _ in 0..PLACE_ATTEMPTS {
             let mut tx = self.master.begin().await?;
             if let Some(repeat) = repeat {
                 let scope = format!("{SCOPE}:{}", repeat.caller);
@@ -40,21 +40,21 @@ impl Provisioner {
                     return Ok(Begun::Known(known, repeat));
                 }
             }
-            if let Some(place) = lanes::take_place(&mut tx, now).await? {
+            if let Some(place) = lanes::take_place(&mut tx, None, now).await? {
                 return Ok(Begun::Placed(tx, place));
             }
             drop(tx);
-            self.open_next_lane().await?;
+            self.open_next_lane(None).await?;
         }
         Err(OnboardError::NoRoom)
     }
 
-    /// Opens a lane, unless another request has just done so. The login comes first, then its row: a crash leaves
+    /// Opens a lane, on the shard `on` if one is wanted, unless another request has just done so. The login comes first, then its row: a crash leaves
     /// a login without a lane, which the next try finds and uses.
-    async fn open_next_lane(&self) -> Result<(), OnboardError> {
+    pub(in crate::tenancy) async fn open_next_lane(&self, on: Option<ShardId>) -> Result<(), OnboardError> {
         let mut tx = self.master.begin().await?;
-        let shard = lanes::lock_roomiest_shard(&mut tx, self.lane_capacity).await?;
-        if lanes::has_room(&mut tx).await? {
+        let shard = lanes::lock_roomiest_shard(&mut tx, on, self.lane_capacity).await?;
+        if lanes::has_room(&mut tx, on).await? {
             return Ok(());
         }
         let shard = shard.ok_or(OnboardError::NoRoom)?;

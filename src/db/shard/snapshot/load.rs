@@ -175,6 +175,7 @@ impl<'a> Loading<'a> {
         transaction
             .batch_execute("reset role; set local search_path = pg_catalog, pg_temp")
             .await?;
+        note_work(&transaction, to, &aside).await?;
         if to.over {
             replace(&transaction, to, &aside).await?;
             crate::kill_point!("restore.replaced");
@@ -213,6 +214,18 @@ pub(super) async fn bring_up(transaction: &Transaction<'_>, plan: &Plan<'_>) -> 
         }
     }
     Ok(newest)
+}
+
+/// Tells the shard when the work that goes on by the clock is due: what it knew of the tenant may be gone.
+async fn note_work(transaction: &Transaction<'_>, to: &Destination, aside: &str) -> Result<(), DbError> {
+    let command = format!(
+        "insert into helixai.due_work (tenant_id, due_at)
+         select $1, min(run_at) from {}.jobs where state = 'queued' having min(run_at) is not null
+         on conflict (tenant_id) do update set due_at = least(due_work.due_at, excluded.due_at)",
+        ident(aside)
+    );
+    transaction.execute(&command, &[&to.tenant.as_uuid()]).await?;
+    Ok(())
 }
 
 /// Puts the schema aside into the place of the tenant's own, while nobody is inside of the tenant.
