@@ -34,7 +34,7 @@ impl Mail {
         let boundary = boundary
             .and_then(|rest| rest.split('"').next())
             .unwrap_or_default();
-        let begin = format!("--{boundary}\r\n");
+        let begin = format!("\r\n--{boundary}\r\n");
         for part in self.source.split(&begin).skip(1) {
             let Some((head, body)) = part.split_once("\r\n\r\n") else {
                 continue;
