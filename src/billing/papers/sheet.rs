@@ -68,7 +68,7 @@ impl Sheets {
 
     /// Text that begins at `x`, on the present line.
     pub fn text(&mut self, x: f32, size: f32, face: Face, text: &str) {
-        let (bytes, _, _) = WINDOWS_1252.encode(text);
+        let bytes = encoded(text);
         self.page.begin_text();
         self.page.set_font(face.name(), size);
         self.page.next_line(x, self.y);
@@ -155,6 +155,17 @@ impl Sheets {
     }
 }
 
+/// In the fonts' own letters; one that they lack is a question mark.
+fn encoded(text: &str) -> Vec<u8> {
+    let mut buffer = [0; 4];
+    let mut bytes = Vec::with_capacity(text.len());
+    for letter in text.chars() {
+        let (known, _, is_missing) = WINDOWS_1252.encode(letter.encode_utf8(&mut buffer));
+        bytes.extend_from_slice(if is_missing { b"?" } else { &known });
+    }
+    bytes
+}
+
 /// Cuts a text into lines of at most so many points.
 fn lines(text: &str, room: f32, size: f32, face: Face) -> Vec<String> {
     let wide = |text: &str| match face {
@@ -226,6 +237,11 @@ mod tests {
     fn amounts_end_where_they_should() {
         // R 722, $ 556, space 278, 9 556, comma 278, two digits.
         assert!((width("R$ 9,90", 10.0) - 35.02).abs() < 0.001);
+    }
+
+    #[test]
+    fn a_letter_that_the_fonts_lack_is_a_question_mark() {
+        assert_eq!(encoded("Açaí 🚗"), b"A\xe7a\xed ?");
     }
 
     #[test]
