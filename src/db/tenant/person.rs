@@ -157,8 +157,9 @@ pub fn erase(id: ContactId, now: DateTime<Utc>) -> Vec<Query<u64>> {
         timed(ERASE_OUTBOX),
         Query::execute(ERASE_MESSAGES).bind(id.as_uuid()),
         timed(ERASE_CONVERSATIONS),
-        timed(ERASE_REMINDERS),
+        // The due before its reminders, as who pays it.
         timed(ERASE_DUES).bind(ERASED),
+        timed(ERASE_REMINDERS),
         Query::execute(ERASE_ORDER_LINES).bind(id.as_uuid()).bind(ERASED),
         timed(ERASE_ORDERS),
         timed(ERASE_CUSTOMER),
