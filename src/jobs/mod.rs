@@ -119,12 +119,19 @@ impl Jobs {
     /// When the registry cannot be read.
     pub async fn work(&self) -> Result<usize, DbError> {
         let mut doors = homes::list_doors(&self.platform.master).await?;
-        Ok(self.work_behind(&mut doors, &CancellationToken::new()).await)
+        let mut turns = 0;
+        loop {
+            match self.work_behind(&mut doors).await {
+                0 => return Ok(turns),
+                some => turns += some,
+            }
+        }
     }
 
-    /// As [`Jobs::work`] for the shards behind these doors, until `stop`; those that cannot be asked are taken out.
-    async fn work_behind(&self, doors: &mut Vec<LaneAddress>, stop: &CancellationToken) -> usize {
-        let worked = join_all(doors.iter().map(|door| self.work_at(door, stop))).await;
+    /// Some turns behind each of these doors, so that no shard waits until another has nothing left; those that cannot be asked are
+    /// taken out.
+    async fn work_behind(&self, doors: &mut Vec<LaneAddress>) -> usize {
+        let worked = join_all(doors.iter().map(|door| self.work_at(door))).await;
         let mut turns = 0;
         let mut failed = Vec::new();
         for (door, outcome) in doors.iter().zip(worked) {
@@ -140,31 +147,27 @@ impl Jobs {
         turns
     }
 
-    /// Works for the tenants of one shard until nobody is due.
-    async fn work_at(&self, door: &LaneAddress, stop: &CancellationToken) -> Result<usize, DbError> {
+    /// Works for the tenants of one shard that have waited longest.
+    async fn work_at(&self, door: &LaneAddress) -> Result<usize, DbError> {
         self.platform.shards.ensure(door.shard).await?;
-        let mut turns = 0;
-        while !stop.is_cancelled() {
-            let (worker, now) = (Uuid::now_v7(), self.platform.clock.now());
-            let lanes = &self.platform.lanes;
-            let taken = due::take(lanes, door, worker, (now, now + LEASE), AT_ONCE).await?;
-            if taken.is_empty() {
-                break;
-            }
-            crate::kill_point!("jobs.taken");
-            let homes = homes::list_served(&self.platform.master, &taken).await?;
-            let turn = |tenant: TenantId| {
-                let home = homes
-                    .iter()
-                    .find(|home| home.id == tenant && home.lane.shard == door.shard);
-                self.turn(door, worker, tenant, home.cloned())
-            };
-            for ended in join_all(taken.iter().map(|tenant| turn(*tenant))).await {
-                ended?;
-            }
-            turns += taken.len();
+        let (worker, now) = (Uuid::now_v7(), self.platform.clock.now());
+        let lanes = &self.platform.lanes;
+        let taken = due::take(lanes, door, worker, (now, now + LEASE), AT_ONCE).await?;
+        if taken.is_empty() {
+            return Ok(0);
         }
-        Ok(turns)
+        crate::kill_point!("jobs.taken");
+        let homes = homes::list_served(&self.platform.master, &taken).await?;
+        let turn = |tenant: TenantId| {
+            let home = homes
+                .iter()
+                .find(|home| home.id == tenant && home.lane.shard == door.shard);
+            self.turn(door, worker, tenant, home.cloned())
+        };
+        for ended in join_all(taken.iter().map(|tenant| turn(*tenant))).await {
+            ended?;
+        }
+        Ok(taken.len())
     }
 }
 
@@ -187,7 +190,8 @@ pub fn spawn(platform: &Platform, stop: CancellationToken) -> JoinHandle<()> {
                 }
             }
             beats = beats.wrapping_add(1);
-            jobs.work_behind(&mut doors, &stop).await;
+            // While there is work, without waiting for the next beat.
+            while !stop.is_cancelled() && jobs.work_behind(&mut doors).await > 0 {}
         }
     })
 }
