@@ -5,10 +5,7 @@ use crate::db::master::audit::{MasterAudit, Origin, Subject, insert_audit};
 use crate::db::master::plans::{self, PlanHead, PlanRecord, VersionRecord};
 use crate::db::master::{MasterDb, MasterTx};
 use crate::domain::clock::Clock;
-use crate::domain::plan::{PlanCode, PlanStatus, PlanTerms};
-
-/// What copies of tenants have; the program needs it as it is.
-const SANDBOX: &str = "sandbox";
+use crate::domain::plan::{PlanCode, PlanStatus, PlanTerms, SANDBOX};
 
 /// Changes what is for sale. Cheap to clone.
 #[derive(Clone)]

@@ -7,6 +7,8 @@ use super::text_value::text_value;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+/// Code of the plan that copies of tenants have: the program needs it as it is, and nobody buys it.
+pub const SANDBOX: &str = "sandbox";
 /// Longest code.
 const CODE_MAX: usize = 40;
 /// Longest trial, in days.

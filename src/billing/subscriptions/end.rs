@@ -17,7 +17,7 @@ use crate::domain::billing::period::Period;
 use crate::domain::ids::{SubscriptionId, TenantId};
 use crate::domain::money::Cents;
 use crate::domain::month::local_day;
-use crate::domain::plan::PlanCode;
+use crate::domain::plan::{PlanCode, SANDBOX};
 use crate::domain::subscription::SubscriptionStatus;
 
 impl Books {
@@ -82,6 +82,10 @@ impl Books {
             if living.state.at(now) != SubscriptionStatus::Canceled {
                 if !living.cancel_at_period_end {
                     return Err(SubscriptionError::Living);
+                }
+                // A copy ends when it was said to: its plan is not for sale.
+                if living.plan.code == SANDBOX {
+                    return Err(SubscriptionError::UnknownPlan);
                 }
                 billed::set_cancel_at_period_end(tx, living.id, false, now).await?;
                 note(tx, "subscription.reactivate", &living, decision, json!({})).await?;

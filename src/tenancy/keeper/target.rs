@@ -16,6 +16,7 @@ use crate::db::shard::snapshot::Destination;
 use crate::db::shard::template::Template;
 use crate::domain::ids::{ShardId, TenantId};
 use crate::domain::month::local_day;
+use crate::domain::plan::SANDBOX;
 use crate::domain::subscription::SubscriptionStatus;
 use crate::domain::tenant::{Niche, RestoreMode, TenantStatus};
 use crate::domain::tenant_key::TenantKey;
@@ -25,8 +26,6 @@ use crate::tenancy::snapshot::{Header, HeaderSubscription, SnapshotError};
 
 /// How long others leave a restore alone that says nothing. They could not harm it: see [`super::settle`].
 const LEASE: Duration = Duration::minutes(2);
-/// The plan of a copy: everything may be looked at, nothing is sent.
-const SANDBOX: &str = "sandbox";
 /// How long a copy is served.
 const SANDBOX_TIME: Duration = Duration::days(30);
 
