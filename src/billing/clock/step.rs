@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use crate::billing::books::Books;
-use crate::billing::invoices::{issue_period, system, void};
+use crate::billing::invoices::{issue_period, system, void, void_upgrades};
 use crate::db::DbError;
 use crate::db::master::MasterTx;
 use crate::db::master::audit::{MasterAudit, Subject, insert_audit};
@@ -105,12 +105,7 @@ async fn advance(
         let anchor = subscription.anchor_of(period);
         billed::begin_period(tx, subscription.id, period, anchor, plan, now).await?;
         // What was to be paid for the rest of the former period.
-        for upgrade in current
-            .iter()
-            .filter(|invoice| invoice.is_open_upgrade() && !invoice.is_reopened())
-        {
-            void(tx, upgrade, &system(), now).await?;
-        }
+        void_upgrades(tx, current, now).await?;
     }
     billed::activate(tx, subscription.id, now).await
 }

@@ -18,11 +18,13 @@ use crate::db::master::MasterTx;
 use crate::db::master::audit::{MasterActor, MasterAudit, Origin, Subject, insert_audit};
 use crate::db::master::invoices::{self, InvoiceRecord, NewInvoice};
 use crate::db::master::ledger_entries;
+use crate::db::master::payments::charges;
 use crate::db::{DbError, Refusal};
 use crate::domain::billing::invoice::LedgerKind;
 use crate::domain::ids::TenantId;
 
 pub use admin::{InvoiceError, Item};
+pub(super) use money::void_upgrades;
 pub use money::{Payment, Settled, reopen, settle};
 pub(super) use period::{days_of, issue_period};
 
@@ -63,6 +65,7 @@ pub async fn void(
 ) -> Result<(), DbError> {
     ledger_entries::book(tx, invoice, LedgerKind::Voided, invoice.total_cents, None, now).await?;
     invoices::set_void(tx, invoice.id, now).await?;
+    charges::recheck_subject(tx, invoice.tenant, invoice.id.as_uuid(), now).await?;
     note(tx, "invoice.void", invoice, origin, now).await
 }
 

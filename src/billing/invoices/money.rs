@@ -92,13 +92,16 @@ pub async fn reopen(
     if !reopens {
         return Ok(());
     }
-    if let Some(subscription) = subscription
+    if let Some(subscription) = &subscription
         && matches!(
             subscription.state.status,
             SubscriptionStatus::Trialing | SubscriptionStatus::Active
         )
     {
         billed::sink(tx, subscription.id, SubscriptionStatus::PastDue, now, now).await?;
+    } else if let Some(subscription) = subscription {
+        // It rests, or is past due: the clock says what becomes of what is owed.
+        billed::touch(tx, subscription.id, now).await?;
     }
     note(tx, "invoice.reopen", &invoice, &system(), now).await
 }
@@ -118,6 +121,21 @@ pub(super) async fn lock(
     };
     let invoice = invoices::lock_invoice(tx, id).await?.ok_or_else(unknown)?;
     Ok((subscription, invoice))
+}
+
+/// Takes back what was to be paid for the rest of a period that is over.
+pub(in crate::billing) async fn void_upgrades(
+    tx: &mut MasterTx,
+    current: &[InvoiceRecord],
+    now: DateTime<Utc>,
+) -> Result<(), DbError> {
+    for upgrade in current
+        .iter()
+        .filter(|invoice| invoice.is_open_upgrade() && !invoice.is_reopened())
+    {
+        void(tx, upgrade, &system(), now).await?;
+    }
+    Ok(())
 }
 
 /// What payment brings. Answers where the period begins when that was left open until now.
@@ -147,6 +165,7 @@ async fn move_on(
         InvoiceKind::Period if period.start >= subscription.period.end && period.start <= now => {
             let anchor = subscription.anchor_of(period);
             billed::begin_period(tx, id, period, anchor, plan, now).await?;
+            void_upgrades(tx, &current, now).await?;
         }
         InvoiceKind::Upgrade if !invoice.is_reopened() => {
             billed::set_plan(tx, id, plan, now).await?;
@@ -156,6 +175,16 @@ async fn move_on(
             });
             for other in others {
                 void(tx, other, &system(), now).await?;
+            }
+            // One that is paid already has the former plan; what was bought comes back after it.
+            let is_paid = |other: &InvoiceRecord| {
+                other.kind == InvoiceKind::Period && other.status == InvoiceStatus::Paid
+            };
+            if current
+                .iter()
+                .any(|other| is_paid(other) && other.plan_version != Some(plan))
+            {
+                billed::set_next_plan(tx, id, Some(plan), now).await?;
             }
         }
         InvoiceKind::Period | InvoiceKind::Upgrade | InvoiceKind::OneOff => {}

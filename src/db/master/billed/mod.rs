@@ -155,6 +155,10 @@ pub async fn find_last_plan(tx: &mut MasterTx, tenant: TenantId) -> Result<Optio
 /// # Errors
 /// When the database fails.
 pub async fn lock(tx: &mut MasterTx, id: SubscriptionId) -> Result<Option<Billed>, DbError> {
+    // The row alone first: who waits for it in a join would see its plans as they were before.
+    sqlx::query!("select from subscriptions where id = $1 for update", id.as_uuid())
+        .fetch_optional(tx.connection())
+        .await?;
     let row = sqlx::query_as!(
         Row,
         r#"select s.id, s.tenant_id, t.status as tenant_status, t.owner_email, t.activated_at, s.status, s.trial_ends_at,
@@ -168,8 +172,7 @@ pub async fn lock(tx: &mut MasterTx, id: SubscriptionId) -> Result<Option<Billed
            join plans p on p.id = v.plan_id
            left join plan_versions w on w.id = s.next_plan_version_id
            left join plans q on q.id = w.plan_id
-           where s.id = $1
-           for update of s"#,
+           where s.id = $1"#,
         id.as_uuid(),
     )
     .fetch_optional(tx.connection())
