@@ -18,8 +18,8 @@ use crate::domain::ids::TenantId;
 use crate::domain::month::{BOOKS_TZ, start_of_day};
 use crate::domain::payment::GatewayKind;
 
-/// What one claim takes.
-const BATCH: i64 = 32;
+/// What one claim takes: what can begin at once, since the lease of all of it begins with the claim.
+const BATCH: i64 = 8;
 /// Calls to one gateway at once, of one process.
 const AT_ONCE: usize = 8;
 /// What one process does for all of them every day.

@@ -142,7 +142,7 @@ impl Payments {
         Ok(self.place_all(invoice, ordered, budget).await?)
     }
 
-    /// The newest charge of an invoice of a tenant that can be paid by PIX.
+    /// The newest charge of an invoice of a tenant that can still be paid by PIX.
     ///
     /// # Errors
     /// When the database fails.
@@ -153,8 +153,11 @@ impl Payments {
     ) -> Result<Option<ChargeRecord>, DbError> {
         let of = invoice.as_uuid();
         let all = charges::list_of_subject(&self.master, tenant, of, Some(PaymentMethod::Pix)).await?;
-        let mut open = all.into_iter().filter(ChargeRecord::is_open);
-        Ok(open.find(|charge| charge.pix_code.is_some()))
+        let now = self.clock.now();
+        let mut payable = all
+            .into_iter()
+            .filter(|charge| charge.is_open() && charge.expires_at > now);
+        Ok(payable.find(|charge| charge.pix_code.is_some()))
     }
 
     /// Asks the gateways for what was ordered, all at once, for so long as the budget allows. Nobody's hanging up stops it.

@@ -14,6 +14,7 @@ use crate::db::master::payments::turns::{self, Ended};
 use crate::db::master::payments::{accounts, cards};
 use crate::domain::charge::{backoff, idempotency_key, next_check};
 use crate::domain::ids::{ChargeId, SavedCardId, TenantId};
+use crate::domain::month::BOOKS_TZ;
 use crate::domain::payment::{PaymentMethod, PaymentStatus};
 use crate::telemetry::payment_metrics::count_payment;
 
@@ -70,6 +71,14 @@ impl Payments {
             return self.give_up(charge, worker, &account, over).await;
         };
         let order = self.order_of(&charge, &account, &bill);
+        // A gateway does not know a key for ever: a card that may have been charged is looked for, not charged again.
+        if charge.card.is_some() && charge.asked > 1 {
+            match account.gateway.find(charge.id.as_uuid()).await {
+                Ok(found) if found.is_empty() => {}
+                Ok(_) => return self.adopt(charge, worker, &account).await,
+                Err(error) => return self.postpone(&charge, worker, error.into()).await,
+            }
+        }
         crate::kill_point!("payments.before_create");
         let asked = match charge.card {
             _ if charge.method != PaymentMethod::Card => {
@@ -100,7 +109,10 @@ impl Payments {
             notification_url: Some(self.hook_url(&account.record)),
             return_url: bill.return_url.clone(),
             expires_at: charge.expires_at,
-            due_date: bill.due_date,
+            // A gateway takes no day that is over.
+            due_date: bill
+                .due_date
+                .max(self.clock.now().with_timezone(&BOOKS_TZ).date_naive()),
             save_card: bill.save_card,
         }
     }

@@ -179,9 +179,7 @@ impl Payments {
         let never = matches!(
             &error,
             PaymentError::Unknown
-                | PaymentError::Gateway(
-                    GatewayError::Refused { .. } | GatewayError::Unknown | GatewayError::Conflict
-                )
+                | PaymentError::Gateway(GatewayError::Refused { .. } | GatewayError::Unknown)
         );
         let again = (!never && refund.attempts < TRIES).then(|| now + backoff(refund.attempts));
         let text = error.to_string();

@@ -314,8 +314,8 @@ pub async fn recheck_others(
     Ok(())
 }
 
-/// Sees to it that the open charges of a subject are looked at now. To be called where the subject is closed without having
-/// been paid, before the subject itself is locked.
+/// Sees to it that the open charges of a subject, which is closed without having been paid, are looked at now. One that
+/// somebody has just locked is left to them: they hold charges before the subject.
 ///
 /// # Errors
 /// When the database fails.
@@ -329,7 +329,7 @@ pub async fn recheck_subject(
         "update charges c set next_check_at = $3, updated_at = $3
          from (select o.id from charges o
                where o.tenant_id = $1 and o.subject_id = $2 and o.status in ('pending', 'in_process')
-               order by o.id for update) due
+               order by o.id for update skip locked) due
          where c.id = due.id",
         tenant.as_uuid(),
         subject,

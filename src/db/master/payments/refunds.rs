@@ -106,7 +106,7 @@ pub async fn claim_due(
                join gateway_accounts g on g.id = c.account_id
                where d.state = 'requested' and g.gateway = $1 and ($2::uuid is null or d.id = $2)
                  and ($2 is not null or d.due_at <= $5) and (d.leased_until is null or d.leased_until <= $5)
-               order by d.due_at limit 10 for update of d skip locked) due
+               order by d.due_at limit 1 for update of d skip locked) due
          where r.id = due.id
          returning r.id, r.charge_id, r.amount_cents, r.before_cents, r.state, r.attempts, r.last_error, r.created_at",
         gateway.as_str(),
