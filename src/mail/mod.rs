@@ -5,6 +5,7 @@
 //!
 //! A new kind: see [`MailKind`].
 
+pub mod smtp;
 pub mod templates;
 pub mod transport;
 pub mod worker;

@@ -6,26 +6,21 @@ use std::time::{Duration, SystemTime};
 use chrono::{DateTime, Utc};
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
-use lettre::transport::smtp::PoolConfig;
-use lettre::{Address, AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
+use lettre::{Address, Message};
 use secrecy::{ExposeSecret, SecretString};
 
+use super::smtp::MailServer;
 use super::templates::Rendered;
 use crate::domain::email::Email;
 use crate::domain::ids::MailId;
-
-/// Connections to the mail server.
-const CONNECTIONS: u32 = 4;
-/// What a mail server says when it does not know us: nothing is wrong with the mail.
-const ABOUT_US: [u16; 4] = [530, 534, 535, 538];
 
 /// Hands mails over. Cheap to clone.
 #[derive(Clone)]
 pub enum Transport {
     /// Writes each to a file.
     Folder(PathBuf),
-    /// Gives them to a mail server, within this time.
-    Smtp(AsyncSmtpTransport<Tokio1Executor>, Duration),
+    /// Gives them to a mail server.
+    Smtp(MailServer),
 }
 
 /// From whom mails are.
@@ -57,7 +52,7 @@ impl NotTaken {
         }
     }
 
-    fn for_now(what: impl Into<String>) -> Self {
+    pub(super) fn for_now(what: impl Into<String>) -> Self {
         Self {
             what: what.into(),
             for_good: false,
@@ -66,19 +61,14 @@ impl NotTaken {
 }
 
 impl Transport {
-    /// The way to the mail server of this address.
+    /// The way to the mail server of this address, which has so long to take a mail.
     ///
     /// # Errors
     /// Why the address cannot be used; shows nothing of it.
     pub fn smtp(url: &SecretString, timeout: Duration) -> Result<Self, &'static str> {
-        let builder = AsyncSmtpTransport::<Tokio1Executor>::from_url(url.expose_secret())
-            .map_err(|_| "cannot be read: write smtps://user:password@host")?;
-        let server = builder
-            // For connecting alone: the whole is limited where it is waited for.
-            .timeout(Some(timeout))
-            .pool_config(PoolConfig::new().max_size(CONNECTIONS))
-            .build();
-        Ok(Self::Smtp(server, timeout))
+        let server = MailServer::parse(url.expose_secret(), timeout);
+        let server = server.ok_or("cannot be read: write smtps://user:password@host")?;
+        Ok(Self::Smtp(server))
     }
 
     /// Hands a mail over.
@@ -88,38 +78,9 @@ impl Transport {
     pub async fn send(&self, id: MailId, message: &Message) -> Result<(), NotTaken> {
         match self {
             Self::Folder(folder) => write(folder.clone(), id, message.formatted()).await,
-            Self::Smtp(server, timeout) => {
-                let bytes = message.formatted();
-                let sent = server.send_raw(message.envelope(), &bytes);
-                let sent = tokio::time::timeout(*timeout, sent).await;
-                sent.map_err(|_| NotTaken::for_now("timed out"))?
-                    .map_err(|error| not_taken(&error))?;
-                Ok(())
-            }
+            Self::Smtp(server) => server.hand_over(message).await,
         }
     }
-}
-
-/// The text of a refusal is dropped: it may name the address.
-fn not_taken(error: &lettre::transport::smtp::Error) -> NotTaken {
-    if let Some(code) = error.status() {
-        let code = u16::from(code);
-        return NotTaken {
-            what: format!("the mail server said {code}"),
-            for_good: error.is_permanent() && !ABOUT_US.contains(&code),
-        };
-    }
-    NotTaken::for_now(if error.is_timeout() {
-        "timed out"
-    } else if error.is_tls() {
-        "TLS failed"
-    } else if error.is_response() {
-        "the mail server said something unreadable"
-    } else if error.is_client() {
-        "the mail server does not offer what is needed"
-    } else {
-        "the mail server cannot be reached"
-    })
 }
 
 /// Under its own name only when it is whole. A mail that is sent again replaces itself.

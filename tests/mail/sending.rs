@@ -213,7 +213,7 @@ async fn what_will_never_be_taken_is_given_up_at_once_and_anything_at_last() {
     // The server repeats the address; we do not.
     assert_eq!(
         states(&test).await,
-        [json!(["failed", 1, "the mail server said 550"])]
+        [json!(["failed", 1, "the mail server said 550 5.1.1"])]
     );
     server.refuse_address(ANA, 450);
     decide(&test, &invoice("invoice:2", None, clock.now())).await;
@@ -222,7 +222,7 @@ async fn what_will_never_be_taken_is_given_up_at_once_and_anything_at_last() {
         clock.advance(TimeDelta::hours(1));
     }
     assert_eq!(mailer.send_due().await.unwrap(), 0);
-    let given_up = json!(["failed", 12, "the mail server said 450"]);
+    let given_up = json!(["failed", 12, "the mail server said 450 4.1.1"]);
     assert_eq!(states(&test).await[1], given_up);
     assert_eq!(server.taken(), []);
 }
@@ -236,8 +236,7 @@ async fn a_repeated_mail_is_recognised_by_its_message_id() {
     let mailer = test.platform.mailer();
     server.fail_next(Fault::DropAfterContent);
     server.fail_next(Fault::Stall);
-    // One more attempt finds out that the silent connection is of no use.
-    for _ in 0..4 {
+    for _ in 0..3 {
         assert!(mailer.send_due().await.unwrap() <= 1);
         clock.advance(TimeDelta::minutes(10));
     }
@@ -247,6 +246,66 @@ async fn a_repeated_mail_is_recognised_by_its_message_id() {
         assert_eq!(mail.header("Message-ID"), taken[0].header("Message-ID"));
     }
     assert_eq!(states(&test).await[0][0], "sent");
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_late_is_no_answer_to_another_mail() {
+    let server = FakeSmtp::start().await.unwrap();
+    let (test, clock) = start_with(sending_to(&server).set("mail.timeout_secs", 1)).await;
+    let mailer = test.platform.mailer();
+    decide(&test, &invoice("invoice:1", None, clock.now())).await;
+    server.fail_next(Fault::Stall);
+    assert_eq!(mailer.send_due().await.unwrap(), 1);
+    server.answer_late();
+    decide(&test, &invoice("invoice:2", None, clock.now())).await;
+    server.fail_next(Fault::Refuse(Step::Content, 451));
+    assert_eq!(mailer.send_due().await.unwrap(), 1);
+    assert_eq!(
+        states(&test).await,
+        [
+            json!(["pending", 1, "timed out"]),
+            json!(["pending", 1, "the mail server said 451"])
+        ]
+    );
+    clock.advance(TimeDelta::minutes(1));
+    assert_eq!(mailer.send_due().await.unwrap(), 2);
+    assert_eq!(states(&test).await, vec![json!(["sent", 2, null]); 2]);
+}
+
+/// The sender, our address, our words: nothing is wrong with the recipient, and somebody will mend it.
+#[tokio::test]
+async fn what_is_refused_about_us_is_sent_again() {
+    let server = FakeSmtp::start().await.unwrap();
+    let (test, clock) = start(&server).await;
+    let mailer = test.platform.mailer();
+    let ours = [
+        (Step::Sender, "550 5.7.1 sender refused", "550 5.7.1"),
+        (Step::Sender, "550 no such user", "550"),
+        (Step::Sender, "553 5.1.8 no such domain", "553 5.1.8"),
+        (Step::Recipient, "554 5.7.1 relaying denied", "554 5.7.1"),
+        (Step::Recipient, "550 5.7.26 not authenticated", "550 5.7.26"),
+        (Step::Recipient, "552 5.2.2 mailbox full", "552 5.2.2"),
+        (Step::Content, "554 5.7.1 spam", "554 5.7.1"),
+        (Step::Content, "550 refused", "550"),
+    ];
+    let theirs = [
+        (Step::Recipient, "550 no such user", "550"),
+        (Step::Recipient, "553 no such user", "553"),
+        (Step::Recipient, "550 5.2.1 disabled", "550 5.2.1"),
+        (Step::Content, "550 5.1.1 no such user", "550 5.1.1"),
+    ];
+    let mut expected = Vec::new();
+    for (number, (step, words, said)) in ours.iter().chain(&theirs).enumerate() {
+        decide(&test, &invoice(&format!("invoice:{number}"), None, clock.now())).await;
+        server.fail_next(Fault::Say(*step, words));
+        assert_eq!(mailer.send_due().await.unwrap(), 1, "{words}");
+        let state = if number < ours.len() { "pending" } else { "failed" };
+        expected.push(json!([state, 1, format!("the mail server said {said}")]));
+    }
+    assert_eq!(states(&test).await, expected);
+    clock.advance(TimeDelta::minutes(1));
+    assert_eq!(mailer.send_due().await.unwrap(), ours.len());
+    assert_eq!(server.taken().len(), ours.len());
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 pub use mime::Mail;
@@ -33,11 +34,13 @@ pub enum Step {
 pub enum Fault {
     /// It is refused at this step with this code.
     Refuse(Step, u16),
+    /// It is refused at this step in these words, which begin with a code.
+    Say(Step, &'static str),
     /// It is taken, and the connection is gone before the answer.
     DropAfterContent,
     /// The connection is gone before the mail has arrived.
     DropBeforeContent,
-    /// It is taken, and never answered.
+    /// It is taken, and not answered before [`FakeSmtp::answer_late`].
     Stall,
 }
 
@@ -49,6 +52,8 @@ struct State {
     refused: HashMap<String, u16>,
     taken: Vec<Mail>,
     tried: usize,
+    /// Lets stalled sessions answer.
+    late: Arc<Notify>,
 }
 
 /// A running server; ended with it.
@@ -99,6 +104,11 @@ impl FakeSmtp {
     /// Refuses whatever goes to this address.
     pub fn refuse_address(&self, address: &str, code: u16) {
         lock(&self.state).refused.insert(address.to_owned(), code);
+    }
+
+    /// Has the mails answered at last that it has stalled with.
+    pub fn answer_late(&self) {
+        lock(&self.state).late.notify_waiters();
     }
 
     /// The mails that it has taken, in their order, also those whose sender does not know.

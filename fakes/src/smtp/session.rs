@@ -1,7 +1,7 @@
 //! One client's session.
 
 use std::io;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
@@ -18,9 +18,10 @@ struct Offer {
 }
 
 impl Offer {
-    fn refused_at(&self, step: Step) -> Option<u16> {
+    fn refused_at(&self, step: Step) -> Option<String> {
         match self.fault {
-            Some(Fault::Refuse(at, code)) if at == step => Some(code),
+            Some(Fault::Refuse(at, code)) if at == step => Some(format!("{code} refused")),
+            Some(Fault::Say(at, words)) if at == step => Some(words.to_owned()),
             _ => None,
         }
     }
@@ -84,9 +85,9 @@ fn sender(offer: &mut Offer, command: &str, state: &Mutex<State>) -> String {
     let mut state = lock(state);
     state.tried += 1;
     offer.fault = state.faults.pop_front();
-    if let Some(code) = offer.refused_at(Step::Sender) {
+    if let Some(refusal) = offer.refused_at(Step::Sender) {
         *offer = Offer::default();
-        return refusal(code);
+        return refusal;
     }
     offer.from = Some(path(command));
     "250 Ok".to_owned()
@@ -95,9 +96,15 @@ fn sender(offer: &mut Offer, command: &str, state: &Mutex<State>) -> String {
 fn recipient(offer: &mut Offer, command: &str, state: &Mutex<State>) -> String {
     let address = path(command);
     let always = lock(state).refused.get(&address).copied();
+    // As real ones do, it repeats the address.
+    let always = always.map(|code| {
+        format!(
+            "{code} {}.1.1 <{address}>: recipient address rejected",
+            code / 100
+        )
+    });
     match always.or(offer.refused_at(Step::Recipient)) {
-        // As real ones do, it repeats the address.
-        Some(code) => format!("{code} 5.1.1 <{address}>: recipient address rejected"),
+        Some(refusal) => refusal,
         None => {
             offer.to.push(address);
             "250 Ok".to_owned()
@@ -111,10 +118,8 @@ async fn content(
     write: &mut OwnedWriteHalf,
     state: &Mutex<State>,
 ) -> io::Result<After> {
-    if let Some(code) = offer.refused_at(Step::Data) {
-        write
-            .write_all(format!("{}\r\n", refusal(code)).as_bytes())
-            .await?;
+    if let Some(refusal) = offer.refused_at(Step::Data) {
+        write.write_all(format!("{refusal}\r\n").as_bytes()).await?;
         return Ok(After::GoOn);
     }
     write
@@ -136,38 +141,30 @@ async fn content(
         // RFC 5321, 4.5.2: a point that a line begins with was doubled.
         text.push_str(line.strip_prefix('.').unwrap_or(&line));
     }
-    if let Some(code) = offer.refused_at(Step::Content) {
-        write
-            .write_all(format!("{}\r\n", refusal(code)).as_bytes())
-            .await?;
+    if let Some(refusal) = offer.refused_at(Step::Content) {
+        write.write_all(format!("{refusal}\r\n").as_bytes()).await?;
         return Ok(After::GoOn);
     }
+    // From here on, before anybody sees that it was taken.
+    let late = Arc::clone(&lock(state).late);
+    let late = late.notified();
     lock(state).taken.push(Mail {
         from: offer.from.unwrap_or_default(),
         to: offer.to,
         source: text,
     });
     match offer.fault {
-        Some(Fault::DropAfterContent) => Ok(After::HangUp),
-        Some(Fault::Stall) => {
-            // Until the client has had enough.
-            let mut rest = String::new();
-            while read.read_line(&mut rest).await? > 0 {}
-            Ok(After::HangUp)
-        }
-        _ => {
-            write.write_all(b"250 2.0.0 Ok: queued\r\n").await?;
-            Ok(After::GoOn)
-        }
+        Some(Fault::DropAfterContent) => return Ok(After::HangUp),
+        // What the client says meanwhile is read afterwards.
+        Some(Fault::Stall) => late.await,
+        _ => {}
     }
+    write.write_all(b"250 2.0.0 Ok: queued\r\n").await?;
+    Ok(After::GoOn)
 }
 
 /// `MAIL FROM:<a@b> SIZE=3`: the address.
 fn path(command: &str) -> String {
     let (_, rest) = command.split_once('<').unwrap_or_default();
     rest.split('>').next().unwrap_or_default().to_owned()
-}
-
-fn refusal(code: u16) -> String {
-    format!("{code} refused")
 }
