@@ -1,8 +1,8 @@
 -- Run after every restore, on the newest version of the tables. Work that waited when the snapshot was made has been
 -- done since, or is out of date: nothing is sent twice.
-update outbox set state = 'canceled', leased_until = null, leased_by = null where state = 'pending';
+update outbox set state = 'canceled', payload = '{}', leased_until = null, leased_by = null where state = 'pending';
 -- The clock of the customers' dues goes on: it looks at what is owed now, and sends nothing that was decided before.
-update jobs set state = 'dead', leased_until = null, leased_by = null, last_error = 'restored'
+update jobs set state = 'dead', payload = '{}', leased_until = null, leased_by = null, last_error = 'restored'
 where state = 'queued' and dedupe_key is distinct from 'customers_day';
 update jobs set leased_until = null, leased_by = null where dedupe_key = 'customers_day';
 update messages set status = 'failed', error = 'restored' where direction = 'outbound' and status = 'queued';

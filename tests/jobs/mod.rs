@@ -33,6 +33,11 @@ impl Recorder {
         }
     }
 
+    /// Another kind, remembered in the same place.
+    pub fn as_kind(&self, kind: &'static str) -> Self {
+        Self { kind, ..self.clone() }
+    }
+
     /// What it answers next; afterwards it is done with everything.
     pub fn answer(&self, answers: &[Handled]) {
         let mut known = self.answers.lock().unwrap();

@@ -3,7 +3,7 @@
 use chrono::{TimeDelta, Utc};
 use futures_util::future::join_all;
 use helixai::domain::clock::Clock;
-use helixai::jobs::Handled;
+use helixai::jobs::{Handled, Jobs};
 use serde_json::{Value, json};
 
 use super::{Recorder, add, job, message, numbered, states};
@@ -233,4 +233,62 @@ async fn nothing_that_is_noted_meanwhile_is_lost() {
         .await
         .unwrap();
     assert!(noted.get::<_, bool>(0));
+}
+
+/// A heap of one kind keeps no other kind of the same tenant waiting.
+#[tokio::test]
+async fn kinds_take_turns() {
+    let (test, clock) = start().await;
+    let garage = test.onboard("garage", "cars").await;
+    for number in 0..40 {
+        add(&test, &garage, message("bulk", numbered(number), clock.now())).await;
+    }
+    clock.advance(TimeDelta::seconds(1));
+    add(&test, &garage, message("link", numbered(100), clock.now())).await;
+    let bulk = Recorder::of("bulk");
+    let link = bulk.as_kind("link");
+    let jobs = Jobs::new(
+        test.platform.clone(),
+        vec![Box::new(bulk.clone()), Box::new(link)],
+    );
+    jobs.work().await.unwrap();
+    let seen = bulk.seen();
+    assert_eq!(seen.len(), 41);
+    let place = seen.iter().position(|(_, payload)| *payload == numbered(100));
+    assert!(place.unwrap() < 5, "{place:?}");
+}
+
+/// Addresses and words are kept for as long as there is something to be done with them.
+#[tokio::test]
+async fn what_has_ended_is_empty() {
+    let (test, clock) = start().await;
+    let garage = test.onboard("garage", "cars").await;
+    let recorder = Recorder::of("sample");
+    let again = Handled::Again("later".to_owned());
+    for work in [message, job] {
+        for handled in [
+            Handled::Done,
+            Handled::Canceled,
+            Handled::Failed("no".to_owned()),
+            again.clone(),
+        ] {
+            add(
+                &test,
+                &garage,
+                work("sample", json!({"to": "ana@example.com"}), clock.now()),
+            )
+            .await;
+            recorder.answer(&[handled]);
+            recorder.jobs(&test.platform).work().await.unwrap();
+        }
+    }
+    for (table, waiting) in [("outbox", "pending"), ("jobs", "queued")] {
+        let held = format!(
+            "select count(*) filter (where payload <> '{{}}'), count(*) filter (where (payload <> '{{}}') = (state = '{waiting}'))
+             from {}.{table}",
+            garage.schema_name
+        );
+        let held = test.admin().await.query_one(&held, &[]).await.unwrap();
+        assert_eq!((held.get::<_, i64>(0), held.get::<_, i64>(1)), (1, 4), "{table}");
+    }
 }

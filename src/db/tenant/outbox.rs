@@ -29,7 +29,7 @@ pub fn insert_message(message: MessageId, conversation: ConversationId, due_at: 
 /// Gives up what waits to be sent in a conversation.
 pub fn cancel_messages(conversation: ConversationId, now: DateTime<Utc>) -> Query<u64> {
     Query::execute(
-        "update outbox o set state = 'canceled', leased_until = null, leased_by = null, updated_at = $2 \
+        "update outbox o set state = 'canceled', payload = '{}', leased_until = null, leased_by = null, updated_at = $2 \
          from messages m where m.conversation_id = $1 and m.status = 'queued' and o.id = m.id and o.state = 'pending'",
     )
     .bind(conversation.as_uuid())

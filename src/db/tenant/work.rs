@@ -65,22 +65,27 @@ macro_rules! claim {
         concat!(
             "update ",
             $table,
-            " w set leased_by = $1, leased_until = $2, attempts = w.attempts + 1, updated_at = $3 from (select id from ",
+            " w set leased_by = $1, leased_until = $2, attempts = w.attempts + 1, updated_at = $3 where w.id = any (array(select id from ",
+            "(select d.id, d.due, row_number() over (partition by k.kind order by d.due) as place ",
+            "from unnest($4::text[]) as k (kind) cross join lateral (select id, ",
+            $due,
+            " as due from ",
             $table,
-            " where state = '",
+            " where kind = k.kind and state = '",
             $waiting,
             "' and ",
             $due,
-            " <= $3 and (leased_until is null or leased_until <= $3) and kind = any ($4) order by ",
+            " <= $3 and (leased_until is null or leased_until <= $3) order by ",
             $due,
-            " limit $5 for update skip locked) c where w.id = c.id",
+            " limit $5 for update skip locked) d) first order by place, due limit $5))",
             " returning w.id, w.kind, w.payload, w.attempts, w.max_attempts"
         )
     };
 }
 
+// What has ended is emptied: it holds addresses and words that are kept nowhere else for longer.
 macro_rules! settle {
-    ($table:literal, $due:literal) => {
+    ($table:literal, $due:literal, $waiting:literal) => {
         concat!(
             "update ",
             $table,
@@ -88,12 +93,15 @@ macro_rules! settle {
             $due,
             " = coalesce($4, ",
             $due,
-            "), last_error = $5, leased_by = null, leased_until = null, updated_at = $6 where id = $1 and leased_by = $2"
+            "), payload = case when $3 = '",
+            $waiting,
+            "' then payload else '{}' end, last_error = $5, leased_by = null, leased_until = null, updated_at = $6 where id = $1 and leased_by = $2"
         )
     };
 }
 
-/// Takes rows of these kinds that are due, at most `most`, the oldest first, until `until`.
+/// Takes rows of these kinds that are due, at most `most`, until `until`: the oldest of each kind first, so that a heap of one kind
+/// keeps no other waiting.
 pub fn claim(
     queue: Queue,
     worker: Uuid,
@@ -123,7 +131,7 @@ fn read(mut row: Columns<'_>) -> Result<Claimed, DbError> {
     })
 }
 
-/// Says what becomes of a row, and why; 0 when another worker has it.
+/// Says what becomes of a row, which is emptied when it has ended, and why; 0 when another worker has it.
 pub fn settle(
     queue: Queue,
     id: Uuid,
@@ -133,8 +141,8 @@ pub fn settle(
     now: DateTime<Utc>,
 ) -> Query<u64> {
     let text = match queue {
-        Queue::Outbox => settle!("outbox", "due_at"),
-        Queue::Jobs => settle!("jobs", "run_at"),
+        Queue::Outbox => settle!("outbox", "due_at", "pending"),
+        Queue::Jobs => settle!("jobs", "run_at", "queued"),
     };
     let again = match settled {
         Settled::Again(at) => Some(*at),
@@ -149,16 +157,42 @@ pub fn settle(
         .bind(now)
 }
 
+// Kind by kind along the index, and of each the first rows: those in front may be leased.
+macro_rules! next {
+    ($table:literal, $due:literal, $waiting:literal) => {
+        concat!(
+            "(with recursive kinds (kind) as ((select kind from ",
+            $table,
+            " where state = '",
+            $waiting,
+            "' order by kind limit 1) union all select (select w.kind from ",
+            $table,
+            " w where w.state = '",
+            $waiting,
+            "' and w.kind > k.kind order by w.kind limit 1) from kinds k where k.kind is not null) ",
+            "select min(greatest(d.due, case when k.kind = any ($1) then d.leased_until else $2 end)) ",
+            "from kinds k cross join lateral (select ",
+            $due,
+            " as due, leased_until from ",
+            $table,
+            " where kind = k.kind and state = '",
+            $waiting,
+            "' order by ",
+            $due,
+            " limit 20) d)"
+        )
+    };
+}
+
 /// When there is something to do next: for these kinds, when the first row is due; for all others `later`, as another
 /// program may know them.
 pub fn next_due(kinds: Vec<&'static str>, later: DateTime<Utc>) -> Query<Option<DateTime<Utc>>> {
-    Query::one(
-        "select least((select min(case when kind = any ($1) then greatest(due_at, leased_until) else greatest(due_at, $2) end)
-                       from outbox where state = 'pending'),
-                      (select min(case when kind = any ($1) then greatest(run_at, leased_until) else greatest(run_at, $2) end)
-                       from jobs where state = 'queued'))",
-        |mut row| row.next(),
-    )
-    .bind(kinds)
-    .bind(later)
+    const NEXT: &str = concat!(
+        "select least(",
+        next!("outbox", "due_at", "pending"),
+        ", ",
+        next!("jobs", "run_at", "queued"),
+        ")"
+    );
+    Query::one(NEXT, |mut row| row.next()).bind(kinds).bind(later)
 }
