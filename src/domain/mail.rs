@@ -3,6 +3,8 @@
 //! A new kind is a word here, its values in [`MailKind::values`], a migration that adds the word to `mails_kind_check`,
 //! and a folder of `mail_templates/`. `mail_templates/README.md` says what each value is.
 
+use chrono::TimeDelta;
+
 use super::text_enum::text_enum;
 
 text_enum! {
@@ -59,10 +61,19 @@ impl MailKind {
             Self::Suspended => (&["number", "total_cents", "due_date"], &["pix_code", "pay_url"]),
             Self::Canceled => (&["ends_on"], &[]),
             Self::UsageAlert => (&["meter", "threshold", "used", "limit", "month"], &[]),
-            Self::CustomerMessage => (&["subject", "text"], &[]),
+            Self::CustomerMessage => (&["subject", "text"], &["from_name", "reply_to"]),
             Self::BackupFailed => (&["tenant_keys"], &[]),
         };
         ValueNames { required, optional }
+    }
+
+    /// How much earlier than it is due a mail of this kind has its turn: whoever waits for a link goes before what can wait.
+    pub const fn head_start(self) -> TimeDelta {
+        match self {
+            Self::Welcome | Self::Invitation | Self::PasswordReset => TimeDelta::hours(1),
+            Self::CustomerMessage => TimeDelta::zero(),
+            _ => TimeDelta::minutes(30),
+        }
     }
 }
 

@@ -1,14 +1,16 @@
 //! `customers_day`: what falls due for a tenant's customers by the calendar. `send_email`: what a customer is told goes to the
-//! registry's outbox of mails.
+//! registry's outbox of mails. `take_back_mails`: what nobody is to be told any more is taken back there.
 
 use async_trait::async_trait;
 use serde::Deserialize;
 use serde_json::json;
+use uuid::Uuid;
 
 use super::{Handled, Handler, Work};
 use crate::billing::customers::{Customers, KIND};
 use crate::db::DbError;
-use crate::db::master::{MasterDb, tenants};
+use crate::db::master::{MasterDb, mails, tenants};
+use crate::db::tenant::customers::reminders::TAKE_BACK;
 use crate::domain::email::Email;
 use crate::domain::ids::MailId;
 use crate::domain::platform_key::PlatformKey;
@@ -55,7 +57,8 @@ impl Handler for CustomersDay {
     }
 }
 
-/// Hands messages to customers to the registry, once for each row however often it comes.
+/// Hands messages to customers to the registry, once for each row however often it comes; a reminder once for each step of what is
+/// owed, also when a restore has it decided again. The row's id is the mail's: by it the mail is taken back.
 pub struct CustomerEmail {
     master: MasterDb,
     key: PlatformKey,
@@ -66,6 +69,11 @@ struct Payload {
     to: String,
     subject: String,
     text: String,
+    from_name: Option<String>,
+    reply_to: Option<String>,
+    language: Option<Language>,
+    /// What is told, when that is more than this row.
+    once: Option<String>,
 }
 
 impl CustomerEmail {
@@ -90,15 +98,22 @@ impl Handler for CustomerEmail {
         let Some((to, payload)) = read else {
             return Handled::Failed("the row cannot be read".to_owned());
         };
+        let once = payload
+            .once
+            .map(|once| format!("reminder:{}:{once}", work.tenant));
         let mail = NewMail {
-            id: MailId::new(),
+            id: MailId::from_uuid(work.id),
             kind: MailKind::CustomerMessage,
             tenant: Some(work.tenant),
-            locale: Language::PtBr,
+            invoice: None,
+            locale: Some(payload.language.unwrap_or(Language::PtBr)),
             to,
-            values: json!({"subject": payload.subject, "text": payload.text}),
+            values: json!({
+                "subject": payload.subject, "text": payload.text, "from_name": payload.from_name,
+                "reply_to": payload.reply_to,
+            }),
             due_at: work.now,
-            dedupe_key: format!("outbox:{}", work.id),
+            dedupe_key: once.unwrap_or_else(|| format!("outbox:{}", work.id)),
         };
         let done = async {
             let mut tx = self.master.begin().await?;
@@ -107,6 +122,43 @@ impl Handler for CustomerEmail {
         };
         match done.await {
             Ok(()) => Handled::Done,
+            Err(error) => Handled::Again(error.to_string()),
+        }
+    }
+}
+
+/// Has the registry take back mails that it was handed: those of a due that was paid, or of somebody who is forgotten.
+pub struct TakeBackMails {
+    master: MasterDb,
+}
+
+#[derive(Deserialize)]
+struct TakenBack {
+    mails: Vec<Uuid>,
+}
+
+impl TakeBackMails {
+    /// Of this platform.
+    pub fn new(platform: &Platform) -> Self {
+        Self {
+            master: platform.master.clone(),
+        }
+    }
+}
+
+#[async_trait]
+impl Handler for TakeBackMails {
+    fn kind(&self) -> &'static str {
+        TAKE_BACK
+    }
+
+    async fn handle(&self, work: &Work) -> Handled {
+        let Ok(taken_back) = serde_json::from_value::<TakenBack>(work.payload.clone()) else {
+            return Handled::Failed("the row cannot be read".to_owned());
+        };
+        match mails::take_back(&self.master, work.tenant, &taken_back.mails, work.now).await {
+            Ok(0) => Handled::Done,
+            Ok(_) => Handled::Again("they are being sent".to_owned()),
             Err(error) => Handled::Again(error.to_string()),
         }
     }

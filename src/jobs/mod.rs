@@ -8,9 +8,12 @@
 //! A tenant that is not served (suspended, moving, being restored) keeps its work; it is looked at again later. After a move its shard
 //! notes it, after a restore nothing waits (`restore.sql`).
 //!
-//! To add a kind: a [`Handler`] in a file of its own, and its line in [`spawn`]; whoever writes the rows calls `helixai.note_due`.
+//! A row that has ended is emptied: its payload is kept for no longer than there is something to be done with it.
+//!
+//! To add a kind: a [`Handler`] in a file of its own, and its line in [`Jobs::of`]; whoever writes the rows calls `helixai.note_due`.
 
 pub mod customers;
+pub mod language;
 pub mod mail;
 mod turn;
 
@@ -105,6 +108,8 @@ impl Jobs {
         let mut handlers: Vec<Box<dyn Handler>> = vec![
             Box::new(mail::Mail::new(platform)),
             Box::new(customers::CustomerEmail::new(platform)),
+            Box::new(customers::TakeBackMails::new(platform)),
+            Box::new(language::NoteLanguage::new(platform)),
         ];
         if platform.settings.billing.clock {
             handlers.push(Box::new(customers::CustomersDay::new(platform)));

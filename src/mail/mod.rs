@@ -17,7 +17,7 @@ use crate::db::DbError;
 use crate::db::master::MasterTx;
 use crate::db::master::mails::{self, NewRow};
 use crate::domain::email::Email;
-use crate::domain::ids::{MailId, TenantId};
+use crate::domain::ids::{InvoiceId, MailId, TenantId};
 pub use crate::domain::mail::MailKind;
 use crate::domain::platform_key::PlatformKey;
 use crate::domain::settings::Language;
@@ -34,8 +34,11 @@ pub struct NewMail {
     pub kind: MailKind,
     /// Whom it is about: its name and public address are looked up when the mail is sent.
     pub tenant: Option<TenantId>,
-    /// In which language.
-    pub locale: Language,
+    /// The invoice that it asks to be paid: the ways to pay it are looked up when the mail is sent, and one that is not to be paid any
+    /// more is not written of.
+    pub invoice: Option<InvoiceId>,
+    /// In which language; `None`: the tenant's, as the registry knows it.
+    pub locale: Option<Language>,
     /// To whom.
     pub to: Email,
     /// An object with what [`MailKind::values`] names.
@@ -46,7 +49,7 @@ pub struct NewMail {
     pub dedupe_key: String,
 }
 
-/// Has a mail sent once `tx` is committed, unless one of this dedupe key was decided before.
+/// Has a mail sent once `tx` is committed, unless one of this dedupe key was decided before and not taken back.
 ///
 /// # Errors
 /// When a required value is missing, a defect of the caller; when the database fails.
@@ -56,6 +59,7 @@ pub async fn enqueue(tx: &mut MasterTx, key: &PlatformKey, mail: &NewMail) -> Re
         id: mail.id,
         kind: mail.kind,
         tenant: mail.tenant,
+        invoice: mail.invoice,
         locale: mail.locale,
         address_sealed: key.seal(&address_context(mail.id), mail.to.as_str().as_bytes()),
         values_sealed: key.seal(&values_context(mail.id), values.to_string().as_bytes()),

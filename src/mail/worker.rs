@@ -20,7 +20,7 @@ use crate::db::master::MasterDb;
 use crate::db::master::mails::{self, Claimed};
 use crate::domain::clock::Clock;
 use crate::domain::email::Email;
-use crate::domain::mail::MailState;
+use crate::domain::mail::{MailKind, MailState};
 use crate::domain::platform_key::PlatformKey;
 use crate::telemetry::work_metrics::count_mail;
 
@@ -95,6 +95,12 @@ impl Mailer {
         worker: Uuid,
         mail: &Claimed,
     ) -> Result<(), DbError> {
+        if mail.invoice.as_ref().is_some_and(|invoice| !invoice.is_open) {
+            let (ended, why) = (MailState::Canceled, "the invoice is not to be paid any more");
+            let now = self.clock.now();
+            mails::settle(&self.master, mail, worker, (ended, now), Some(why), now).await?;
+            return Ok(());
+        }
         let outcome = self.hand_over(transport, sender, mail).await;
         crate::kill_point!("mail.handed_over");
         let now = self.clock.now();
@@ -106,15 +112,7 @@ impl Mailer {
             Err(_) => (MailState::Pending, now + wait(mail.attempts), "retried"),
         };
         let error = outcome.err().map(|error| error.what);
-        let noted = mails::settle(
-            &self.master,
-            mail.id,
-            worker,
-            (state, due_at),
-            error.as_deref(),
-            now,
-        )
-        .await?;
+        let noted = mails::settle(&self.master, mail, worker, (state, due_at), error.as_deref(), now).await?;
         crate::kill_point!("mail.noted");
         count_mail(mail.kind, word);
         if let Some(error) = error.filter(|_| noted) {
@@ -135,10 +133,11 @@ impl Mailer {
         let (to, values) = self
             .open(mail)
             .ok_or_else(|| NotTaken::for_good("it does not open: was platform.key changed?"))?;
+        let sender = sender_of(mail.kind, &values, sender);
         let content = templates::render(mail.kind, mail.locale, values).map_err(|error| {
             NotTaken::for_good(format!("its template cannot be filled: {}", error.kind()))
         })?;
-        let message = compose(mail.id, sender, &to, content, self.clock.now())?;
+        let message = compose(mail.id, &sender, &to, content, self.clock.now())?;
         transport.send(mail.id, &message).await
     }
 
@@ -154,6 +153,11 @@ impl Mailer {
                 None => self.server.tenant_url(&tenant.key),
             },
         };
+        if let Some(invoice) = &mail.invoice {
+            let pay_url = invoice.pay_url.clone().unwrap_or_else(|| url.clone());
+            values.insert("pix_code".to_owned(), invoice.pix_code.clone().into());
+            values.insert("pay_url".to_owned(), pay_url.into());
+        }
         values.insert("url".to_owned(), url.into());
         let name = mail.tenant.as_ref().map(|tenant| tenant.name.clone());
         values.insert("tenant_name".to_owned(), name.into());
@@ -167,6 +171,20 @@ impl Mailer {
     pub async fn forget(&self) -> Result<(), DbError> {
         let now = self.clock.now();
         mails::forget(&self.master, now - KEPT, now - KNOWN).await
+    }
+}
+
+/// From whom: what a tenant writes to its customers is from the tenant, and answered to it.
+fn sender_of(kind: MailKind, values: &Map<String, Value>, platform: &Sender) -> Sender {
+    if kind != MailKind::CustomerMessage {
+        return platform.clone();
+    }
+    let text = |name: &str| values.get(name).and_then(Value::as_str);
+    let name = text("from_name").or_else(|| text("tenant_name"));
+    Sender {
+        address: platform.address.clone(),
+        name: name.unwrap_or(&platform.name).to_owned(),
+        reply_to: text("reply_to").and_then(|address| Email::parse(address).ok()),
     }
 }
 

@@ -1,7 +1,9 @@
 //! The inbox at size: its pages are read along an index, the first and all later ones, by the statements that are served.
 
 use helixai::db::tenant::conversations::{self, ConversationFilter};
+use helixai::db::tenant::customers::reminders;
 use helixai::db::tenant::leads::{self, LeadFilter};
+use helixai::db::tenant::work::{self, Queue};
 use helixai::db::tenant::{contacts, messages};
 use helixai::domain::ids::{ContactId, ConversationId};
 use helixai::domain::page::{Cursor, Limit};
@@ -167,4 +169,53 @@ async fn a_page_of_people_is_read_along_the_index() {
             );
         }
     }
+}
+
+/// What is looked for after each turn, and before each page, is found along an index, however much there is.
+#[tokio::test]
+async fn what_is_due_is_found_along_the_index() {
+    let test = TestPlatform::start().await;
+    let admin = busy(&test).await;
+    let fill = "insert into outbox (id, kind, payload, state, due_at, max_attempts, created_at, updated_at)
+                select gen_random_uuid(), 'send_message', '{}', 'pending', timestamptz '2026-03-01' + n * interval '1 second', 1,
+                       now(), now() from generate_series(1, 20000) n;
+                insert into jobs (id, kind, payload, state, run_at, max_attempts, created_at, updated_at)
+                select gen_random_uuid(), 'sample', '{}', 'queued', timestamptz '2026-03-01' + n * interval '1 second', 1,
+                       now(), now() from generate_series(1, 20000) n;
+                analyze outbox; analyze jobs;
+                insert into customers (id, contact_id, status, created_at, updated_at)
+                select id, id, 'active', now(), now() from contacts;
+                insert into dues (id, customer_id, kind, description, amount_cents, due_date, status, created_at, updated_at)
+                select gen_random_uuid(), c.id, 'single', 'x', 1, date '2026-03-01' + n, 'open', now(), now()
+                from customers c, generate_series(1, 10) n;
+                analyze customers; analyze dues";
+    admin.batch_execute(fill).await.expect("filled");
+    let now = chrono::Utc::now();
+    let (kinds, worker) = (vec!["send_message", "sample"], Uuid::nil());
+    let next = work::next_due(kinds.clone(), now).text();
+    let next = plan(
+        &admin,
+        "text[], timestamptz",
+        next,
+        "'{send_message,sample}', now()",
+    )
+    .await;
+    let claim = work::claim(Queue::Outbox, worker, kinds, 5, (now, now)).text();
+    let types = "uuid, timestamptz, timestamptz, text[], bigint";
+    let values = format!("'{worker}', now(), now(), '{{send_message,sample}}', 5");
+    let claim = plan(&admin, types, claim, &values).await;
+    for plan in [next, claim] {
+        assert!(plan.contains("outbox_kind_due_at_idx"), "{plan}");
+        assert!(
+            !plan.contains("Seq Scan on outbox") && !plan.contains("Seq Scan on jobs"),
+            "{plan}"
+        );
+    }
+    let day = "2026-03-05".parse().unwrap();
+    let steps = reminders::lock_steps(day, 100, (day, worker)).text();
+    let values = format!("'2026-03-05', 100, '2026-03-05', '{worker}'");
+    let steps = plan(&admin, "date, bigint, date, uuid", steps, &values).await;
+    assert!(steps.contains("dues_due_date_id_idx"), "{steps}");
+    assert!(steps.contains("(ROW(due_date, id) <"), "{steps}");
+    assert!(!steps.contains("Sort Key: d."), "{steps}");
 }

@@ -5,6 +5,7 @@ mod alerts;
 mod killed;
 mod links;
 mod sending;
+mod turns;
 
 use helixai::domain::clock::Clock;
 use helixai_fakes::smtp::{FakeSmtp, Mail};

@@ -20,7 +20,8 @@ fn invoice(key: &str, tenant: Option<TenantId>, due_at: DateTime<Utc>) -> NewMai
         id: MailId::new(),
         kind: MailKind::InvoiceIssued,
         tenant,
-        locale: Language::PtBr,
+        invoice: None,
+        locale: Some(Language::PtBr),
         to: Email::parse(ANA).unwrap(),
         values: json!({
             "number": 7, "total_cents": 9_990, "due_date": "2026-12-10",

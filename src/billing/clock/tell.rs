@@ -13,9 +13,8 @@ use crate::db::master::{MasterTx, dunning as steps};
 use crate::domain::billing::dunning::{self, DunningOutcome, DunningStep};
 use crate::domain::billing::period::local_date;
 use crate::domain::email::Email;
-use crate::domain::ids::MailId;
+use crate::domain::ids::{InvoiceId, MailId};
 use crate::domain::month::{BOOKS_TZ, start_of_day};
-use crate::domain::settings::Language;
 use crate::mail::{self, MailKind, NewMail};
 
 impl Books {
@@ -68,8 +67,8 @@ impl Books {
             "step": step, "number": invoice.number, "total_cents": invoice.total_cents, "due_date": invoice.due_date,
         });
         let once = format!("dunning:{}:{step}", invoice.id);
-        self.write_to(tx, subscription, MailKind::Dunning, values, once, now)
-            .await
+        let about = (MailKind::Dunning, Some(invoice.id));
+        self.write_to(tx, subscription, about, values, once, now).await
     }
 
     /// Says when a subscription ends; once for each date.
@@ -83,15 +82,15 @@ impl Books {
         let ends_on = local_date(ends_at);
         let once = format!("canceled:{}:{ends_on}", subscription.id);
         let values = json!({ "ends_on": ends_on });
-        self.write_to(tx, subscription, MailKind::Canceled, values, once, now)
-            .await
+        let about = (MailKind::Canceled, None);
+        self.write_to(tx, subscription, about, values, once, now).await
     }
 
     async fn write_to(
         &self,
         tx: &mut MasterTx,
         subscription: &Billed,
-        kind: MailKind,
+        (kind, invoice): (MailKind, Option<InvoiceId>),
         values: serde_json::Value,
         dedupe_key: String,
         now: DateTime<Utc>,
@@ -104,7 +103,8 @@ impl Books {
             id: MailId::new(),
             kind,
             tenant: Some(subscription.tenant),
-            locale: Language::PtBr,
+            invoice,
+            locale: None,
             to,
             values,
             due_at: now,

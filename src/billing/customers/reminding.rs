@@ -1,7 +1,8 @@
 //! Reminders: in the tenant's words, by e-mail, at an hour at which people are awake.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::json;
+use uuid::Uuid;
 
 use super::{Day, SENT_FROM};
 use crate::db::DbError;
@@ -13,14 +14,15 @@ const PAGE: i64 = 100;
 
 /// Decides what is to be decided on this day; answers how many steps were new.
 pub(super) async fn decide(day: &Day<'_>) -> Result<u64, DbError> {
-    let mut new = 0;
+    let (mut new, mut before) = (0, (NaiveDate::MAX, Uuid::max()));
     loop {
-        let lock = reminders::lock_steps(day.today, PAGE);
+        let lock = reminders::lock_steps(day.today, PAGE, before);
         let (tx, reply) = day.db.begin(&day.access, lock).await?;
-        if reply.output.is_empty() {
+        let Some(last) = reply.output.last() else {
             tx.rollback().await?;
             return Ok(new);
-        }
+        };
+        before = (last.owed.due_date, last.due.as_uuid());
         let steps = reply.output.into_iter();
         let decided = steps.map(|step| decide_one(day, step)).collect();
         crate::kill_point!("customers.steps_read");
@@ -37,7 +39,7 @@ fn sent_from(day: &Day<'_>) -> DateTime<Utc> {
 /// The message of a step; none for a customer without an address.
 fn decide_one(day: &Day<'_>, step: Step) -> Decided {
     let (due, days) = (step.due, step.days);
-    let to = step.owed.email.clone();
+    let (to, due_date) = (step.owed.email.clone(), step.owed.due_date);
     let filling = step
         .owed
         .filling(day.settings.company_name.clone(), day.today, day.now);
@@ -48,7 +50,8 @@ fn decide_one(day: &Day<'_>, step: Step) -> Decided {
             "text": filling.fill(&step.body),
             "from_name": day.settings.company_name,
             "reply_to": day.settings.contact_email,
-            "due_id": due,
+            "language": day.settings.language,
+            "once": format!("{}:{days}:{due_date}", step.occasion),
         })
     });
     Decided { due, days, email }

@@ -15,7 +15,6 @@ use crate::domain::billing::invoice::{InvoiceKind, InvoiceLine, InvoiceStatus, L
 use crate::domain::email::Email;
 use crate::domain::ids::{InvoiceId, MailId};
 use crate::domain::money::Cents;
-use crate::domain::settings::Language;
 use crate::domain::tenant_key::TenantKey;
 use crate::mail::{self, MailKind, NewMail};
 
@@ -100,7 +99,8 @@ impl Books {
                 id: MailId::new(),
                 kind: MailKind::InvoiceIssued,
                 tenant: Some(tenant.id),
-                locale: Language::PtBr,
+                invoice: Some(invoice.id),
+                locale: None,
                 to,
                 values: json!({
                     "number": invoice.number, "total_cents": invoice.total_cents, "due_date": invoice.due_date,

@@ -14,7 +14,6 @@ use crate::db::master::usage::alerts::{self, DueAlert};
 use crate::domain::email::Email;
 use crate::domain::ids::MailId;
 use crate::domain::platform_key::PlatformKey;
-use crate::domain::settings::Language;
 use crate::mail::{MailKind, NewMail, enqueue};
 
 /// Alerts that are told in one transaction.
@@ -60,7 +59,8 @@ fn mail(alert: &DueAlert, now: DateTime<Utc>) -> Option<NewMail> {
         id: MailId::new(),
         kind: MailKind::UsageAlert,
         tenant: Some(*tenant),
-        locale: Language::PtBr,
+        invoice: None,
+        locale: None,
         to: Email::parse(&alert.owner_email).ok()?,
         values: json!({
             "meter": meter, "threshold": threshold, "used": used, "limit": limit, "month": period,

@@ -26,7 +26,6 @@ use crate::domain::money::Cents;
 use crate::domain::month::{BOOKS_TZ, start_of_day};
 use crate::domain::payment::PaymentMethod;
 use crate::domain::platform_key::PlatformKey;
-use crate::domain::settings::Language;
 use crate::mail::{self, MailKind, NewMail};
 
 /// For how many days after it is due an invoice can be paid by what was ordered for it.
@@ -131,7 +130,8 @@ impl Invoices {
             id: MailId::new(),
             kind: MailKind::PaymentReceived,
             tenant: Some(charge.tenant),
-            locale: Language::PtBr,
+            invoice: None,
+            locale: None,
             to,
             values: json!({ "number": number, "amount_cents": amount, "paid_on": local_date(at) }),
             due_at: now,

@@ -13,6 +13,7 @@ use crate::db::tenant::{LaneAddress, TenantHome};
 use crate::domain::ids::{ShardId, TenantId};
 use crate::domain::metering::Exhausted;
 use crate::domain::plan::PlanLimit;
+use crate::domain::settings::Language;
 use crate::domain::subscription::SubscriptionState;
 use crate::domain::tenant::{Niche, TenantStatus};
 use crate::domain::tenant_key::TenantKey;
@@ -344,6 +345,27 @@ pub async fn set_status(
         now,
     )
     .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// Notes in which language a tenant is written to.
+///
+/// # Errors
+/// When the database fails.
+pub async fn set_language(
+    db: &MasterDb,
+    id: TenantId,
+    language: Language,
+    now: DateTime<Utc>,
+) -> Result<(), DbError> {
+    sqlx::query!(
+        "update tenants set language = $2, updated_at = $3 where id = $1 and language <> $2",
+        id.as_uuid(),
+        language.as_str(),
+        now,
+    )
+    .execute(db.pool())
     .await?;
     Ok(())
 }

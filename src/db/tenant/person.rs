@@ -4,6 +4,7 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
+use super::customers::reminders;
 use super::idempotency;
 use super::query::Query;
 use crate::domain::ids::ContactId;
@@ -110,13 +111,6 @@ set external_id = case when external_id is not null then 'erased:' || id end, la
     unread_count = 0, snoozed_until = null, version = version + 1, updated_at = $2
 where contact_id = $1";
 
-const ERASE_REMINDERS: &str = "\
-update outbox o
-set payload = '{}', last_error = null, updated_at = $2, state = case o.state when 'pending' then 'canceled' else o.state end,
-    leased_until = null, leased_by = null
-from reminders m join dues d on d.id = m.due_id join customers c on c.id = d.customer_id
-where c.contact_id = $1 and o.id = m.outbox_id";
-
 // What was owed and paid stays in the books; in which words somebody wrote it does not.
 const ERASE_DUES: &str = "\
 update dues d
@@ -159,7 +153,7 @@ pub fn erase(id: ContactId, now: DateTime<Utc>) -> Vec<Query<u64>> {
         timed(ERASE_CONVERSATIONS),
         // The due before its reminders, as who pays it.
         timed(ERASE_DUES).bind(ERASED),
-        timed(ERASE_REMINDERS),
+        reminders::cancel_of_contact(id, now),
         Query::execute(ERASE_ORDER_LINES).bind(id.as_uuid()).bind(ERASED),
         timed(ERASE_ORDERS),
         timed(ERASE_CUSTOMER),

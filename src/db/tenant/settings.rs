@@ -4,6 +4,12 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
 use super::query::Query;
+use crate::domain::ids::JobId;
+
+/// What the row of `jobs` is called by which the registry is told the language.
+pub const NOTE_LANGUAGE: &str = "note_language";
+/// How often that is tried.
+const MOST_TRIES: i32 = 100;
 
 /// What a tenant has set.
 #[derive(Debug, Clone)]
@@ -57,4 +63,17 @@ pub fn delete_nulls(changes: &Map<String, Value>) -> Query<u64> {
         "delete from settings where key in (select e.key from jsonb_each($1) e where jsonb_typeof(e.value) = 'null')",
     )
     .bind(Value::Object(changes.clone()))
+}
+
+/// Has the registry told the language, which has changed.
+pub fn note_language(now: DateTime<Utc>) -> Query<u64> {
+    Query::execute(
+        "with line as (insert into jobs (id, kind, payload, state, run_at, max_attempts, created_at, updated_at)
+         values ($1, $2, '{}', 'queued', $3, $4, $3, $3) returning run_at)
+         select line.run_at from line, helixai.note_due(line.run_at)",
+    )
+    .bind(JobId::new().as_uuid())
+    .bind(NOTE_LANGUAGE)
+    .bind(now)
+    .bind(MOST_TRIES)
 }

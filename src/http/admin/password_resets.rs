@@ -11,7 +11,6 @@ use crate::db::master::{admin_links, throttle};
 use crate::domain::email::Email;
 use crate::domain::ids::{AdminId, MailId};
 use crate::domain::password_link::LinkPurpose;
-use crate::domain::settings::Language;
 use crate::domain::token::{NewToken, TokenKind};
 use crate::http::body::Body;
 use crate::http::extract::{ClientAddress, on_base_domain};
@@ -66,7 +65,8 @@ async fn mail_link(platform: &Platform, email: Email, now: DateTime<Utc>) -> Res
             id,
             kind: MailKind::PasswordReset,
             tenant: None,
-            locale: Language::PtBr,
+            invoice: None,
+            locale: None,
             to: email,
             values: json!({
                 "name": admin.name, "token": token.plain.expose_secret(), "valid_hours": life.num_hours(),

@@ -124,10 +124,14 @@ pub async fn update_settings(
     let changes = access.check(update.check()).await?;
     let named: Vec<&String> = changes.keys().collect();
     let details = json!({ "changed": named });
+    let spoken = changes.contains_key("language");
     let batch = (
         settings::lock(&changes),
         settings::upsert(&changes, access.now),
-        settings::delete_nulls(&changes),
+        (
+            settings::delete_nulls(&changes),
+            spoken.then(|| settings::note_language(access.now)),
+        ),
         audit::insert_with(&access.access, "settings.update", "settings", "all", details),
         settings::find_all(),
     );

@@ -15,6 +15,7 @@ fn sample(kind: MailKind) -> Map<String, Value> {
         "pix_code": "00020126<PIX>", "pay_url": "https://pay.example/?a=1&b=2", "step": "d3", "ends_on": "2026-12-31",
         "meter": "messages", "threshold": 80, "used": 8_000, "limit": 10_000, "month": "2026-11-01",
         "tenant_keys": ["garage-alpha", "imob-beta"], "subject": "Lembrete", "text": "Olá <Ana>,\nvence hoje.",
+        "from_name": "Academia <da> Ana", "reply_to": "oi@academia.example",
     });
     let names = kind.values();
     let known = names

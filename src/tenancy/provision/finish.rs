@@ -20,7 +20,6 @@ use crate::domain::ids::{MailId, SubscriptionId, TenantId};
 use crate::domain::month::local_day;
 use crate::domain::password_link::LinkPurpose;
 use crate::domain::platform_key::PlatformKey;
-use crate::domain::settings::Language;
 use crate::domain::tenant::{Niche, TenantStatus};
 use crate::domain::tenant_key::TenantKey;
 use crate::domain::token::{ParsedToken, TokenHash};
@@ -271,7 +270,8 @@ fn welcome(tenant: &TenantRecord, intent: &Intent, now: DateTime<Utc>) -> Result
         id: MailId::new(),
         kind: MailKind::Welcome,
         tenant: Some(tenant.id),
-        locale: Language::PtBr,
+        invoice: None,
+        locale: None,
         to: Email::parse(&tenant.owner_email).map_err(|_| damaged())?,
         values: json!({
             "name": intent.owner_name, "email": tenant.owner_email, "token": intent.password_link,

@@ -9,7 +9,6 @@ use crate::db::master::{admins, backups};
 use crate::domain::email::Email;
 use crate::domain::ids::MailId;
 use crate::domain::month::BOOKS_TZ;
-use crate::domain::settings::Language;
 use crate::mail::{MailKind, NewMail, enqueue};
 
 /// Failures that are older were told before.
@@ -36,7 +35,8 @@ impl Vault {
                 id: MailId::new(),
                 kind: MailKind::BackupFailed,
                 tenant: None,
-                locale: Language::PtBr,
+                invoice: None,
+                locale: None,
                 to,
                 values: json!({ "tenant_keys": failing }),
                 due_at: now,

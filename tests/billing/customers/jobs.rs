@@ -1,9 +1,8 @@
 //! Who looks at the calendar by itself, and how a reminder leaves the house.
 
-use helixai::jobs::{Handler, Jobs};
 use serde_json::json;
 
-use super::Shop;
+use super::{Shop, worker};
 use crate::http::customers::{customer, due};
 
 #[tokio::test]
@@ -14,11 +13,7 @@ async fn a_reminder_becomes_one_mail_of_the_tenant() {
         .await;
     let ana = customer(app, tenant, "Ana Lima", json!({})).await;
     due(app, tenant, &ana, 9990, "2026-03-13").await;
-    let platform = &app.test.platform;
-    let day = helixai::jobs::customers::CustomersDay::new(platform);
-    let email = helixai::jobs::customers::CustomerEmail::new(platform);
-    let handlers: Vec<Box<dyn Handler>> = vec![Box::new(day), Box::new(email)];
-    let jobs = Jobs::new(platform.clone(), handlers);
+    let jobs = worker(&app.test.platform);
     for _ in 0..3 {
         jobs.work().await.expect("work");
     }
@@ -33,7 +28,7 @@ async fn a_reminder_becomes_one_mail_of_the_tenant() {
         [json!({"state": "queued", "leased_by": null, "day": "2026-03-11"})]
     );
     let mails = shop
-        .rows("select kind, tenant_id, dedupe_key like 'outbox:%' as keyed from master.mails where kind <> 'welcome'")
+        .rows("select kind, tenant_id, dedupe_key like 'reminder:%:-3:2026-03-13' as keyed from master.mails where kind <> 'welcome'")
         .await;
     assert_eq!(
         mails,

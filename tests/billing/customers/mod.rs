@@ -1,6 +1,9 @@
 //! What falls due for a tenant's own customers by the calendar.
 
+mod handed;
 mod jobs;
+#[cfg(feature = "kill_points")]
+mod killed;
 mod monthly;
 mod reminders;
 mod restored;
@@ -11,6 +14,8 @@ use helixai::billing::customers::{Customers, Done};
 use helixai::db::tenant::TenantDb;
 use helixai::domain::clock::Clock;
 use helixai::domain::tenant_key::TenantKey;
+use helixai::jobs::customers as jobs_of;
+use helixai::jobs::{Handler, Jobs};
 use helixai::platform::Platform;
 use serde_json::{Value, json};
 
@@ -99,6 +104,16 @@ impl Shop {
         let admin = self.app.test.admin().await;
         admin.execute(&insert, &[&zone]).await.expect("set");
     }
+}
+
+/// A worker that does all the work of tenants' customers.
+pub fn worker(platform: &Platform) -> Jobs {
+    let handlers: Vec<Box<dyn Handler>> = vec![
+        Box::new(jobs_of::CustomersDay::new(platform)),
+        Box::new(jobs_of::CustomerEmail::new(platform)),
+        Box::new(jobs_of::TakeBackMails::new(platform)),
+    ];
+    Jobs::new(platform.clone(), handlers)
 }
 
 /// Does what is due for a tenant in any process.

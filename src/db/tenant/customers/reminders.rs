@@ -1,7 +1,7 @@
 //! Reminders: what was decided about each step of a due, with the line of the outbox in the same transaction.
 //!
 //! A step is decided once (`reminders_pkey`), and only while its due is locked and open: whoever pays it waits for that, and then
-//! takes back what has not been sent.
+//! takes back what has not been sent, also what the registry has been handed ([`TAKE_BACK`]).
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::db::DbError;
 use crate::db::tenant::query::{Columns, Query};
-use crate::domain::ids::{DueId, OrderId};
+use crate::domain::ids::{ContactId, DueId, JobId, OrderId};
 use crate::domain::message_template::Filling;
 
 /// How often sending is tried.
@@ -89,6 +89,8 @@ pub struct Step {
     pub due: DueId,
     /// The step.
     pub days: i16,
+    /// Whose month it is, or which due: also when a due is made anew after a restore.
+    pub occasion: String,
     /// In which words.
     pub subject: Option<String>,
     /// The words.
@@ -101,6 +103,7 @@ fn read_step(mut row: Columns<'_>) -> Result<Step, DbError> {
     Ok(Step {
         due: DueId::from_uuid(row.next()?),
         days: row.next()?,
+        occasion: row.next()?,
         subject: row.next()?,
         body: row.next()?,
         owed: read_rest(&mut row)?,
@@ -110,17 +113,24 @@ fn read_step(mut row: Columns<'_>) -> Result<Step, DbError> {
 // Of each due the latest step that has come, if that was within the last three days: what was missed for longer is out of
 // date. The bounds of the days are those of the rules.
 const LOCK_STEPS: &str = concat!(
-    owed!("d.id, r.days, t.subject, t.body, "),
+    owed!(
+        "d.id, r.days, coalesce(d.customer_id || ':' || to_char(d.month, 'YYYY-MM'), d.id::text), t.subject, t.body, "
+    ),
     " join lateral (select days, template_id from reminder_rules where active and d.due_date + days <= $1 ",
     "order by days desc limit 1) r on d.due_date + r.days > $1 - 3 join message_templates t on t.id = r.template_id ",
-    "where d.status = 'open' and d.due_date between $1 - 93 and $1 + 10 ",
+    "where d.status = 'open' and d.due_date between $1 - 93 and $1 + 10 and (d.due_date, d.id) < ($3, $4) ",
     "and not exists (select from reminders m where m.due_id = d.id and m.days = r.days) ",
-    "order by d.id limit $2 for update of d"
+    "order by d.due_date desc, d.id desc limit $2 for update of d"
 );
 
-/// Locks open dues with a step that is to be decided on the day `today`.
-pub fn lock_steps(today: NaiveDate, limit: i64) -> Query<Vec<Step>> {
-    Query::all(LOCK_STEPS, read_step).bind(today).bind(limit)
+/// Locks open dues with a step that is to be decided on the day `today`, latest day first: those before `before`, so that no page reads
+/// what the ones before it have read.
+pub fn lock_steps(today: NaiveDate, limit: i64, before: (NaiveDate, Uuid)) -> Query<Vec<Step>> {
+    Query::all(LOCK_STEPS, read_step)
+        .bind(today)
+        .bind(limit)
+        .bind(before.0)
+        .bind(before.1)
 }
 
 /// What was decided about a step.
@@ -159,37 +169,74 @@ pub fn insert(decided: Vec<Decided>, due_at: DateTime<Utc>, now: DateTime<Utc>) 
     .bind(MOST_ATTEMPTS)
 }
 
-/// Takes back what has not been sent about a due that is not open any more.
-pub fn cancel(due: DueId, now: DateTime<Utc>) -> Query<u64> {
-    Query::execute(
-        "update outbox o set state = 'canceled', leased_until = null, leased_by = null, updated_at = $2 \
-         from reminders m join dues d on d.id = m.due_id \
-         where d.id = $1 and d.status <> 'open' and o.id = m.outbox_id and o.state = 'pending'",
-    )
-    .bind(due.as_uuid())
-    .bind(now)
+/// What rows of `jobs` are called that name mails (`mails`, the ids of their lines of the outbox) which the registry is to take back.
+pub const TAKE_BACK: &str = "take_back_mails";
+/// How often that is tried.
+const MOST_TRIES: i32 = 20;
+
+// What waits is canceled. What the registry has been handed, or is being, it is told to take back; after a month nothing waits there.
+// Each line is locked before it is looked at, so that it is one or the other.
+macro_rules! take_back {
+    ($before:literal, $lines:literal) => {
+        concat!(
+            "with ",
+            $before,
+            "told as (select o.id, o.state, o.leased_by from outbox o where o.id in (",
+            $lines,
+            ") and (o.state = 'pending' or o.state = 'sent' and o.updated_at > $2 - interval '30 days') order by o.id for update), ",
+            "gone as (update outbox o set state = 'canceled', payload = '{}', leased_until = null, leased_by = null, updated_at = $2 ",
+            "from told t where o.id = t.id and o.state = 'pending'), ",
+            "back as (insert into jobs (id, kind, payload, state, run_at, max_attempts, created_at, updated_at) ",
+            "select $3, $4, jsonb_build_object('mails', jsonb_agg(t.id)), 'queued', $2, $5, $2, $2 from told t ",
+            "where t.state = 'sent' or t.leased_by is not null having count(*) > 0 returning run_at) ",
+            "select back.run_at from back, helixai.note_due(back.run_at)"
+        )
+    };
 }
 
-/// Forgets what was decided about a due whose day becomes another: it is decided anew. Runs before the change.
-pub fn forget(due: DueId, new_day: Option<NaiveDate>, now: DateTime<Utc>) -> Query<u64> {
-    Query::execute(
-        "with gone as (delete from reminders m using dues d where m.due_id = $1 and d.id = $1 and d.due_date <> $2 \
-         returning m.outbox_id) \
-         update outbox o set state = 'canceled', leased_until = null, leased_by = null, updated_at = $3 \
-         from gone where o.id = gone.outbox_id and o.state = 'pending'",
-    )
-    .bind(due.as_uuid())
-    .bind(new_day)
-    .bind(now)
+fn take_back(text: &'static str, of: Uuid, now: DateTime<Utc>) -> Query<u64> {
+    Query::execute(text)
+        .bind(of)
+        .bind(now)
+        .bind(JobId::new().as_uuid())
+        .bind(TAKE_BACK)
+        .bind(MOST_TRIES)
+}
+
+/// Takes back what has not been sent about a due that is not open any more.
+pub fn cancel(due: DueId, now: DateTime<Utc>) -> Query<u64> {
+    const CANCEL: &str = take_back!(
+        "",
+        "select m.outbox_id from reminders m join dues d on d.id = m.due_id where d.id = $1 and d.status <> 'open'"
+    );
+    take_back(CANCEL, due.as_uuid(), now)
 }
 
 /// The same for the due of an order.
 pub fn cancel_of_order(order: OrderId, now: DateTime<Utc>) -> Query<u64> {
-    Query::execute(
-        "update outbox o set state = 'canceled', leased_until = null, leased_by = null, updated_at = $2 \
-         from reminders m join dues d on d.id = m.due_id \
-         where d.order_id = $1 and d.status <> 'open' and o.id = m.outbox_id and o.state = 'pending'",
-    )
-    .bind(order.as_uuid())
-    .bind(now)
+    const CANCEL: &str = take_back!(
+        "",
+        "select m.outbox_id from reminders m join dues d on d.id = m.due_id where d.order_id = $1 and d.status <> 'open'"
+    );
+    take_back(CANCEL, order.as_uuid(), now)
+}
+
+/// The same for whatever somebody owes who is to be forgotten.
+pub fn cancel_of_contact(contact: ContactId, now: DateTime<Utc>) -> Query<u64> {
+    const CANCEL: &str = take_back!(
+        "",
+        "select m.outbox_id from reminders m join dues d on d.id = m.due_id join customers c on c.id = d.customer_id \
+         where c.contact_id = $1"
+    );
+    take_back(CANCEL, contact.as_uuid(), now)
+}
+
+/// Forgets what was decided about a due whose day becomes another: it is decided anew. Runs before the change.
+pub fn forget(due: DueId, new_day: Option<NaiveDate>, now: DateTime<Utc>) -> Query<u64> {
+    const FORGET: &str = take_back!(
+        "others as (delete from reminders m using dues d where m.due_id = $1 and d.id = $1 and d.due_date <> $6 \
+         returning m.outbox_id), ",
+        "select outbox_id from others"
+    );
+    take_back(FORGET, due.as_uuid(), now).bind(new_day)
 }
