@@ -5,12 +5,14 @@ use async_trait::async_trait;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::due_charges::pix_for;
 use super::{Handled, Handler, Work};
 use crate::billing::customers::{Customers, KIND};
+use crate::billing::payments::Payments;
 use crate::db::DbError;
 use crate::db::master::{MasterDb, tenants};
 use crate::domain::email::Email;
-use crate::domain::ids::MailId;
+use crate::domain::ids::{DueId, MailId};
 use crate::domain::platform_key::PlatformKey;
 use crate::domain::settings::Language;
 use crate::mail::{MailKind, NewMail, enqueue};
@@ -59,12 +61,22 @@ impl Handler for CustomersDay {
 pub struct CustomerEmail {
     master: MasterDb,
     key: PlatformKey,
+    payments: Payments,
 }
 
 #[derive(Deserialize)]
 struct Payload {
     to: String,
     subject: String,
+    text: String,
+    due_id: Option<DueId>,
+    with_pix: Option<WithPix>,
+}
+
+/// The same words with a mark where the PIX is to be.
+#[derive(Deserialize)]
+struct WithPix {
+    mark: String,
     text: String,
 }
 
@@ -74,6 +86,7 @@ impl CustomerEmail {
         Self {
             master: platform.master.clone(),
             key: platform.key.clone(),
+            payments: platform.payments.clone(),
         }
     }
 }
@@ -90,13 +103,21 @@ impl Handler for CustomerEmail {
         let Some((to, payload)) = read else {
             return Handled::Failed("the row cannot be read".to_owned());
         };
+        let text = match payload.due_id.zip(payload.with_pix) {
+            None => payload.text,
+            Some((due, words)) => match pix_for(&self.payments, work, due).await {
+                Ok(Some(pix)) => words.text.replace(&words.mark, &pix),
+                Ok(None) => payload.text,
+                Err(why) => return Handled::Again(why),
+            },
+        };
         let mail = NewMail {
             id: MailId::new(),
             kind: MailKind::CustomerMessage,
             tenant: Some(work.tenant),
             locale: Language::PtBr,
             to,
-            values: json!({"subject": payload.subject, "text": payload.text}),
+            values: json!({"subject": payload.subject, "text": text}),
             due_at: work.now,
             dedupe_key: format!("outbox:{}", work.id),
         };

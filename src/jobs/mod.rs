@@ -11,6 +11,7 @@
 //! To add a kind: a [`Handler`] in a file of its own, and its line in [`spawn`]; whoever writes the rows calls `helixai.note_due`.
 
 pub mod customers;
+pub mod due_charges;
 pub mod mail;
 mod turn;
 
@@ -57,6 +58,8 @@ pub struct Work {
     pub id: Uuid,
     /// What it is about.
     pub payload: Value,
+    /// How often it was taken, this time included.
+    pub attempts: i32,
     /// The moment at which it was taken.
     pub now: DateTime<Utc>,
 }
@@ -105,6 +108,7 @@ impl Jobs {
         let mut handlers: Vec<Box<dyn Handler>> = vec![
             Box::new(mail::Mail::new(platform)),
             Box::new(customers::CustomerEmail::new(platform)),
+            Box::new(due_charges::DueCharges::new(platform)),
         ];
         if platform.settings.billing.clock {
             handlers.push(Box::new(customers::CustomersDay::new(platform)));

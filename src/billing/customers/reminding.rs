@@ -1,11 +1,13 @@
 //! Reminders: in the tenant's words, by e-mail, at an hour at which people are awake.
 
 use chrono::{DateTime, Utc};
-use serde_json::json;
+use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::{Day, SENT_FROM};
 use crate::db::DbError;
 use crate::db::tenant::customers::reminders::{self, Decided, Step};
+use crate::domain::message_template::{Filling, Placeholder, uses};
 use crate::domain::month::start_of_day;
 
 /// Steps that are decided in one transaction.
@@ -38,9 +40,7 @@ fn sent_from(day: &Day<'_>) -> DateTime<Utc> {
 fn decide_one(day: &Day<'_>, step: Step) -> Decided {
     let (due, days) = (step.due, step.days);
     let to = step.owed.email.clone();
-    let filling = step
-        .owed
-        .filling(day.settings.company_name.clone(), day.today, day.now);
+    let filling = step.owed.filling(day.settings.company_name.clone(), day.today);
     let email = to.map(|to| {
         json!({
             "to": to,
@@ -49,7 +49,21 @@ fn decide_one(day: &Day<'_>, step: Step) -> Decided {
             "from_name": day.settings.company_name,
             "reply_to": day.settings.contact_email,
             "due_id": due,
+            "with_pix": with_pix(&filling, &step.body),
         })
     });
     Decided { due, days, email }
+}
+
+/// The words with a mark that nobody could guess in the place of the PIX, where they ask for one: whoever sends them has one made then,
+/// after this transaction.
+fn with_pix(filling: &Filling, body: &str) -> Option<Value> {
+    uses(body, Placeholder::Pix).then(|| {
+        let mark = Uuid::new_v4().to_string();
+        let marked = Filling {
+            pix: Some(mark.clone()),
+            ..filling.clone()
+        };
+        json!({"mark": mark, "text": marked.fill(body)})
+    })
 }

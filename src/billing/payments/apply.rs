@@ -296,7 +296,8 @@ impl Payments {
         crate::kill_point!("payments.carried_out");
         match done {
             Ok(()) => {
-                charges::note_applied(&self.master, charge.id, charge.status, charge.refunded, now).await?;
+                let of = (charge.id, worker);
+                charges::note_applied(&self.master, of, charge.status, charge.refunded, now).await?;
                 Ok(())
             }
             Err(error) => {

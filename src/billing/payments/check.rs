@@ -88,7 +88,9 @@ impl Payments {
             Ok(bill) => bill,
             // A tenant's schema that cannot be asked says nothing against the charge.
             Err(error) if charge.payee == Payee::Platform => return Err(error.into()),
-            Err(error) => return self.postpone(&charge, worker, error.into()).await,
+            Err(error) => {
+                return self.postpone(&charge, worker, PaymentError::Away(error)).await;
+            }
         };
         let now = self.clock.now();
         let since = charge.placed_at.unwrap_or(now);

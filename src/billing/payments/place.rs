@@ -12,7 +12,7 @@ use crate::db::master::payments::charges::{self, ChargeRecord};
 use crate::db::master::payments::orders::{self, PlacedCharge};
 use crate::db::master::payments::turns::{self, Ended};
 use crate::db::master::payments::{accounts, cards};
-use crate::domain::charge::{backoff, idempotency_key, next_check};
+use crate::domain::charge::{Payee, backoff, idempotency_key, next_check};
 use crate::domain::ids::{ChargeId, SavedCardId, TenantId};
 use crate::domain::month::BOOKS_TZ;
 use crate::domain::payment::{PaymentMethod, PaymentStatus};
@@ -61,6 +61,10 @@ impl Payments {
     async fn ask(&self, charge: ChargeRecord, worker: Uuid) -> Result<ChargeRecord, PaymentError> {
         let bill = match self.settler(charge.payee)?.bill(&charge).await {
             Ok(bill) => bill,
+            // A tenant that is away is not the registry: the others' turns go on.
+            Err(error) if charge.payee == Payee::Tenant => {
+                return self.postpone(&charge, worker, PaymentError::Away(error)).await;
+            }
             Err(error) => return self.postpone(&charge, worker, error.into()).await,
         };
         let Some(account) = self.accounts.find(charge.account).await? else {

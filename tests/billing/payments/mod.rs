@@ -3,6 +3,7 @@
 mod accounts;
 mod cards;
 mod deliveries;
+mod dues;
 mod failures;
 mod hooks;
 mod killed;
