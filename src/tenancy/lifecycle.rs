@@ -9,7 +9,7 @@ use super::shards::Shards;
 use crate::db::DbError;
 pub use crate::db::master::audit::Origin;
 use crate::db::master::audit::{MasterAudit, Subject, insert_audit};
-use crate::db::master::payments::charges;
+use crate::db::master::payments::applied;
 use crate::db::master::tenants::{self, TenantRecord};
 use crate::db::master::{MasterDb, MasterTx, moves};
 use crate::db::shard::drain::drain;
@@ -108,7 +108,7 @@ impl Lifecycle {
             tenants::set_status(&mut tx, tenant.id, to, reason, now).await?;
             if to == TenantStatus::Active {
                 // What its customers have paid meanwhile waits to be booked.
-                charges::apply_again(&mut tx, tenant.id, now, now).await?;
+                applied::apply_again(&mut tx, tenant.id, now, now).await?;
             }
             insert_audit(
                 &mut tx,

@@ -59,7 +59,13 @@ impl Payments {
     }
 
     async fn ask(&self, charge: ChargeRecord, worker: Uuid) -> Result<ChargeRecord, PaymentError> {
-        let bill = match self.settler(charge.payee)?.bill(&charge).await {
+        let over = charge.expires_at <= self.clock.now();
+        let settler = self.settler(charge.payee)?;
+        let bill = match over {
+            true => Ok(None),
+            false => settler.bill(&charge).await,
+        };
+        let bill = match bill {
             Ok(bill) => bill,
             // A tenant that is away is not the registry: the others' turns go on.
             Err(error) if charge.payee == Payee::Tenant => {
@@ -70,8 +76,7 @@ impl Payments {
         let Some(account) = self.accounts.find(charge.account).await? else {
             return Err(PaymentError::Unknown);
         };
-        let over = charge.expires_at <= self.clock.now();
-        let Some(bill) = bill.filter(|_| !over) else {
+        let Some(bill) = bill else {
             return self.give_up(charge, worker, &account, over).await;
         };
         let order = self.order_of(&charge, &account, &bill);

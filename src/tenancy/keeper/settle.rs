@@ -10,7 +10,7 @@ use super::target::Outcome;
 use super::{Keeper, KeeperError};
 use crate::db::DbError;
 use crate::db::master::audit::{MasterActor, MasterAudit, Subject, insert_audit};
-use crate::db::master::payments::charges;
+use crate::db::master::payments::applied;
 use crate::db::master::restores::{self, RestoreRecord};
 use crate::db::master::{MasterTx, archives, domains, lanes, ledger, reserved_keys};
 use crate::db::shard::snapshot::Inquiry;
@@ -134,7 +134,7 @@ impl Keeper {
             RestoreMode::Archived => restores::activate_restored(tx, tenant, now).await?,
         }
         // What its customers paid since the rows were as they are now. An hour more: clocks differ, and what is booked stays so.
-        charges::apply_again(tx, tenant, outcome.made_at - TimeDelta::hours(1), now).await?;
+        applied::apply_again(tx, tenant, outcome.made_at - TimeDelta::hours(1), now).await?;
         ledger::note_applied(tx, tenant, &outcome.versions, now).await?;
         let line = MasterAudit {
             actor: outcome

@@ -302,8 +302,8 @@ pub async fn update_due(
     Ok(web::Json(due.on(access.today(&stored))))
 }
 
-/// Note that a due is not owed any more: nobody is reminded of it, and its open charge is taken back at the gateway. One that was paid is refused with 409 `wrong_state`. Repeating it is
-/// no error.
+/// Note that a due is not owed any more: nobody is reminded of it, and its open charge is taken back at the gateway. One that was paid
+/// is refused with 409 `wrong_state`. Repeating it is no error.
 #[utoipa::path(
     tag = "customers", operation_id = "cancel_due", params(("id" = DueId, Path)), security(("bearer" = [])),
     responses((status = 200, body = Due), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody))

@@ -55,7 +55,7 @@ async fn dies_asking(desk: &Desk, due: Uuid, point: &'static str) {
 async fn is_paid_once(desk: &Desk, due: Uuid, point: &str) {
     let charge = desk.ask(due).idempotency_key("k").await.expect(201).json();
     let charge: Uuid = charge["id"].as_str().expect("an id").parse().expect("an id");
-    assert_eq!(desk.till.pix_payments().len(), 1, "{point}");
+    assert_eq!(desk.payments().len(), 1, "{point}");
     desk.pay(charge).await;
     desk.later(2, TimeDelta::hours(7)).await;
     assert_eq!(desk.charges(due).await, ["paid"], "{point}");
@@ -97,7 +97,7 @@ async fn what_was_ordered_by_the_dead_is_placed() {
     let due = desk.due(5000).await;
     dies_asking(&desk, due, "dues.ordered").await;
     restart(&desk.till).await;
-    assert_eq!(desk.till.pix_payments().len(), 1);
+    assert_eq!(desk.payments().len(), 1);
     is_paid_once(&desk, due, "nobody asks").await;
 }
 
@@ -160,7 +160,7 @@ async fn a_reminders_pix_is_one_charge() {
     make_due(&desk.till).await;
     desk.later(6, TimeDelta::minutes(5)).await;
     assert_eq!(desk.charges(due).await, ["pending"]);
-    assert_eq!(desk.till.pix_payments().len(), 1);
+    assert_eq!(desk.payments().len(), 1);
     let mails: i64 = desk
         .till
         .column(

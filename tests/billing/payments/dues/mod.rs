@@ -96,6 +96,12 @@ impl Desk {
         self.till.gateway.payment(&charge.to_string())
     }
 
+    /// What customers were asked for at the tenant's account.
+    pub fn payments(&self) -> Vec<Payment> {
+        let all = self.till.pix_payments().into_iter();
+        all.filter(|payment| payment.account == KEY).collect()
+    }
+
     pub async fn pay(&self, charge: Uuid) {
         self.change(charge, Change::Pay).await;
     }

@@ -48,7 +48,7 @@ async fn a_reminder_carries_the_pix_of_its_due() {
     let due = desk.due(9990).await;
     desk.morning().await;
     assert_eq!(
-        desk.till.creates(),
+        desk.payments().len(),
         0,
         "no gateway is asked while days are looked at, nor by the queue"
     );
@@ -69,7 +69,7 @@ async fn a_reminder_carries_the_pix_of_its_due() {
     assert_eq!(desk.charge(due).await.1["id"], made["id"]);
     desk.later(3, TimeDelta::hours(1)).await;
     assert_eq!(told(&desk.till).await, [words]);
-    assert_eq!(desk.till.creates(), 1);
+    assert_eq!(desk.payments().len(), 1);
 }
 
 #[tokio::test]

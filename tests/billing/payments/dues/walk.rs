@@ -38,7 +38,7 @@ async fn a_customer_pays_a_due_by_pix() {
     let again = join_all((0..8).map(|_| async { desk.charge(due).await.1 })).await;
     assert!(again.iter().all(|one| *one == made), "{again:?}");
     assert_eq!(desk.get(&path).await.expect(200).json(), made);
-    assert_eq!(desk.till.creates(), 1);
+    assert_eq!(desk.payments().len(), 1);
     let shown = desk.shown(due).await;
     assert_eq!(
         (&shown["charge_id"], &shown["pix_code"], &shown["pix_expires_at"]),
