@@ -63,7 +63,7 @@ async fn a_reminder_carries_the_pix_of_its_due() {
     let code = made["pix_code"].as_str().expect("a code");
     let name = format!("Empresa {}", desk.client.key);
     let words = format!("Olá Ana, R$ 99,90.\nPIX: {code}\n{name}");
-    assert_eq!(told(&desk.till).await, [words.clone()]);
+    assert_eq!(told(&desk.till).await, std::slice::from_ref(&words));
     assert_eq!(desk.shown(due).await["pix_code"], made["pix_code"]);
     // Whoever asks for the charge has the one that was told.
     assert_eq!(desk.charge(due).await.1["id"], made["id"]);
