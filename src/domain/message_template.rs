@@ -99,6 +99,11 @@ pub fn subject(value: &str) -> Result<String, Invalid> {
     parts(&subject).map(|_| subject.clone())
 }
 
+/// Whether these words leave this open.
+pub fn uses(words: &str, open: Placeholder) -> bool {
+    parts(words).is_ok_and(|parts| parts.contains(&Part::Open(open)))
+}
+
 /// What fills the placeholders. It has no `Debug`: it is personal data.
 #[derive(Clone)]
 pub struct Filling {
@@ -120,6 +125,9 @@ pub struct Filling {
     pub company: String,
 }
 
+/// A PIX as a preview shows it.
+pub const EXAMPLE_PIX: &str = "00020126580014br.gov.bcb.pix0136exemplo5204000053039865802BR6304ABCD";
+
 impl Filling {
     /// What a preview shows when it is of no due.
     pub fn example(company: String, today: NaiveDate) -> Self {
@@ -130,7 +138,7 @@ impl Filling {
             today,
             description: "Mensalidade".to_owned(),
             plan: Some("Plano Ouro".to_owned()),
-            pix: Some("00020126580014br.gov.bcb.pix0136exemplo5204000053039865802BR6304ABCD".to_owned()),
+            pix: Some(EXAMPLE_PIX.to_owned()),
             company,
         }
     }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::extract::{IdempotencyHeader, Permission, TenantAccess};
 use super::problem::Problem;
 use crate::db::DbError;
-use crate::db::tenant::{Batch, idempotency};
+use crate::db::tenant::{Batch, Reply, idempotency};
 use crate::domain::metering::Exhausted;
 use crate::domain::usage::STORAGE;
 
@@ -119,6 +119,27 @@ impl<P: Permission> TenantAccess<P> {
         refuse: impl Fn(&DbError) -> Option<Problem>,
     ) -> Result<HttpResponse, Problem> {
         self.once(creation, None, batch, show, refuse).await
+    }
+
+    /// What a repeated request was answered, if it was, and what `batch` yields, in one round trip: for a request that has to ask
+    /// the outside before it is [answered](TenantAccess::answer_once).
+    ///
+    /// # Errors
+    /// As [`TenantAccess::run`]; 422 `idempotency_key_reused` for another body under the same key.
+    pub async fn answered<B: Batch>(
+        &self,
+        creation: &Creation,
+        batch: B,
+    ) -> Result<(Option<HttpResponse>, Reply<B::Output>), Problem> {
+        let key = self.check(creation.key.clone().key()).await?;
+        let find = key.map(|key| idempotency::find(&self.access, creation.operation, &key));
+        let Reply { identity, output } = self.run((find, batch)).await?;
+        let (used, output) = output;
+        let answer = match used.flatten() {
+            Some(used) => Some(self.replay(Some(used), creation.hash)?),
+            None => None,
+        };
+        Ok((answer, Reply { identity, output }))
     }
 
     /// With `full`, only what has been answered before is answered.

@@ -45,7 +45,7 @@ pub struct CreateGatewayAccount {
     name: Option<String>,
     /// Of Mercado Pago `access_token` and `webhook_secret`; of Stripe `secret_key` and `webhook_secret`; of Asaas `api_key` and
     /// `webhook_token`, which you make up (32 characters or more).
-    #[schema(value_type = Object, example = json!({"access_token": "APP_USR-…", "webhook_secret": "…"}))]
+    #[schema(value_type = Object, example = json!({"access_token": "APP_USR-0000", "webhook_secret": "0000"}))]
     credentials: Option<Map<String, Value>>,
 }
 

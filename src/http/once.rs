@@ -12,8 +12,11 @@ use super::create::key_reused;
 use super::extract::IdempotencyHeader;
 use super::problem::Problem;
 use crate::db::master::MasterTx;
+use crate::db::master::audit::{MasterActor, Origin};
 use crate::db::master::idempotency::{self, IdempotencyRecord};
+use crate::db::tenant::{Actor, Identity};
 use crate::platform::Platform;
+use crate::telemetry::request_id;
 
 /// How long an answer is kept.
 const KEPT: TimeDelta = TimeDelta::hours(24);
@@ -28,6 +31,18 @@ pub struct Repeatable {
     pub hash: [u8; 32],
     /// How it is answered.
     pub status: StatusCode,
+}
+
+/// Who asks for a change, as the registry's audit names them, and in which request.
+pub fn origin_of(identity: &Identity) -> Origin {
+    let actor = match identity.actor {
+        Actor::User { id, .. } => MasterActor::User(id),
+        Actor::ApiKey { .. } | Actor::Public | Actor::System => MasterActor::System,
+    };
+    Origin {
+        actor,
+        request_id: request_id::current().map(|id| id.to_string()),
+    }
 }
 
 /// Does `work` in a transaction and answers what it shows; both are committed together, or neither is.

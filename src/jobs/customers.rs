@@ -6,13 +6,15 @@ use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
 
+use super::due_charges::pix_for;
 use super::{Handled, Handler, Work};
 use crate::billing::customers::{Customers, KIND};
+use crate::billing::payments::Payments;
 use crate::db::DbError;
 use crate::db::master::{MasterDb, mails, tenants};
 use crate::db::tenant::customers::reminders::TAKE_BACK;
 use crate::domain::email::Email;
-use crate::domain::ids::MailId;
+use crate::domain::ids::{DueId, MailId};
 use crate::domain::platform_key::PlatformKey;
 use crate::domain::settings::Language;
 use crate::mail::{MailKind, NewMail, enqueue};
@@ -62,6 +64,7 @@ impl Handler for CustomersDay {
 pub struct CustomerEmail {
     master: MasterDb,
     key: PlatformKey,
+    payments: Payments,
 }
 
 #[derive(Deserialize)]
@@ -74,6 +77,15 @@ struct Payload {
     language: Option<Language>,
     /// What is told, when that is more than this row.
     once: Option<String>,
+    due_id: Option<DueId>,
+    with_pix: Option<WithPix>,
+}
+
+/// The same words with a mark where the PIX is to be.
+#[derive(Deserialize)]
+struct WithPix {
+    mark: String,
+    text: String,
 }
 
 impl CustomerEmail {
@@ -82,6 +94,7 @@ impl CustomerEmail {
         Self {
             master: platform.master.clone(),
             key: platform.key.clone(),
+            payments: platform.payments.clone(),
         }
     }
 }
@@ -101,6 +114,14 @@ impl Handler for CustomerEmail {
         let once = payload
             .once
             .map(|once| format!("reminder:{}:{once}", work.tenant));
+        let text = match payload.due_id.zip(payload.with_pix) {
+            None => payload.text,
+            Some((due, words)) => match pix_for(&self.payments, work, due).await {
+                Ok(Some(pix)) => words.text.replace(&words.mark, &pix),
+                Ok(None) => payload.text,
+                Err(why) => return Handled::Again(why),
+            },
+        };
         let mail = NewMail {
             id: MailId::from_uuid(work.id),
             kind: MailKind::CustomerMessage,
@@ -109,8 +130,7 @@ impl Handler for CustomerEmail {
             locale: Some(payload.language.unwrap_or(Language::PtBr)),
             to,
             values: json!({
-                "subject": payload.subject, "text": payload.text, "from_name": payload.from_name,
-                "reply_to": payload.reply_to,
+                "subject": payload.subject, "text": text, "from_name": payload.from_name, "reply_to": payload.reply_to,
             }),
             due_at: work.now,
             dedupe_key: once.unwrap_or_else(|| format!("outbox:{}", work.id)),

@@ -13,6 +13,7 @@
 //! To add a kind: a [`Handler`] in a file of its own, and its line in [`Jobs::of`]; whoever writes the rows calls `helixai.note_due`.
 
 pub mod customers;
+pub mod due_charges;
 pub mod language;
 pub mod mail;
 mod turn;
@@ -60,6 +61,8 @@ pub struct Work {
     pub id: Uuid,
     /// What it is about.
     pub payload: Value,
+    /// How often it was taken, this time included.
+    pub attempts: i32,
     /// The moment at which it was taken.
     pub now: DateTime<Utc>,
 }
@@ -110,6 +113,7 @@ impl Jobs {
             Box::new(customers::CustomerEmail::new(platform)),
             Box::new(customers::TakeBackMails::new(platform)),
             Box::new(language::NoteLanguage::new(platform)),
+            Box::new(due_charges::DueCharges::new(platform)),
         ];
         if platform.settings.billing.clock {
             handlers.push(Box::new(customers::CustomersDay::new(platform)));

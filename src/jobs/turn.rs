@@ -102,6 +102,7 @@ impl Jobs {
             db: db.clone(),
             id: row.id,
             payload: row.payload,
+            attempts: row.attempts,
             now: self.platform.clock.now(),
         };
         let handled = tokio::time::timeout(HANDLING, handler.handle(&work)).await;

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use super::StartError;
 use crate::billing::gateways::{Endpoints, Gateways};
+use crate::billing::payments::dues::Dues;
 use crate::billing::payments::platform::Invoices;
 use crate::billing::payments::{Accounts, Payments};
 use crate::config::Settings;
 use crate::db::master::MasterDb;
+use crate::db::tenant::Lanes;
 use crate::domain::clock::Clock;
 use crate::domain::platform_key::PlatformKey;
 
@@ -24,19 +26,25 @@ pub(super) fn of(settings: &Settings) -> Result<Gateways, StartError> {
     Gateways::new(endpoints).map_err(|error| StartError::Setting(format!("gateways: {error}")))
 }
 
-/// Who collects the platform's invoices through them.
+/// Who collects the platform's invoices and tenants' dues through them.
 pub(super) fn payments(
     settings: &Settings,
     gateways: Gateways,
-    master: &MasterDb,
+    (master, lanes): (&MasterDb, &Lanes),
     key: &PlatformKey,
     clock: &Clock,
 ) -> Payments {
-    let server = settings.server.clone();
+    let (server, dues_server) = (settings.server.clone(), settings.server.clone());
     let invoices = Invoices {
         master: master.clone(),
         key: key.clone(),
         tenant_url: Box::new(move |tenant| server.tenant_url(tenant)),
+    };
+    let dues = Dues {
+        master: master.clone(),
+        lanes: lanes.clone(),
+        clock: clock.clone(),
+        tenant_url: Box::new(move |tenant| dues_server.tenant_url(tenant)),
     };
     Payments::new(
         Accounts::new(master.clone(), key.clone(), clock.clone(), gateways),
@@ -46,4 +54,5 @@ pub(super) fn payments(
         settings.server.base_url(),
         Arc::new(invoices),
     )
+    .with_tenants(Arc::new(dues))
 }

@@ -227,7 +227,7 @@ impl Platform {
             settings.database.wait_timeout,
         );
         let gateways = gateways::of(&settings)?;
-        let payments = gateways::payments(&settings, gateways, &master, &key, &clock);
+        let payments = gateways::payments(&settings, gateways, (&master, &lanes), &key, &clock);
         let store: Arc<dyn Store> = Arc::new(Folder::new(&settings.storage.folder));
         let keeper = Keeper {
             master: master.clone(),

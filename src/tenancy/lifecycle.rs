@@ -9,6 +9,7 @@ use super::shards::Shards;
 use crate::db::DbError;
 pub use crate::db::master::audit::Origin;
 use crate::db::master::audit::{MasterAudit, Subject, insert_audit};
+use crate::db::master::payments::applied;
 use crate::db::master::tenants::{self, TenantRecord};
 use crate::db::master::{MasterDb, MasterTx, moves};
 use crate::db::shard::drain::drain;
@@ -105,6 +106,10 @@ impl Lifecycle {
         crate::kill_point!("lifecycle.shard_done");
         if tenant.status == from {
             tenants::set_status(&mut tx, tenant.id, to, reason, now).await?;
+            if to == TenantStatus::Active {
+                // What its customers have paid meanwhile waits to be booked.
+                applied::apply_again(&mut tx, tenant.id, now, now).await?;
+            }
             insert_audit(
                 &mut tx,
                 &MasterAudit {

@@ -6,3 +6,5 @@ update jobs set state = 'dead', payload = '{}', leased_until = null, leased_by =
 where state = 'queued' and dedupe_key is distinct from 'customers_day';
 update jobs set leased_until = null, leased_by = null where dedupe_key = 'customers_day';
 update messages set status = 'failed', error = 'restored' where direction = 'outbound' and status = 'queued';
+-- What a charge was when the snapshot was made says nothing of what it is now, and a copy's dues have none.
+update dues set charge_id = null, pix_code = null, pix_expires_at = null where charge_id is not null;

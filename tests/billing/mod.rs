@@ -15,7 +15,7 @@ mod long_ago;
 mod model;
 mod money;
 mod months;
-mod payments;
+pub mod payments;
 mod plans;
 mod shares;
 mod subscriptions;

@@ -200,6 +200,9 @@ impl TestApp {
             .set("server.base_domain", BASE_DOMAIN)
             // Who wants it runs it: clocks of tests jump, and what happens then is theirs to say.
             .set("billing.clock", false)
+            // Nobody is there: a test that pays says where its gateway is.
+            .set("gateways.mercado_pago_url", "http://127.0.0.1:9")
+            .set("gateways.patience_ms", 1)
             .set("metrics.bind", "");
         AppBuilder(defaults)
     }

@@ -1,8 +1,11 @@
 //! What a request costs: one round trip to the tenant's schema, none to the registry.
 
+use helixai_fakes::gateways::{FakeGateway, Kind};
 use serde_json::{Value, json};
 
 use super::conversations::{begun, path_of};
+use super::customers::{customer, due, id};
+use crate::billing::payments::till::{account_at, credentials};
 use crate::helpers::{Call, TestApp, resolved_by};
 
 /// The least of several tries, as (schema, registry): the program's own heartbeat may fall into one of them, and the
@@ -38,7 +41,12 @@ async fn metered(app: &TestApp, lane: &str, call: &Call, status: u16) -> (usize,
 
 #[tokio::test]
 async fn a_request_is_one_round_trip() {
-    let app = TestApp::builder().proxied().start().await;
+    // What the program does by itself asks the registry, too.
+    let app = TestApp::builder()
+        .set("server.background_work", false)
+        .proxied()
+        .start()
+        .await;
     let garage = app.onboard("garage-alpha", "cars").await;
     let resolved = resolved_by(&app.test.platform, &garage.key).await;
     let lane = &resolved.home.lane.login;
@@ -106,4 +114,40 @@ async fn a_request_is_one_round_trip() {
     let stranger = usage.clone().bearer(&format!("hxs_{}", "A".repeat(43)));
     assert_eq!(cost(&app, lane, &stranger, 401).await, (1, 0));
     assert_eq!(cost(&app, lane, &usage, 401).await, (0, 0));
+}
+
+/// What a customer pays: the schema says who asks and what is owed, the registry what was asked for.
+#[tokio::test]
+async fn a_charge_of_a_due_asks_the_schema_three_times() {
+    let gateway = FakeGateway::start(Kind::MercadoPago).expect("a gateway");
+    gateway.add_account(account_at(Kind::MercadoPago, "APP_USR-garage", 500, None));
+    let app = TestApp::builder()
+        .set("gateways.mercado_pago_url", gateway.url())
+        .set("server.background_work", false)
+        .proxied()
+        .start()
+        .await;
+    let garage = app.onboard("garage-alpha", "cars").await;
+    let owner = app.log_in(&garage).await;
+    let lane = &resolved_by(&app.test.platform, &garage.key).await.home.lane.login;
+    let ana = customer(&app, &garage, "Ana", json!({})).await;
+    let due = due(&app, &garage, &ana, 5000, "2030-01-10").await;
+    let path = format!("/api/dues/{}/charge", id(&due));
+    let accounts = |call: Call| call.of(&garage).bearer(&owner);
+    let list = accounts(app.get("/api/payment-accounts"));
+    assert_eq!(metered(&app, lane, &list, 200).await, (1, 1), "accounts");
+    let read = app.get(&path).by(&garage);
+    assert_eq!(metered(&app, lane, &read, 404).await, (1, 1), "no charge");
+    let ask = app.post(&path).by(&garage);
+    assert_eq!(cost(&app, lane, &ask, 409).await.0, 1, "no account");
+    let body = json!({
+        "gateway": "mercado_pago", "name": "Conta", "credentials": credentials(Kind::MercadoPago, "APP_USR-garage"),
+    });
+    accounts(app.post("/api/payment-accounts"))
+        .json(&body)
+        .await
+        .expect(201);
+    // To know what is owed; for the gateway, whose payer it asks about; to tell the due.
+    assert_eq!(cost(&app, lane, &ask, 201).await.0, 3, "charged");
+    assert_eq!(metered(&app, lane, &read, 200).await, (1, 1), "a charge");
 }

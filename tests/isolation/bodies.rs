@@ -17,6 +17,10 @@ pub fn valid(document: &Document, operation: &Operation, word: &str) -> Option<V
         "confirm_password_reset" | "accept_invitation" | "confirm_admin_password_reset" => {
             json!({"token": format!("hxp_{}", "A".repeat(43)), "password": "correct horse battery"})
         }
+        "create_payment_account" => json!({
+            "gateway": "mercado_pago", "name": word,
+            "credentials": {"access_token": format!("APP_USR-{serial}"), "webhook_secret": serial},
+        }),
         "create_password_reset" | "create_admin_password_reset" => json!({"email": "odd@example.com"}),
         _ => {
             let mut body = value(document, schema, "", word);

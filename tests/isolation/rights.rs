@@ -13,6 +13,7 @@ fn need(operation: &Operation) -> Need {
         ("delete_session" | "change_my_password", _) => Need::SignedIn,
         ("reset_user_password" | "export_account", _) => Need::Own,
         (_, "subscription" | "invoices" | "checkout") if !operation.reads() => Need::Own,
+        (_, "payment-accounts") => Need::Own,
         ("export_contact" | "erase_contact", _) => Need::Manage,
         (_, "users" | "api-keys" | "settings") => Need::Manage,
         // The funnel is a setting that everybody sees.

@@ -244,6 +244,7 @@ pub fn points(group: &str) -> Vec<String> {
             "jobs",
             "payments",
             "customers",
+            "dues",
         ];
         assert!(
             known.contains(&point.split('.').next().unwrap_or_default()),

@@ -5,7 +5,7 @@ mod concurrency;
 mod doctor;
 mod import;
 #[cfg(feature = "kill_points")]
-mod killed;
+pub mod killed;
 mod migrations;
 pub mod moves;
 mod provisioning;

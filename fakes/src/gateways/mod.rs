@@ -151,6 +151,11 @@ impl FakeGateway {
         self.world.lock().faults.push(fault);
     }
 
+    /// No request fails from now on.
+    pub fn forget_faults(&self) {
+        self.world.lock().faults.clear();
+    }
+
     /// How news are sent from now on.
     pub fn deliver(&self, delivery: Delivery) {
         self.world.lock().delivery = delivery;

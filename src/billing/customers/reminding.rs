@@ -1,12 +1,13 @@
 //! Reminders: in the tenant's words, by e-mail, at an hour at which people are awake.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{Day, SENT_FROM};
 use crate::db::DbError;
 use crate::db::tenant::customers::reminders::{self, Decided, Step};
+use crate::domain::message_template::{Filling, Placeholder, uses};
 use crate::domain::month::start_of_day;
 
 /// Steps that are decided in one transaction.
@@ -40,9 +41,7 @@ fn sent_from(day: &Day<'_>) -> DateTime<Utc> {
 fn decide_one(day: &Day<'_>, step: Step) -> Decided {
     let (due, days) = (step.due, step.days);
     let (to, due_date) = (step.owed.email.clone(), step.owed.due_date);
-    let filling = step
-        .owed
-        .filling(day.settings.company_name.clone(), day.today, day.now);
+    let filling = step.owed.filling(day.settings.company_name.clone(), day.today);
     let email = to.map(|to| {
         json!({
             "to": to,
@@ -52,7 +51,22 @@ fn decide_one(day: &Day<'_>, step: Step) -> Decided {
             "reply_to": day.settings.contact_email,
             "language": day.settings.language,
             "once": format!("{}:{days}:{due_date}", step.occasion),
+            "due_id": due,
+            "with_pix": with_pix(&filling, &step.body),
         })
     });
     Decided { due, days, email }
+}
+
+/// The words with a mark that nobody could guess in the place of the PIX, where they ask for one: whoever sends them has one made then,
+/// after this transaction.
+fn with_pix(filling: &Filling, body: &str) -> Option<Value> {
+    uses(body, Placeholder::Pix).then(|| {
+        let mark = Uuid::new_v4().to_string();
+        let marked = Filling {
+            pix: Some(mark.clone()),
+            ..filling.clone()
+        };
+        json!({"mark": mark, "text": marked.fill(body)})
+    })
 }

@@ -214,6 +214,23 @@ impl Accounts {
     /// See [`AccountError`].
     pub async fn create(&self, new: &NewAccount, origin: Origin) -> Result<AccountRecord, AccountError> {
         let collector = self.identify(&new.credentials).await?;
+        let mut tx = self.master.begin().await?;
+        let record = self.insert(&mut tx, new, collector, origin).await?;
+        tx.commit().await?;
+        Ok(record)
+    }
+
+    /// As [`Accounts::create`], of whom the gateway has [said](Accounts::identify) whose account it is, in somebody's transaction.
+    ///
+    /// # Errors
+    /// See [`AccountError`].
+    pub async fn insert(
+        &self,
+        tx: &mut MasterTx,
+        new: &NewAccount,
+        collector: Option<String>,
+        origin: Origin,
+    ) -> Result<AccountRecord, AccountError> {
         let (id, now) = (GatewayAccountId::new(), self.clock.now());
         let sealed = self.key.seal(&context(id, new.owner), &new.credentials.to_json());
         let record = AccountRecord {
@@ -228,11 +245,9 @@ impl Accounts {
             created_at: now,
             updated_at: now,
         };
-        let mut tx = self.master.begin().await?;
-        accounts::insert_account(&mut tx, &record).await?;
-        self.audit(&mut tx, &record, "gateway_account.create", false, origin)
+        accounts::insert_account(tx, &record).await?;
+        self.audit(tx, &record, "gateway_account.create", false, origin)
             .await?;
-        tx.commit().await?;
         Ok(record)
     }
 
@@ -300,7 +315,11 @@ impl Accounts {
         Ok(())
     }
 
-    async fn identify(&self, credentials: &Credentials) -> Result<Option<String>, AccountError> {
+    /// Asks the gateway whose credentials these are; nothing when it does not answer.
+    ///
+    /// # Errors
+    /// [`AccountError::Credentials`] when it does not accept them.
+    pub async fn identify(&self, credentials: &Credentials) -> Result<Option<String>, AccountError> {
         match self.gateways.connect(credentials).identify().await {
             Ok(collector) => Ok(collector),
             Err(GatewayError::Credentials) => Err(AccountError::Credentials),

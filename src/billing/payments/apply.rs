@@ -11,6 +11,7 @@ use super::{Account, NewCharge, PaymentError, Payments, order_first};
 use crate::billing::gateways::{PaymentSeen, SavedCardSeen};
 use crate::db::DbError;
 use crate::db::master::MasterTx;
+use crate::db::master::payments::applied;
 use crate::db::master::payments::cards::{self, NewCard};
 use crate::db::master::payments::charges::{self, ChargeRecord, Moved};
 use crate::db::master::payments::events::{self, EventRecord};
@@ -296,7 +297,8 @@ impl Payments {
         crate::kill_point!("payments.carried_out");
         match done {
             Ok(()) => {
-                charges::note_applied(&self.master, charge.id, charge.status, charge.refunded, now).await?;
+                let of = (charge.id, worker);
+                applied::note_applied(&self.master, of, charge.status, charge.refunded, now).await?;
                 Ok(())
             }
             Err(error) => {

@@ -84,28 +84,31 @@ impl Payments {
         worker: Uuid,
         account: &Account,
     ) -> Result<ChargeRecord, PaymentError> {
-        let bill = match self.settler(charge.payee)?.bill(&charge).await {
-            Ok(bill) => bill,
-            // A tenant's schema that cannot be asked says nothing against the charge.
-            Err(error) if charge.payee == Payee::Platform => return Err(error.into()),
-            Err(error) => return self.postpone(&charge, worker, error.into()).await,
-        };
         let now = self.clock.now();
         let since = charge.placed_at.unwrap_or(now);
         let next = next_check(charge.checks.saturating_add(1), since, charge.expires_at, now);
-        let reason = match (&bill, next) {
-            (None, _) => "nothing is owed",
-            (Some(_), None) => "expired",
-            (Some(_), Some(_)) => {
-                let ended = Ended {
-                    status: None,
-                    next_check_at: next,
-                    checks: charge.checks.saturating_add(1),
-                    error: None,
-                };
-                return self.end(&charge, worker, &ended).await;
-            }
+        // What has expired is over, whoever is paid.
+        let is_owed = match next {
+            None => false,
+            Some(_) => match self.settler(charge.payee)?.bill(&charge).await {
+                Ok(bill) => bill.is_some(),
+                // A tenant's schema that cannot be asked says nothing against the charge.
+                Err(error) if charge.payee == Payee::Platform => return Err(error.into()),
+                Err(error) => {
+                    return self.postpone(&charge, worker, PaymentError::Away(error)).await;
+                }
+            },
         };
+        if is_owed {
+            let ended = Ended {
+                status: None,
+                next_check_at: next,
+                checks: charge.checks.saturating_add(1),
+                error: None,
+            };
+            return self.end(&charge, worker, &ended).await;
+        }
+        let reason = next.map_or("expired", |_| "nothing is owed");
         if let Some(id) = &charge.payment_id {
             match account.gateway.cancel(id).await {
                 Ok(()) | Err(GatewayError::Unknown | GatewayError::Refused { .. }) => {}

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio::task::JoinSet;
+use uuid::Uuid;
 
 use super::platform::charge_for;
 use super::{NewCharge, PaymentError, Payments, order};
@@ -15,6 +16,7 @@ use crate::db::master::MasterTx;
 use crate::db::master::invoices::{self, InvoiceRecord};
 use crate::db::master::payments::charges::{self, ChargeRecord};
 use crate::domain::billing::invoice::InvoiceStatus;
+use crate::domain::charge::Payee;
 use crate::domain::ids::{ChargeId, InvoiceId, TenantId};
 use crate::domain::payment::{GatewayKind, PaymentMethod};
 use crate::domain::plan::PlanCode;
@@ -151,13 +153,20 @@ impl Payments {
         tenant: TenantId,
         invoice: InvoiceId,
     ) -> Result<Option<ChargeRecord>, DbError> {
-        let of = invoice.as_uuid();
-        let all = charges::list_of_subject(&self.master, tenant, of, Some(PaymentMethod::Pix)).await?;
+        self.find_pix_of(tenant, (Payee::Platform, invoice.as_uuid()))
+            .await
+    }
+
+    /// The newest charge of a subject that can still be paid by PIX.
+    pub(super) async fn find_pix_of(
+        &self,
+        tenant: TenantId,
+        (payee, subject): (Payee, Uuid),
+    ) -> Result<Option<ChargeRecord>, DbError> {
+        let all = charges::list_of_subject(&self.master, tenant, subject, Some(PaymentMethod::Pix)).await?;
         let now = self.clock.now();
-        let mut payable = all
-            .into_iter()
-            .filter(|charge| charge.is_open() && charge.expires_at > now);
-        Ok(payable.find(|charge| charge.pix_code.is_some()))
+        let mut payable = all.into_iter().filter(|charge| charge.payee == payee);
+        Ok(payable.find(|charge| charge.is_payable_pix(now)))
     }
 
     /// Asks the gateways for what was ordered, all at once, for so long as the budget allows. Nobody's hanging up stops it.

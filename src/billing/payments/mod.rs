@@ -7,7 +7,7 @@
 //! - A webhook is verified and stored ([`hooks`]); the worker ([`background`]) then asks the gateway itself what became of
 //!   the payment. What it says is judged (`verdict`) and booked in one transaction ([`apply`]).
 //! - Whoever heard nothing asks by the clock, ever more seldom ([`check`]).
-//! - What a charge is for is a [`Settler`]'s business: the platform's invoices ([`platform`]) or a tenant's dues.
+//! - What a charge is for is a [`Settler`]'s business: the platform's invoices ([`platform`]) or a tenant's dues ([`dues`]).
 //!
 //! No gateway is asked inside a transaction, and no webhook is believed.
 
@@ -16,6 +16,7 @@ mod apply;
 pub mod background;
 mod check;
 pub mod checkout;
+pub mod dues;
 pub mod hooks;
 pub mod order;
 mod place;
@@ -31,6 +32,7 @@ use tokio::sync::Notify;
 
 pub use self::accounts::{Account, AccountError, Accounts, NewAccount};
 pub use self::checkout::{Checkout, CheckoutError};
+pub use self::dues::{DueError, DuePix, DueToPay};
 pub use self::order::{NewCharge, order, order_first};
 pub use self::refunds::RefundError;
 pub use self::settler::{Bill, Booked, News, Settler};
@@ -72,6 +74,9 @@ pub enum PaymentError {
     /// The gateway does not do it now, or never will.
     #[error(transparent)]
     Gateway(#[from] GatewayError),
+    /// Whoever is paid cannot be asked what is owed: it waits.
+    #[error("whoever is paid cannot be asked: {0}")]
+    Away(DbError),
     /// A database failed; nothing is lost.
     #[error(transparent)]
     Db(#[from] DbError),

@@ -51,6 +51,17 @@ pub struct NewCharge {
 /// # Errors
 /// When the database fails; a concurrent order of the same may be a [`DbError::Conflict`].
 pub async fn order(tx: &mut MasterTx, new: &NewCharge) -> Result<Option<ChargeId>, DbError> {
+    Ok(order_once(tx, new).await?.map(|(id, _)| id))
+}
+
+/// As [`order`], also answering whether the charge is new.
+///
+/// # Errors
+/// As [`order`].
+pub(super) async fn order_once(
+    tx: &mut MasterTx,
+    new: &NewCharge,
+) -> Result<Option<(ChargeId, bool)>, DbError> {
     let Some((account, card)) = choose(tx, new).await? else {
         return Ok(None);
     };
@@ -71,10 +82,10 @@ pub async fn order(tx: &mut MasterTx, new: &NewCharge) -> Result<Option<ChargeId
     };
     for _ in 0..TRIES {
         if let Some(same) = orders::find_same(tx, &order, new.now + USABLE).await? {
-            return Ok(Some(same));
+            return Ok(Some((same, false)));
         }
         if let Some(id) = orders::insert_charge(tx, &order, new.now).await? {
-            return Ok(Some(id));
+            return Ok(Some((id, true)));
         }
     }
     Err(DbError::Conflict("charges_subject_key".to_owned()))

@@ -12,7 +12,7 @@ use crate::db::master::payments::charges::{self, ChargeRecord};
 use crate::db::master::payments::orders::{self, PlacedCharge};
 use crate::db::master::payments::turns::{self, Ended};
 use crate::db::master::payments::{accounts, cards};
-use crate::domain::charge::{backoff, idempotency_key, next_check};
+use crate::domain::charge::{Payee, backoff, idempotency_key, next_check};
 use crate::domain::ids::{ChargeId, SavedCardId, TenantId};
 use crate::domain::month::BOOKS_TZ;
 use crate::domain::payment::{PaymentMethod, PaymentStatus};
@@ -59,15 +59,24 @@ impl Payments {
     }
 
     async fn ask(&self, charge: ChargeRecord, worker: Uuid) -> Result<ChargeRecord, PaymentError> {
-        let bill = match self.settler(charge.payee)?.bill(&charge).await {
+        let over = charge.expires_at <= self.clock.now();
+        let settler = self.settler(charge.payee)?;
+        let bill = match over {
+            true => Ok(None),
+            false => settler.bill(&charge).await,
+        };
+        let bill = match bill {
             Ok(bill) => bill,
+            // A tenant that is away is not the registry: the others' turns go on.
+            Err(error) if charge.payee == Payee::Tenant => {
+                return self.postpone(&charge, worker, PaymentError::Away(error)).await;
+            }
             Err(error) => return self.postpone(&charge, worker, error.into()).await,
         };
         let Some(account) = self.accounts.find(charge.account).await? else {
             return Err(PaymentError::Unknown);
         };
-        let over = charge.expires_at <= self.clock.now();
-        let Some(bill) = bill.filter(|_| !over) else {
+        let Some(bill) = bill else {
             return self.give_up(charge, worker, &account, over).await;
         };
         let order = self.order_of(&charge, &account, &bill);

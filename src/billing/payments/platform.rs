@@ -200,7 +200,7 @@ pub(super) async fn charge_for(
     }))
 }
 
-fn payable_until(due: NaiveDate, now: DateTime<Utc>) -> DateTime<Utc> {
+pub(super) fn payable_until(due: NaiveDate, now: DateTime<Utc>) -> DateTime<Utc> {
     let day = due.checked_add_days(PAYABLE).unwrap_or(due);
     start_of_day(day, BOOKS_TZ).clamp(now + AT_LEAST, now + AT_MOST)
 }

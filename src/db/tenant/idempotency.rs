@@ -33,7 +33,7 @@ macro_rules! find {
             $from,
             " and k.scope = ",
             $caller,
-            " || ':' || $1 and k.key = $2"
+            " || ':' || $1 and k.key = $2 and k.expires_at > $4"
         )
     };
 }
@@ -79,6 +79,7 @@ pub fn find(access: &Access, operation: &'static str, key: &str) -> Query<Option
         .bind(operation)
         .bind(key.to_owned())
         .bind(hash)
+        .bind(access.now())
 }
 
 /// Stores the answer under a claimed key, and of which row it speaks: with a person that is erased it is forgotten.

@@ -72,6 +72,8 @@ permissions! {
     ManageTenant: Manage, Write;
     /// To decide about the tenant's people.
     OwnTenant: Own, Write;
+    /// To see where the tenant is paid.
+    OwnAccounts: Own, Read;
     /// To take all of the tenant's data away.
     OwnExport: Own, Export;
     /// To log in; for [`PublicTenant`].

@@ -14,10 +14,8 @@ use crate::billing::payments::checkout::ToPay;
 use crate::billing::payments::{Checkout as Wanted, CheckoutError, PaymentError};
 use crate::billing::pix::PixCode;
 use crate::billing::subscriptions::{Decision, SubscriptionError};
-use crate::db::master::audit::{MasterActor, Origin};
 use crate::db::master::invoices::InvoiceRecord;
 use crate::db::master::payments::charges::ChargeRecord;
-use crate::db::tenant::Actor;
 use crate::domain::billing::invoice::InvoiceStatus;
 use crate::domain::ids::{ChargeId, InvoiceId};
 use crate::domain::invalid::{FieldErrors, Invalid};
@@ -25,8 +23,8 @@ use crate::domain::payment::{GatewayKind, PaymentMethod, PaymentStatus};
 use crate::domain::plan::PlanCode;
 use crate::http::body::{Body, path_id};
 use crate::http::extract::{Checkout, Invoices, OwnBilling, TenantAccess};
+use crate::http::once::origin_of;
 use crate::http::problem::{Problem, ProblemBody};
-use crate::telemetry::request_id;
 
 /// How somebody wants to pay.
 #[derive(Deserialize, Default, utoipa::ToSchema)]
@@ -293,15 +291,9 @@ async fn code(access: &TenantAccess<Invoices>, id: &str) -> Result<PixCode, Prob
 
 /// Who pays, once the tenant's schema has proven it.
 async fn decide(access: &TenantAccess<Checkout>) -> Result<Decision, Problem> {
-    let actor = match access.run(()).await?.identity.actor {
-        Actor::User { id, .. } => MasterActor::User(id),
-        Actor::ApiKey { .. } | Actor::Public | Actor::System => MasterActor::System,
-    };
+    let identity = access.run(()).await?.identity;
     Ok(Decision {
-        origin: Origin {
-            actor,
-            request_id: request_id::current().map(|id| id.to_string()),
-        },
+        origin: origin_of(&identity),
         now: access.now,
     })
 }

@@ -14,6 +14,7 @@ pub mod leads;
 pub mod me;
 pub mod messages;
 pub mod password_links;
+pub mod payment_accounts;
 pub mod person;
 pub mod photo_files;
 pub mod photos;

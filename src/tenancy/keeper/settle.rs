@@ -3,12 +3,14 @@
 //! The shard is asked whether the transaction with the rows was committed, and held until the registry says the same. While
 //! the worker is in its transaction it holds the tenant itself, so nobody takes back what is still being loaded.
 
+use chrono::TimeDelta;
 use uuid::Uuid;
 
 use super::target::Outcome;
 use super::{Keeper, KeeperError};
 use crate::db::DbError;
 use crate::db::master::audit::{MasterActor, MasterAudit, Subject, insert_audit};
+use crate::db::master::payments::applied;
 use crate::db::master::restores::{self, RestoreRecord};
 use crate::db::master::{MasterTx, archives, domains, lanes, ledger, reserved_keys};
 use crate::db::shard::snapshot::Inquiry;
@@ -131,6 +133,8 @@ impl Keeper {
             // What else the registry knew of it has been there all the time.
             RestoreMode::Archived => restores::activate_restored(tx, tenant, now).await?,
         }
+        // What its customers paid since the rows were as they are now. An hour more: clocks differ, and what is booked stays so.
+        applied::apply_again(tx, tenant, outcome.made_at - TimeDelta::hours(1), now).await?;
         ledger::note_applied(tx, tenant, &outcome.versions, now).await?;
         let line = MasterAudit {
             actor: outcome

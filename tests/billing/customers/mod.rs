@@ -19,7 +19,7 @@ use helixai::jobs::{Handler, Jobs};
 use helixai::platform::Platform;
 use serde_json::{Value, json};
 
-use crate::helpers::{TestApp, TestTenant, tenant_db_of};
+use crate::helpers::{TestApp, TestTenant, resolved_by, tenant_db_of};
 use crate::http::customers::made;
 
 /// A program whose clock stands still, and a tenant that has paid.
@@ -118,10 +118,16 @@ pub fn worker(platform: &Platform) -> Jobs {
 
 /// Does what is due for a tenant in any process.
 pub async fn work(platform: &Platform, tenant: &TestTenant) -> Done {
-    let db = tenant_db_of(platform, &tenant.key).await;
+    work_of(platform, &tenant.key, &tenant.name).await
+}
+
+/// The same for a tenant of this key and name.
+pub async fn work_of(platform: &Platform, key: &str, name: &str) -> Done {
+    let tenant = resolved_by(platform, key).await;
+    let db = tenant_db_of(platform, key).await;
     let customers = Customers {
-        tenant: tenant.id.parse().expect("an id"),
-        name: &tenant.name,
+        tenant: tenant.home.id,
+        name,
         db: &db,
     };
     customers.work(platform.clock.now()).await.expect("worked")

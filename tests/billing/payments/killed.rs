@@ -12,13 +12,12 @@ use uuid::Uuid;
 
 use super::till::{Till, id_of, paid};
 
-const SIGKILL: i32 = 9;
+pub const SIGKILL: i32 = 9;
 
-/// Runs the program beside the test's own platform until it dies at this point.
-async fn die(till: &Till, point: &'static str, arguments: &[&str]) {
+/// The program, to be run beside the test's own platform.
+pub fn program(till: &Till) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_helixai"));
     command
-        .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -26,22 +25,28 @@ async fn die(till: &Till, point: &'static str, arguments: &[&str]) {
         .env("HELIXAI__DATABASE__URL", till.app.test.db().url())
         .env("HELIXAI__PLATFORM__KEY", &till.platform_key)
         .env("HELIXAI__SERVER__BASE_DOMAIN", super::till::HOST)
-        .env("HELIXAI__GATEWAYS__MERCADO_PAGO_URL", till.gateway.url())
-        .env("HELIXAI_KILL_AT", point);
+        .env("HELIXAI__GATEWAYS__MERCADO_PAGO_URL", till.gateway.url());
+    command
+}
+
+/// Runs the program beside the test's own platform until it dies at this point.
+pub async fn die(till: &Till, point: &'static str, arguments: &[&str]) {
+    let mut command = program(till);
+    command.args(arguments).env("HELIXAI_KILL_AT", point);
     let ended = tokio::task::spawn_blocking(move || command.status().expect("the program runs"));
     let ended = ended.await.expect("its end");
     assert_eq!(ended.signal(), Some(SIGKILL), "{point}: {ended}");
 }
 
 /// Another process, later.
-async fn restart(till: &Till) {
+pub async fn restart(till: &Till) {
     for _ in 0..3 {
         till.advance(TimeDelta::minutes(5));
         till.work().await;
     }
 }
 
-async fn make_due(till: &Till) {
+pub async fn make_due(till: &Till) {
     let admin = till.app.test.admin().await;
     admin
         .execute(

@@ -3,6 +3,7 @@
 mod accounts;
 mod cards;
 mod deliveries;
+mod dues;
 mod dunning;
 mod failures;
 mod hooks;

@@ -77,10 +77,8 @@ async fn a_preview_is_what_a_customer_would_read() {
     let path = format!("{}/preview", TEMPLATES.path_of(&template));
     let example = app.get(&path).by(&tenant).await.expect(200).json();
     let text = example["body"].as_str().unwrap();
-    assert!(
-        text.starts_with("Olá Maria!") && text.contains("PIX: 0002"),
-        "{text}"
-    );
+    assert!(text.starts_with("Olá Maria!") && !text.contains("PIX"), "{text}");
+    assert_eq!(example["pix_missing"], true, "no account takes it");
     let ana = customer(&app, &tenant, "Ana Lima", json!({})).await;
     let due = due(&app, &tenant, &ana, 123_456, "2026-03-13").await;
     let of_due = app.get(&format!("{path}?due_id={}", id(&due))).by(&tenant).await;
@@ -89,6 +87,7 @@ async fn a_preview_is_what_a_customer_would_read() {
         json!({
             "subject": tenant.name,
             "body": "Olá Ana!\nServiço: R$ 1.234,56, 3 dias.\nAté 13/03/2026",
+            "pix_missing": true,
         })
     );
     for (query, code) in [

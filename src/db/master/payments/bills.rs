@@ -1,10 +1,11 @@
-//! What a payer reads of an invoice, and who that is: for the gateway, and kept nowhere else.
+//! What a payer reads of an invoice, and who that is: for the gateway, and kept nowhere else; and a tenant that is paid itself.
 
 use chrono::NaiveDate;
 
 use crate::db::DbError;
 use crate::db::master::{MasterDb, MasterTx};
-use crate::domain::ids::TenantId;
+use crate::db::tenant::{LaneAddress, TenantHome};
+use crate::domain::ids::{ShardId, TenantId};
 use uuid::Uuid;
 
 /// An invoice that is to be paid.
@@ -69,4 +70,46 @@ pub async fn find_payer(tx: &mut MasterTx, invoice: Uuid) -> Result<Option<(i64,
     .fetch_optional(tx.connection())
     .await?;
     Ok(row.map(|row| (row.number, row.owner_email)))
+}
+
+/// A tenant that is paid by its customers.
+#[derive(Clone)]
+pub struct PayeeTenant {
+    /// Where its dues are.
+    pub home: TenantHome,
+    /// Its key.
+    pub key: String,
+    /// Its display name.
+    pub name: String,
+    /// Where its owner is written to.
+    pub owner_email: String,
+}
+
+/// A tenant that is served at the moment; `None` while it is not: suspended, being restored, put away.
+///
+/// # Errors
+/// When the database fails.
+pub async fn find_payee(db: &MasterDb, tenant: TenantId) -> Result<Option<PayeeTenant>, DbError> {
+    let row = sqlx::query!(
+        "select t.tenant_key, t.name, t.owner_email, t.schema_name, t.role_name, t.shard_id, l.login
+         from tenants t join lanes l on l.shard_id = t.shard_id and l.number = t.lane
+         where t.id = $1 and t.status = 'active'",
+        tenant.as_uuid(),
+    )
+    .fetch_optional(db.pool())
+    .await?;
+    Ok(row.map(|row| PayeeTenant {
+        home: TenantHome {
+            id: tenant,
+            lane: LaneAddress {
+                shard: ShardId::from_uuid(row.shard_id),
+                login: row.login,
+            },
+            schema: row.schema_name,
+            role: row.role_name,
+        },
+        key: row.tenant_key,
+        name: row.name,
+        owner_email: row.owner_email,
+    }))
 }

@@ -74,6 +74,11 @@ impl ChargeRecord {
         matches!(self.status, PaymentStatus::Pending | PaymentStatus::InProcess)
     }
 
+    /// Whether somebody who has its text can pay it.
+    pub fn is_payable_pix(&self, now: DateTime<Utc>) -> bool {
+        self.is_open() && self.pix_code.is_some() && self.expires_at > now
+    }
+
     /// Whether whoever is paid has yet to book what has become of it.
     pub fn is_to_be_applied(&self) -> bool {
         use PaymentStatus::{ChargedBack, Paid, Refunded};
@@ -349,29 +354,4 @@ pub async fn find_account_of(tx: &mut MasterTx, id: Uuid) -> Result<Option<Gatew
         .fetch_optional(tx.connection())
         .await?;
     Ok(account.map(GatewayAccountId::from_uuid))
-}
-
-/// Notes that whoever is paid has booked a charge's status; `false` when it has another one by now.
-///
-/// # Errors
-/// When the database fails.
-pub async fn note_applied(
-    db: &MasterDb,
-    id: ChargeId,
-    status: PaymentStatus,
-    refunded: Cents,
-    now: DateTime<Utc>,
-) -> Result<bool, DbError> {
-    let done = sqlx::query!(
-        "update charges set applied_at = $4, next_check_at = null, checks = 0, last_error = null,
-                            leased_until = null, leased_by = null, updated_at = $4
-         where id = $1 and status = $2 and refunded_cents = $3",
-        id.as_uuid(),
-        status.as_str(),
-        refunded.get(),
-        now,
-    )
-    .execute(db.pool())
-    .await?;
-    Ok(done.rows_affected() == 1)
 }

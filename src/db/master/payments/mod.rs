@@ -5,6 +5,7 @@
 //! invoice, then the subscription: so no two of them wait for each other.
 
 pub mod accounts;
+pub mod applied;
 pub mod bills;
 pub mod cards;
 pub mod charges;

@@ -34,7 +34,8 @@ pub struct ChargeOrder {
     pub place_at: DateTime<Utc>,
 }
 
-/// The newest charge that asks for the same, in the same way and through the same account, and can still be paid at `usable`.
+/// The newest charge that asks for the same, in the same way and through the same account, and can still be paid at `usable`. A
+/// PIX whose text nobody knows (its gateway had it, and would not say it again) can be paid by nobody.
 ///
 /// # Errors
 /// When the database fails.
@@ -47,6 +48,7 @@ pub async fn find_same(
         "select id from charges
          where tenant_id = $1 and subject_id = $2 and method = $3 and account_id = $4 and amount_cents = $5 and payee = $6
            and status in ('pending', 'in_process') and expires_at > $7
+           and (method <> 'pix' or placed_at is null or pix_code is not null)
          order by attempt desc limit 1",
         order.tenant.as_uuid(),
         order.subject,

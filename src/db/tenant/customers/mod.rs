@@ -1,8 +1,9 @@
 //! Customers: who pays the tenant, how much by the month and on which day. Who they are says their contact.
 //!
-//! Beside them: their [`plans`], their [`orders`], what they owe ([`dues`]) and have paid ([`payments`]), the words and days of
-//! reminders ([`templates`], [`rules`], [`reminders`]), the [`clock`] that makes what falls due, and the [`finance`] of a month.
+//! Beside them: their [`plans`], their [`orders`], what they owe ([`dues`]), are charged ([`charges`]) and have paid
+//! ([`payments`]), the words and days of reminders ([`templates`], [`rules`], [`reminders`]), the [`clock`] that makes what falls due, and the [`finance`] of a month.
 
+pub mod charges;
 pub mod clock;
 pub mod dues;
 pub mod finance;

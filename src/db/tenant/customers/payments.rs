@@ -97,8 +97,8 @@ pub fn settle(
     .map(|changed| changed > 0)
 }
 
-/// What of a charge went back: once, however often it is told. A due of which something is to be paid again is open. Yields
-/// whether it was new. Runs after [`lock`].
+/// What of a charge went back in all: however often it is told, once, and of a further part only what is more. A due of which
+/// something is to be paid again is open. Yields whether it was new. Runs after [`lock`].
 pub fn reverse(
     due: DueId,
     charge: Uuid,
@@ -108,10 +108,14 @@ pub fn reverse(
     now: DateTime<Utc>,
 ) -> Query<bool> {
     Query::execute(
-        "with line as (insert into due_payments (due_id, id, kind, method, amount_cents, paid_on, charge_id, created_at) \
+        "with known as (select coalesce(max(amount_cents), 0) as cents from due_payments \
+         where due_id = $1 and charge_id = $6 and kind = 'reversed'), \
+         told as (insert into due_payments (due_id, id, kind, method, amount_cents, paid_on, charge_id, created_at) \
          select p.due_id, $2, 'reversed', $3, least($4, p.amount_cents), $5, $6, $7 from due_payments p \
          where p.due_id = $1 and p.charge_id = $6 and p.kind = 'paid' \
-         on conflict on constraint due_payments_charge_id_kind_key do nothing returning due_id, amount_cents) \
+         on conflict on constraint due_payments_charge_id_kind_key do update set amount_cents = excluded.amount_cents \
+         where due_payments.amount_cents < excluded.amount_cents returning due_id, amount_cents), \
+         line as (select told.due_id, told.amount_cents - known.cents as amount_cents from told, known) \
          update dues d set paid_cents = d.paid_cents - line.amount_cents, \
          status = case when d.status = 'paid' and d.paid_cents - line.amount_cents < d.amount_cents then 'open' else d.status end, \
          paid_on = case when d.paid_cents - line.amount_cents >= d.amount_cents then d.paid_on end, \

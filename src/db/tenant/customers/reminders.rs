@@ -29,16 +29,11 @@ pub struct Owed {
     pub description: String,
     /// The customer's plan.
     pub plan: Option<String>,
-    /// The PIX code that was made last.
-    pub pix_code: Option<String>,
-    /// Until when it can be paid.
-    pub pix_expires_at: Option<DateTime<Utc>>,
 }
 
 impl Owed {
-    /// What it fills placeholders with on the day `today`. A PIX code that cannot be paid any more is none.
-    pub fn filling(self, company: String, today: NaiveDate, now: DateTime<Utc>) -> Filling {
-        let can_be_paid = self.pix_expires_at.is_none_or(|until| until > now);
+    /// What it fills placeholders with on the day `today`; without a PIX.
+    pub fn filling(self, company: String, today: NaiveDate) -> Filling {
         Filling {
             name: self.name,
             amount_cents: self.amount_cents,
@@ -46,7 +41,7 @@ impl Owed {
             today,
             description: self.description,
             plan: self.plan,
-            pix: self.pix_code.filter(|_| can_be_paid),
+            pix: None,
             company,
         }
     }
@@ -57,7 +52,7 @@ macro_rules! owed {
         concat!(
             "select ",
             $($more,)?
-            "k.name, k.email, d.amount_cents - d.paid_cents, d.due_date, d.description, p.name, d.pix_code, d.pix_expires_at ",
+            "k.name, k.email, d.amount_cents - d.paid_cents, d.due_date, d.description, p.name ",
             "from dues d join customers c on c.id = d.customer_id join contacts k on k.id = c.contact_id ",
             "left join customer_plans p on p.id = c.customer_plan_id"
         )
@@ -78,8 +73,6 @@ fn read_rest(row: &mut Columns<'_>) -> Result<Owed, DbError> {
         due_date: row.next()?,
         description: row.next()?,
         plan: row.next()?,
-        pix_code: row.next()?,
-        pix_expires_at: row.next()?,
     })
 }
 

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::unknown;
 use crate::db::tenant::audit;
 use crate::db::tenant::customers::dues::{self, DueRange, NewDue};
-use crate::db::tenant::customers::{clock, payments, reminders};
+use crate::db::tenant::customers::{charges, clock, payments, reminders};
 use crate::db::tenant::settings;
 use crate::db::{DbError, Refusal};
 use crate::domain::day;
@@ -78,7 +78,8 @@ pub struct UpdateDue {
     #[serde(default)]
     #[schema(value_type = Name, required = false)]
     description: Patch<String>,
-    /// How much: more than was paid of it. A PIX code for the former amount is no longer shown.
+    /// How much: more than was paid of it. A PIX code for the former amount is no longer shown, and taken
+    /// back at the gateway.
     #[serde(default)]
     #[schema(value_type = i64, required = false, minimum = 1, maximum = 100000000000i64)]
     amount_cents: Patch<i64>,
@@ -283,11 +284,14 @@ pub async fn update_due(
         .get("due_date")
         .and_then(Value::as_str)
         .and_then(|day| day::parse(day).ok());
+    let recheck = changes.contains_key("amount_cents");
+    let recheck = recheck.then(|| charges::recheck(id, access.now));
     let batch = (
         dues::lock_open(id, version, None),
         (
             reminders::forget(id, new_day, access.now),
             dues::update(id, changes, access.now),
+            recheck,
             clock::wake(access.now),
         ),
         audit::insert(&access.access, "due.update", "dues", id),
@@ -298,8 +302,8 @@ pub async fn update_due(
     Ok(web::Json(due.on(access.today(&stored))))
 }
 
-/// Note that a due is not owed any more: nobody is reminded of it. One that was paid is refused with 409 `wrong_state`. Repeating it is
-/// no error.
+/// Note that a due is not owed any more: nobody is reminded of it, and its open charge is taken back at the gateway. One that was paid
+/// is refused with 409 `wrong_state`. Repeating it is no error.
 #[utoipa::path(
     tag = "customers", operation_id = "cancel_due", params(("id" = DueId, Path)), security(("bearer" = [])),
     responses((status = 200, body = Due), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody))
@@ -312,7 +316,11 @@ pub async fn cancel_due(
     let id = access.check(path_id(&id)).await?;
     let batch = (
         dues::lock_unpaid(id, None),
-        (dues::cancel(id, access.now), reminders::cancel(id, access.now)),
+        (
+            dues::cancel(id, access.now),
+            charges::recheck(id, access.now),
+            reminders::cancel(id, access.now),
+        ),
         audit::insert(&access.access, "due.cancel", "dues", id),
         dues::shown(id),
         settings::find_all(),
@@ -346,6 +354,7 @@ pub async fn create_due_payment(
         dues::lock_open(id, version, amount),
         (
             payments::insert(id, payment, method.as_str(), amount, paid_on, access.now),
+            charges::recheck(id, access.now),
             reminders::cancel(id, access.now),
         ),
         audit::insert(&access.access, "due.pay", "dues", id),
@@ -382,7 +391,7 @@ pub async fn delete_due_payment(
     let batch = (
         payments::lock_written(id, payment),
         payments::delete(id, payment, access.now),
-        clock::wake(access.now),
+        (charges::recheck(id, access.now), clock::wake(access.now)),
         audit::insert(&access.access, "due.unpay", "dues", id),
     );
     access.run(batch).await?;

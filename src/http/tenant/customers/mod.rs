@@ -1,8 +1,10 @@
 //! `/api/customers`: who pays the tenant. A customer is a contact with an agreement: how much by the month, and on which day.
 //!
-//! Beside them: [`plans`], [`orders`], [`dues`], [`templates`] and [`rules`] of reminders, and the [`finance`] of a month.
+//! Beside them: [`plans`], [`orders`], [`dues`] and their [`charges`], [`templates`] and [`rules`] of reminders, and the [`finance`] of
+//! a month.
 //! Everybody of the tenant sees them; owners, managers and API keys that write change them.
 
+pub mod charges;
 pub mod dues;
 pub mod finance;
 pub mod orders;

@@ -9,7 +9,7 @@ use crate::db::DbError;
 use crate::db::tenant::audit;
 use crate::db::tenant::customers::dues::{self, NewDue};
 use crate::db::tenant::customers::orders::{self, NewOrder};
-use crate::db::tenant::customers::{clock, reminders};
+use crate::db::tenant::customers::{charges, clock, reminders};
 use crate::domain::day;
 use crate::domain::ids::{CustomerId, DueId, OrderId};
 use crate::domain::invalid::{FieldErrors, Invalid};
@@ -306,6 +306,7 @@ pub async fn cancel_order(
         (orders::lock(id, None), dues::lock_of_order(id)),
         (
             dues::cancel_of_order(id, access.now),
+            charges::recheck_of_order(id, access.now),
             reminders::cancel_of_order(id, access.now),
         ),
         orders::cancel(id, access.now),

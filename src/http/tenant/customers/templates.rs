@@ -9,7 +9,7 @@ use crate::db::tenant::customers::templates;
 use crate::db::tenant::{audit, settings};
 use crate::domain::ids::{DueId, MessageTemplateId};
 use crate::domain::invalid::FieldErrors;
-use crate::domain::message_template::{self, Filling, MessageTemplate};
+use crate::domain::message_template::{self, EXAMPLE_PIX, Filling, MessageTemplate, Placeholder, uses};
 use crate::domain::page::{Cursor, Limit, Page};
 use crate::domain::plan::PlanMeter;
 use crate::domain::settings::Settings;
@@ -32,7 +32,8 @@ form! {
         /// As the tenant calls it.
         name: String as Name => Name::parse(&name),
         /// The words, 1 to 4,096 characters. Placeholders: `{{nome}}`, `{{primeiro_nome}}`, `{{valor}}`, `{{vencimento}}`, `{{dias}}`,
-        /// `{{descricao}}`, `{{plano}}`, `{{pix}}`, `{{empresa}}`. A line with one that has no value is left out.
+        /// `{{descricao}}`, `{{plano}}`, `{{pix}}` (a code to be copied, made when it is sent), `{{empresa}}`. A line with one that has no
+        /// value is left out.
         body: String as String => message_template::body(&body),
     }
     default {}
@@ -81,6 +82,9 @@ pub struct MessagePreview {
     subject: String,
     /// The words.
     body: String,
+    /// They ask for `{{pix}}`, and there is none: no account of the tenant takes PIX (`POST /api/payment-accounts`). Lines with it are
+    /// left out.
+    pix_missing: bool,
 }
 
 fn refuse(error: &DbError) -> Option<Problem> {
@@ -194,13 +198,20 @@ pub async fn preview_message_template(
     let settings = Settings::of(&access.tenant.name, &stored.values);
     let today = settings.today(access.now);
     let company = settings.company_name;
-    let filling = match owed {
+    let mut filling = match owed {
         None => Filling::example(company, today),
         Some(owed) => owed
             .ok_or_else(|| super::unknown("due_id"))?
-            .filling(company, today, access.now),
+            .filling(company, today),
     };
+    let mut pix_missing = false;
+    if uses(&template.body, Placeholder::Pix) {
+        let payments = &access.platform().payments;
+        pix_missing = !payments.takes_pix(access.tenant.home.id).await?;
+    }
+    filling.pix = (!pix_missing).then(|| EXAMPLE_PIX.to_owned());
     Ok(web::Json(MessagePreview {
+        pix_missing,
         subject: filling.subject(template.subject.as_deref()),
         body: filling.fill(&template.body),
     }))
