@@ -6,3 +6,5 @@ update jobs set state = 'dead', leased_until = null, leased_by = null, last_erro
 where state = 'queued' and dedupe_key is distinct from 'customers_day';
 update jobs set leased_until = null, leased_by = null where dedupe_key = 'customers_day';
 update messages set status = 'failed', error = 'restored' where direction = 'outbound' and status = 'queued';
+-- Bots come back as they were, and are looked at anew.
+update instances set state = 'created', state_detail = '{}' where deleted_at is null;
