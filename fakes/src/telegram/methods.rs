@@ -58,10 +58,12 @@ pub async fn call(world: &Arc<World>, token: &str, method: &str, mut params: Par
 
 /// Writes a call down.
 pub fn note(book: &mut Book, token: &str, method: &str, params: &Params, answer: &Answer) {
+    // Some clients write `SendMessage`.
+    let (first, rest) = method.split_at_checked(1).unwrap_or((method, ""));
     let call = Call {
         number: book.number(),
         at: now(),
-        method: method.to_owned(),
+        method: first.to_ascii_lowercase() + rest,
         parameters: params.shown(),
         status: reply::status(answer),
         result: answer.clone().unwrap_or_default(),
