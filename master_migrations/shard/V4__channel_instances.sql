@@ -12,8 +12,10 @@ create table channel_instances (
     tenant_id   uuid    not null,
     -- Not: whoever has it stops it and forgets the row.
     wanted      boolean not null,
-    -- Something of it has changed, or waits to be sent.
-    news        boolean not null,
+    -- Raised whenever something of it has changed, or waits to be sent.
+    revision    bigint  not null,
+    -- The revision that whoever holds it has heard of.
+    heard       bigint  not null,
     held_by     uuid,
     constraint channel_instances_pkey primary key (instance_id)
 );
@@ -21,7 +23,7 @@ create table channel_instances (
 create index channel_instances_tenant_id_idx on channel_instances (tenant_id);
 create index channel_instances_free_idx on channel_instances (instance_id) where held_by is null;
 create index channel_instances_held_by_idx on channel_instances (held_by) where held_by is not null;
-create index channel_instances_news_idx on channel_instances (held_by) where news;
+create index channel_instances_news_idx on channel_instances (held_by) where revision > heard;
 
 -- Says that a bot of the calling tenant is to run, or not, and that its row has changed. The tenant is the one whose role is set; a
 -- bot of another tenant is left alone.
@@ -29,27 +31,28 @@ create function note_channel(instance uuid, runs boolean) returns void
 language sql volatile security definer
 set search_path = helixai, pg_temp
 as $$
-    insert into channel_instances as c (instance_id, tenant_id, wanted, news)
-    select note_channel.instance, t.tenant_id, note_channel.runs, true
+    insert into channel_instances as c (instance_id, tenant_id, wanted, revision, heard)
+    select note_channel.instance, t.tenant_id, note_channel.runs, 1, 0
     from tenant_roles t where t.role_name = current_setting('role')
-    on conflict (instance_id) do update set wanted = excluded.wanted, news = true where c.tenant_id = excluded.tenant_id
+    on conflict (instance_id) do update set wanted = excluded.wanted, revision = c.revision + 1
+        where c.tenant_id = excluded.tenant_id
 $$;
 
--- Says that a bot of the calling tenant has something to send. Its row is locked even when it says so already: who has read the note
--- before must not miss what is written after.
+-- Says that a bot of the calling tenant has something to send. Whoever holds it hears of each revision.
 create function wake_channel(instance uuid) returns void
 language sql volatile security definer
 set search_path = helixai, pg_temp
 as $$
-    update channel_instances c set news = true
+    update channel_instances c set revision = c.revision + 1
     from tenant_roles t
     where t.role_name = current_setting('role') and c.instance_id = wake_channel.instance and c.tenant_id = t.tenant_id
 $$;
 
 -- The heartbeat of a process: it lives for so many seconds more, by this server's clock, takes free bots, at most `most` of them, and
--- is told of those it has: the ones it has just taken, and those with news. `anew`: it had been taken for dead, and has nothing of what it had before.
-create function beat_channels(beating uuid, lease integer, most integer)
-returns table (anew boolean, instance_id uuid, tenant_id uuid, wanted boolean)
+-- is told of those it has: the ones it has just taken, and those with news. It is told again until it says that it has heard
+-- (`instances` and `revisions`, as it was told), so that an answer which is lost loses nothing. `anew`: it had been taken for dead, and has nothing of what it had before.
+create function beat_channels(beating uuid, lease integer, most integer, instances uuid[], revisions bigint[])
+returns table (anew boolean, instance_id uuid, tenant_id uuid, wanted boolean, revision bigint)
 language plpgsql volatile security definer
 set search_path = helixai, pg_temp
 as $$
@@ -61,19 +64,16 @@ begin
     insert into channel_workers as w (worker, alive_until) values (beating, clock_timestamp() + make_interval(secs => lease))
     on conflict (worker) do update set alive_until = excluded.alive_until
     returning (w.xmax = 0) into begun;
+    update channel_instances c set heard = h.revision from unnest(instances, revisions) as h (instance_id, revision)
+    where c.instance_id = h.instance_id and c.held_by = beating and c.heard < h.revision;
+    update channel_instances c set held_by = beating, heard = -1
+    where c.instance_id in (
+        select f.instance_id from channel_instances f where f.held_by is null
+        order by f.instance_id limit beat_channels.most for update skip locked);
     return query
-        with taken as (
-            select c.instance_id from channel_instances c where c.held_by is null
-            order by c.instance_id limit beat_channels.most for update skip locked
-        ), told as (
-            select c.instance_id from channel_instances c where c.held_by = beating and c.news for update skip locked
-        ), changed as (
-            update channel_instances c set held_by = beating, news = false
-            where c.instance_id in (select t.instance_id from taken t union all select t.instance_id from told t)
-            returning c.instance_id, c.tenant_id, c.wanted
-        )
-        select begun, c.instance_id, c.tenant_id, c.wanted from changed c
-        union all select begun, null::uuid, null::uuid, null::boolean;
+        select begun, c.instance_id, c.tenant_id, c.wanted, c.revision from channel_instances c
+        where c.held_by = beating and c.revision > c.heard
+        union all select begun, null::uuid, null::uuid, null::boolean, null::bigint;
 end
 $$;
 
@@ -112,7 +112,7 @@ $$;
 grant execute on function note_channel(uuid, boolean) to public;
 grant execute on function wake_channel(uuid) to public;
 -- For the logins of lanes, which are granted them by name: no tenant's role may know or touch another's bots.
-revoke execute on function beat_channels(uuid, integer, integer) from public;
+revoke execute on function beat_channels(uuid, integer, integer, uuid[], bigint[]) from public;
 revoke execute on function leave_channels(uuid, uuid[]) from public;
 revoke execute on function end_channels(uuid) from public;
 revoke execute on function count_channels(uuid) from public;

@@ -78,6 +78,8 @@ struct Shard {
     /// They finish what they are at, and are given back then.
     stopping: Vec<(InstanceId, JoinHandle<()>)>,
     believed_until: Instant,
+    /// What it was told last: it says so with the next beat.
+    heard: Vec<Told>,
     /// Nothing is taken in so many beats: what was given away is for others.
     modest: u32,
 }
@@ -97,6 +99,7 @@ impl Shard {
             running: HashMap::new(),
             stopping: Vec::new(),
             believed_until: Instant::now(),
+            heard: Vec::new(),
             modest: 0,
         }
     }
@@ -121,13 +124,14 @@ impl Shard {
         let most = if self.modest == 0 { TAKEN } else { 0 };
         self.modest = self.modest.saturating_sub(1);
         let lanes = &self.channels.lanes;
-        let beat = held::beat(lanes, &self.door, self.worker, LEASE_SECS, most).await?;
+        let beat = held::beat(lanes, &self.door, self.worker, LEASE_SECS, most, &self.heard).await?;
         if beat.anew {
             self.lose_all();
         }
-        for told in beat.told {
-            self.heed(told);
+        for told in &beat.told {
+            self.heed(*told);
         }
+        self.heard = beat.told;
         self.give_back().await?;
         if beats % SPREAD_EVERY == SPREAD_EVERY - 1 {
             self.spread().await?;

@@ -20,7 +20,13 @@ async fn a_bot_is_made_and_its_token_is_never_seen_again() {
     assert_eq!(now["username"], "garage_bot", "Telegram has said so");
     let list = bots.app.get("/api/bots/my").by(&garage).await.expect(200).json();
     assert_eq!(list["items"][0]["id"], made["id"]);
-    let stats = bots.app.get("/api/bots/stats").by(&garage).await.expect(200).json();
+    let stats = bots
+        .app
+        .get("/api/bots/stats")
+        .by(&garage)
+        .await
+        .expect(200)
+        .json();
     let expected = json!({
         "total_bots": 1, "active_bots": 1, "inactive_bots": 0, "connected_bots": 1, "failed_bots": 0, "conversations": 0,
     });
@@ -29,9 +35,7 @@ async fn a_bot_is_made_and_its_token_is_never_seen_again() {
     for shown in [&made, &now, &list] {
         assert!(!shown.to_string().contains(secret));
     }
-    let stored = bots
-        .rows(&garage, "select to_jsonb(i) from instances i")
-        .await;
+    let stored = bots.rows(&garage, "select to_jsonb(i) from instances i").await;
     assert!(!json!(stored).to_string().contains(secret));
 }
 
@@ -48,13 +52,13 @@ async fn bad_bots_are_refused_and_leave_nothing() {
         "max_attempts": 0, "username": "a b",
     });
     create(wrong).await.refused_fields(&[
+        ("token", "invalid_format"),
         ("name", "required"),
         ("username", "invalid_format"),
         ("initial_message", "required"),
         ("vip_link", "invalid_format"),
         ("message_delay_ms", "out_of_range"),
         ("max_attempts", "out_of_range"),
-        ("token", "invalid_format"),
     ]);
     let list = app.get("/api/bots/my").by(&garage).await.expect(200).json();
     assert_eq!(list["items"], json!([]));
@@ -83,8 +87,11 @@ async fn a_plan_includes_so_many_bots() {
         made.push(answer.json());
     };
     let problem = refused.problem(402, "limit_exceeded");
-    assert_eq!(problem["meter"], "instances");
-    assert_eq!(problem["used"], made.len());
+    assert_eq!(
+        (&problem["limit"], &problem["used"]),
+        (&json!(made.len()), &json!(made.len()))
+    );
+    assert_eq!(problem["plan"], "pro");
     // The token that was refused is free, and so is that of one that is removed.
     bots.app.delete(&path_of(&made[0])).by(&garage).await.expect(204);
     let number = u32::try_from(made.len()).unwrap();
@@ -100,9 +107,19 @@ async fn a_plan_includes_so_many_bots() {
 async fn an_agent_has_the_bots_that_are_theirs() {
     let app = TestApp::start().await;
     let garage = app.onboard("garage", "cars").await;
-    let agent = app.user(&garage, "agent").await;
+    let set = "update master.subscriptions set plan_version_id = '01900000-0000-7000-8000-000000000102'";
+    app.test.admin().await.batch_execute(set).await.unwrap();
+    app.test.platform.resolver.changed(&garage.key);
+    let agent = app.add_user(&garage, "agent").await;
+    let agent = app.session_of(&garage, agent).await;
     let body = |number| json!({"name": "Vendas", "token": token(number), "is_active": false});
-    let owners = app.post("/api/bots").by(&garage).json(&body(1)).await.expect(201).json();
+    let owners = app
+        .post("/api/bots")
+        .by(&garage)
+        .json(&body(1))
+        .await
+        .expect(201)
+        .json();
     let call = app.post("/api/bots").of(&garage).bearer(&agent).json(&body(2));
     let agents = call.await.expect(201).json();
     assert!(agents["user_id"].is_string());
@@ -150,7 +167,10 @@ async fn telegram_says_whose_a_token_is() {
         call.json(&json!({ "token": token })).await
     };
     let valid = ask(&token(1)).await.expect(200).json();
-    assert_eq!((&valid["valid"], &valid["username"]), (&json!(true), &json!("garage_bot")));
+    assert_eq!(
+        (&valid["valid"], &valid["username"]),
+        (&json!(true), &json!("garage_bot"))
+    );
     assert_eq!(valid["bot_id"], 100_000_001);
     assert_eq!(ask(&token(2)).await.expect(200).json()["valid"], false);
     ask("123").await.refused_fields(&[("token", "invalid_format")]);

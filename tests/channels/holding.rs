@@ -7,7 +7,7 @@ use helixai::domain::ids::InstanceId;
 use uuid::Uuid;
 
 use super::Bots;
-use crate::helpers::{TestApp, TestPlatform};
+use crate::helpers::{TestApp, resolved_by};
 
 #[tokio::test]
 async fn a_bot_has_one_owner_and_the_next_when_it_ends() {
@@ -30,35 +30,59 @@ async fn a_bot_has_one_owner_and_the_next_when_it_ends() {
     assert_eq!(list.expect(200).json()["items"][0]["state"], "connected");
 }
 
-async fn place(test: &TestPlatform, tenant: &str) -> helixai::db::tenant::LaneAddress {
-    test.resolved_key(tenant).await.home.lane.clone()
-}
-
 #[tokio::test]
 async fn who_is_not_heard_of_has_nothing_any_more() {
-    let app = TestApp::builder().set("server.background_work", false).start().await;
+    let app = TestApp::builder()
+        .set("server.background_work", false)
+        .start()
+        .await;
     let garage = app.onboard("garage", "cars").await;
     let body = serde_json::json!({"name": "Vendas", "token": super::token(1)});
-    let bot = app.post("/api/bots").by(&garage).json(&body).await.expect(201).json();
+    let bot = app
+        .post("/api/bots")
+        .by(&garage)
+        .json(&body)
+        .await
+        .expect(201)
+        .json();
     let id: InstanceId = bot["id"].as_str().unwrap().parse().unwrap();
-    let (lanes, door) = (&app.test.platform.lanes, place(&app.test, "garage").await);
+    let (lanes, door) = (
+        &app.test.platform.lanes,
+        resolved_by(&app.test.platform, "garage").await.home.lane.clone(),
+    );
     let (one, two) = (Uuid::now_v7(), Uuid::now_v7());
-    let taken = held::beat(lanes, &door, one, 600, 10).await.unwrap();
+    let taken = held::beat(lanes, &door, one, 600, 10, &[]).await.unwrap();
     assert!(taken.anew);
-    assert_eq!(taken.told.iter().map(|told| told.instance).collect::<Vec<_>>(), [id]);
-    assert_eq!(held::beat(lanes, &door, two, 600, 10).await.unwrap().told, []);
-    let again = held::beat(lanes, &door, one, 600, 10).await.unwrap();
-    assert_eq!((again.anew, again.told.len()), (false, 0), "no news");
+    assert_eq!(
+        taken.told.iter().map(|told| told.instance).collect::<Vec<_>>(),
+        [id]
+    );
+    assert_eq!(
+        held::beat(lanes, &door, two, 600, 10, &[]).await.unwrap().told,
+        []
+    );
+    // An answer that was lost is given again, until it is said to have been heard.
+    let again = held::beat(lanes, &door, one, 600, 10, &[]).await.unwrap();
+    assert_eq!((again.anew, &again.told), (false, &taken.told));
+    let heard = held::beat(lanes, &door, one, 600, 10, &again.told).await.unwrap();
+    assert_eq!(heard.told, [], "no news");
     // Dead now: the other one has it, and the first is told so when it comes back.
-    held::beat(lanes, &door, one, 0, 10).await.unwrap();
-    assert_eq!(held::beat(lanes, &door, two, 600, 10).await.unwrap().told.len(), 1);
-    let back = held::beat(lanes, &door, one, 600, 10).await.unwrap();
+    held::beat(lanes, &door, one, 0, 10, &[]).await.unwrap();
+    assert_eq!(
+        held::beat(lanes, &door, two, 600, 10, &[])
+            .await
+            .unwrap()
+            .told
+            .len(),
+        1
+    );
+    let back = held::beat(lanes, &door, one, 600, 10, &[]).await.unwrap();
     assert_eq!((back.anew, back.told.len()), (true, 0));
     let spread = held::spread(lanes, &door, two).await.unwrap();
     assert_eq!((spread.held, spread.wanted, spread.workers), (1, 1, 2));
     // What is not to run is forgotten by whoever stops it.
     app.delete(&super::path_of(&bot)).by(&garage).await.expect(204);
-    let told = held::beat(lanes, &door, two, 600, 10).await.unwrap().told;
+    let told = held::beat(lanes, &door, two, 600, 10, &[]).await.unwrap().told;
     assert!(!told[0].wanted);
     held::leave(lanes, &door, two, vec![id]).await.unwrap();
     assert_eq!(held::spread(lanes, &door, two).await.unwrap().wanted, 0);
@@ -69,15 +93,13 @@ async fn bots_are_spread_over_processes() {
     let bots = Bots::start().await;
     let garage = bots.app.onboard("garage", "cars").await;
     let admin = bots.app.test.admin().await;
-    admin
-        .batch_execute("update master.plan_limits set \"limit\" = 100 where meter = 'instances'")
-        .await
-        .unwrap_or_default();
+    bots.grow(&garage).await;
     let mut tokens = Vec::new();
     for number in 0..2 {
         tokens.push(bots.greeting(&garage, number).await.1);
     }
     let imob = bots.app.onboard("imob", "real_estate").await;
+    bots.grow(&imob).await;
     for number in 10..12 {
         tokens.push(bots.greeting(&imob, number).await.1);
     }

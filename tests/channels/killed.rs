@@ -25,7 +25,25 @@ fn points() -> Vec<String> {
     points
 }
 
-fn worker(bots: &Bots, key: &str, point: Option<&str>) -> Child {
+/// A worker; killed when dropped.
+struct Worker(Child);
+
+impl Worker {
+    fn kill(mut self) {
+        self.0.kill().expect("killed");
+        self.0.wait().expect("its end");
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn worker(bots: &Bots, key: &str, point: Option<&str>) -> Worker {
     let settings = &bots.app.test.platform.settings;
     let mut command = Command::new(env!("CARGO_BIN_EXE_helixai"));
     command
@@ -45,7 +63,7 @@ fn worker(bots: &Bots, key: &str, point: Option<&str>) -> Child {
     if let Some(point) = point {
         command.env("HELIXAI_KILL_AT", point);
     }
-    command.spawn().expect("the program runs")
+    Worker(command.spawn().expect("the program runs"))
 }
 
 /// Whoever is dead is not waited for.
@@ -78,16 +96,15 @@ async fn killed_anywhere_nothing_is_lost() {
     for (person, point) in (1..).zip(points()) {
         bots.telegram.person_starts(&token, person, None);
         let mut dying = worker(&bots, &key, Some(&point));
-        let ended = dying.wait().expect("its end");
+        let ended = dying.0.wait().expect("its end");
         assert_eq!(ended.signal(), Some(SIGKILL), "{point}: {ended:?}");
         forget_the_dead(&bots).await;
-        let mut going_on = worker(&bots, &key, None);
+        let going_on = worker(&bots, &key, None);
         let at_least = sent + 1;
         bots.telegram.await_sent(&token, at_least).await;
         let unanswered = "select to_jsonb(count(*)) from messages where processed_at is null and direction = 'inbound' or status = 'queued'";
         bots.await_rows(&garage, unanswered, json!([0])).await;
-        going_on.kill().expect("killed");
-        going_on.wait().expect("its end");
+        going_on.kill();
         forget_the_dead(&bots).await;
         sent = bots.telegram.sent(&token).len();
         let to_person = bots.telegram.sent_to(&token, person).len();
@@ -100,7 +117,8 @@ async fn killed_anywhere_nothing_is_lost() {
         );
         assert_eq!(bots.rows(&garage, &counts).await, [json!([1, 1])], "{point}");
     }
-    let metered = "select jsonb_build_array(used, reserved) from master.usage_counters where meter = 'messages'";
+    let metered =
+        "select jsonb_build_array(used, reserved) from master.usage_counters where meter = 'messages'";
     let rows = bots.app.test.admin().await.query(metered, &[]).await.unwrap();
     let metered: serde_json::Value = rows[0].get(0);
     assert_eq!(metered[0], points().len(), "each counted once");
@@ -121,20 +139,27 @@ async fn killed_in_a_burst_nothing_is_lost() {
         }
     }
     for kills in 1..=3 {
-        let mut working = worker(&bots, &key, None);
+        let working = worker(&bots, &key, None);
         let heard = async || {
-            let rows = bots.rows(&garage, "select to_jsonb(count(*)) from messages where direction = 'inbound'").await;
+            let rows = bots
+                .rows(
+                    &garage,
+                    "select to_jsonb(count(*)) from messages where direction = 'inbound'",
+                )
+                .await;
             rows[0].as_i64().unwrap()
         };
         let enough = PEOPLE * EACH / 5 * kills;
-        bots.app.until("some were heard", async || heard().await >= enough).await;
-        working.kill().expect("killed");
-        working.wait().expect("its end");
+        bots.app
+            .until("some were heard", async || heard().await >= enough)
+            .await;
+        working.kill();
         forget_the_dead(&bots).await;
     }
-    let mut working = worker(&bots, &key, None);
+    let working = worker(&bots, &key, None);
     assert!(bots.telegram.await_heard(&token).await);
-    let waiting = "select to_jsonb(count(*)) from messages where direction = 'inbound' and processed_at is null";
+    let waiting =
+        "select to_jsonb(count(*)) from messages where direction = 'inbound' and processed_at is null";
     bots.await_rows(&garage, waiting, json!([0])).await;
     let in_order = "select to_jsonb(bool_and(said = expected)) from (
         select array_agg(m.body order by m.id) as said, (select array_agg(n::text order by n) from generate_series(0, 49) n) as expected
@@ -142,6 +167,5 @@ async fn killed_in_a_burst_nothing_is_lost() {
     assert_eq!(bots.rows(&garage, in_order).await, [json!(true)]);
     let count = "select to_jsonb(count(*)) from messages where direction = 'inbound'";
     assert_eq!(bots.rows(&garage, count).await, [json!(PEOPLE * EACH)]);
-    working.kill().expect("killed");
-    working.wait().expect("its end");
+    working.kill();
 }

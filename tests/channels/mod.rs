@@ -11,7 +11,6 @@ use helixai_fakes::telegram::{FakeTelegram, Limits};
 use serde_json::{Value, json};
 
 use crate::helpers::{TestApp, TestTenant};
-use crate::http::customers::query;
 
 /// The program beside a Telegram of its own.
 pub struct Bots {
@@ -46,6 +45,19 @@ impl Bots {
         (bot, token)
     }
 
+    /// A plan with more than one bot.
+    pub async fn grow(&self, tenant: &TestTenant) {
+        let set = "update master.subscriptions set plan_version_id = '01900000-0000-7000-8000-000000000102'";
+        self.app
+            .test
+            .admin()
+            .await
+            .batch_execute(set)
+            .await
+            .expect("changed");
+        self.app.test.platform.resolver.changed(&tenant.key);
+    }
+
     pub async fn make(&self, tenant: &TestTenant, token: &str) -> Value {
         let body = json!({
             "name": "Vendas", "token": token, "initial_message": "Bem-vindo!", "vip_link": "https://t.me/+vip",
@@ -59,14 +71,20 @@ impl Bots {
         let path = path_of(bot);
         let app = &self.app;
         let read = async || app.get(&path).by(tenant).await.expect(200).json();
-        app.until(&format!("the bot is {state}"), async || read().await["state"] == state)
-            .await;
+        app.until(&format!("the bot is {state}"), async || {
+            read().await["state"] == state
+        })
+        .await;
         read().await
     }
 
     /// Rows of a tenant's schema, as JSON.
     pub async fn rows(&self, tenant: &TestTenant, select: &str) -> Vec<Value> {
-        query(&self.app, tenant, select).await
+        let admin = self.app.test.admin().await;
+        let path = format!("set search_path = {}", tenant.schema);
+        admin.batch_execute(&path).await.expect("a schema");
+        let rows = admin.query(select, &[]).await.expect("rows");
+        rows.iter().map(|row| row.get(0)).collect()
     }
 
     /// Waits until a query of a tenant's schema answers this.

@@ -12,7 +12,13 @@ async fn conversation(bots: &Bots, tenant: &TestTenant, number: u32, person: i64
     let (_, token) = bots.greeting(tenant, number).await;
     bots.telegram.person_starts(&token, person, None);
     bots.telegram.await_sent(&token, 1).await;
-    let inbox = bots.app.get("/api/conversations").by(tenant).await.expect(200).json();
+    let inbox = bots
+        .app
+        .get("/api/conversations")
+        .by(tenant)
+        .await
+        .expect(200)
+        .json();
     let id = inbox["items"][0]["id"].as_str().unwrap();
     (token, format!("/api/conversations/{id}/messages"))
 }
@@ -68,7 +74,9 @@ async fn no_faster_than_telegram_allows() {
     }
     bots.telegram.await_sent(&token, 4).await;
     let refused = bots.telegram.calls(&token);
-    let refused = refused.iter().filter(|call| !call.is_message() && call.method.eq_ignore_ascii_case("sendMessage"));
+    let refused = refused
+        .iter()
+        .filter(|call| !call.is_message() && call.method.eq_ignore_ascii_case("sendMessage"));
     assert_eq!(refused.count(), 0, "nothing was sent too early");
 }
 
@@ -77,7 +85,8 @@ async fn silence_that_telegram_asks_for_is_kept() {
     let bots = Bots::start().await;
     let garage = bots.app.onboard("garage", "cars").await;
     let (token, path) = conversation(&bots, &garage, 1, 7).await;
-    bots.telegram.answer_next("sendMessage", Failure::TooManyRequests(1));
+    bots.telegram
+        .answer_next("sendMessage", Failure::TooManyRequests(1));
     say(&bots, &garage, &path, "Depois").await;
     bots.telegram.await_sent(&token, 2).await;
     let attempts = "select to_jsonb(attempts) from outbox order by id desc limit 1";
@@ -91,7 +100,8 @@ async fn what_will_never_be_taken_says_why_and_costs_nothing() {
     let (token, path) = conversation(&bots, &garage, 1, 7).await;
     bots.telegram.block(&token, 7);
     say(&bots, &garage, &path, "Oi?").await;
-    bots.await_rows(&garage, STATES, json!([["Oi?", "failed", "blocked"]])).await;
+    bots.await_rows(&garage, STATES, json!([["Oi?", "failed", "blocked"]]))
+        .await;
     bots.app
         .until("the reservation is given back", async || {
             let usage = bots.app.get("/api/usage").by(&garage).await.expect(200).json();
@@ -107,10 +117,11 @@ async fn a_month_that_is_used_up_sends_nothing() {
     let (token, path) = conversation(&bots, &garage, 1, 7).await;
     let admin = bots.app.test.admin().await;
     admin
-        .batch_execute("update master.usage_counters set \"limit\" = used where meter = 'messages'")
+        .batch_execute("update master.usage_counters set limit_value = used where meter = 'messages'")
         .await
         .unwrap();
     say(&bots, &garage, &path, "Demais").await;
-    bots.await_rows(&garage, STATES, json!([["Demais", "failed", "limit_exceeded"]])).await;
+    bots.await_rows(&garage, STATES, json!([["Demais", "failed", "limit_exceeded"]]))
+        .await;
     assert_eq!(bots.telegram.sent(&token).len(), 1);
 }

@@ -19,9 +19,17 @@ async fn a_token_is_one_bots_on_the_whole_platform() {
         let again = bots.app.post("/api/bots").by(tenant).json(&body).await;
         again.problem(409, "bot_token_taken");
     }
+    bots.grow(&imob).await;
     // Nor may a bot take another's later.
     let other = json!({"name": "Outro", "token": token(2), "is_active": false});
-    let other = bots.app.post("/api/bots").by(&imob).json(&other).await.expect(201).json();
+    let other = bots
+        .app
+        .post("/api/bots")
+        .by(&imob)
+        .json(&other)
+        .await
+        .expect(201)
+        .json();
     let put = bots.app.call(reqwest::Method::PUT, &path_of(&other)).by(&imob);
     put.json(&json!({"token": token(1)}))
         .await
@@ -40,7 +48,12 @@ async fn a_claim_without_its_bot_counts_no_more_after_a_while() {
     let parsed = BotToken::parse(&token(1)).unwrap();
     let id: TenantId = garage.id.parse().unwrap();
     // Whoever claims it dies before the bot is stored.
-    assert!(channels.claim_token(id, InstanceId::new(), &parsed).await.unwrap());
+    assert!(
+        channels
+            .claim_token(id, InstanceId::new(), &parsed)
+            .await
+            .unwrap()
+    );
     let body = json!({"name": "Vendas", "token": token(1)});
     let refused = bots.app.post("/api/bots").by(&imob).json(&body).await;
     refused.problem(409, "bot_token_taken");

@@ -178,7 +178,7 @@ async fn nothing_of_others_can_be_reached() {
             "select helixai.end_due(gen_random_uuid(), gen_random_uuid(), null)",
             "select instance_id from helixai.channel_instances",
             "select worker from helixai.channel_workers",
-            "select helixai.beat_channels(gen_random_uuid(), 9, 9)",
+            "select helixai.beat_channels(gen_random_uuid(), 9, 9, '{}', '{}')",
             "select helixai.leave_channels(gen_random_uuid(), '{}')",
             "select helixai.end_channels(gen_random_uuid())",
             "select helixai.count_channels(gen_random_uuid())",

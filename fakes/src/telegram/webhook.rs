@@ -152,6 +152,7 @@ pub fn deliver(world: &Arc<World>, token: &str) {
 /// One try to tell of one update.
 struct Try {
     id: u32,
+    host: Option<String>,
     url: String,
     secret: Option<String>,
     body: Value,
@@ -227,8 +228,11 @@ fn next(world: &World, token: &str, chat: i64, number: u64) -> Option<Try> {
             )
         }
     };
+    // Whoever is reached by a detour is called by the name that they have.
+    let host = webhook.url.host_str().map(str::to_owned);
     Some(Try {
         id: update.id,
+        host: host.filter(|_| !is_here(&webhook.url)),
         url,
         secret: webhook.secret.clone(),
         body: update.body,
@@ -253,6 +257,9 @@ type Asked = Option<(String, Params)>;
 /// Sends one update; what went wrong, with the pause that was asked for, when it was not taken.
 async fn post(world: &World, attempt: &Try) -> Result<Asked, (String, Option<Duration>)> {
     let mut post = world.client.post(&attempt.url).json(&attempt.body);
+    if let Some(host) = &attempt.host {
+        post = post.header("Host", host);
+    }
     if let Some(secret) = &attempt.secret {
         post = post.header("X-Telegram-Bot-Api-Secret-Token", secret);
     }

@@ -54,7 +54,7 @@ const LOGIN_FUNCTIONS: [&str; 8] = [
     "pg_catalog.pg_try_advisory_xact_lock_shared(bigint)",
     "helixai.take_due(uuid, timestamptz, timestamptz, integer)",
     "helixai.end_due(uuid, uuid, timestamptz)",
-    "helixai.beat_channels(uuid, integer, integer)",
+    "helixai.beat_channels(uuid, integer, integer, uuid[], bigint[])",
     "helixai.leave_channels(uuid, uuid[])",
     "helixai.end_channels(uuid)",
     "helixai.count_channels(uuid)",

@@ -85,7 +85,7 @@ pub async fn remove(admin: &mut Client, tenant: TenantId, schema: &str, role: &s
                 .await?;
             transaction
                 .execute(
-                    "update helixai.channel_instances set wanted = false, news = true where tenant_id = $1",
+                    "update helixai.channel_instances set wanted = false, revision = revision + 1 where tenant_id = $1",
                     &[&tenant.as_uuid()],
                 )
                 .await?;

@@ -28,6 +28,8 @@ pub struct Told {
     pub tenant: TenantId,
     /// Whether it is to run.
     pub wanted: bool,
+    /// Which of its news this is: said back with the next beat.
+    pub revision: i64,
 }
 
 /// How the bots of a shard are spread.
@@ -41,7 +43,7 @@ pub struct Spread {
     pub workers: i64,
 }
 
-/// Lives for so many seconds more, by the shard's clock, and takes at most `most` bots that nobody has.
+/// Lives for so many seconds more, by the shard's clock, says what it has heard, and takes at most `most` bots that nobody has.
 ///
 /// # Errors
 /// When the shard cannot be asked.
@@ -51,25 +53,29 @@ pub async fn beat(
     worker: Uuid,
     lease: i32,
     most: i32,
+    heard: &[Told],
 ) -> Result<Beat, DbError> {
+    let ids: Vec<Uuid> = heard.iter().map(|told| told.instance.as_uuid()).collect();
+    let revisions: Vec<i64> = heard.iter().map(|told| told.revision).collect();
     let beat = Query::all(
-        "select anew, instance_id, tenant_id, wanted from helixai.beat_channels($1, $2, $3)",
+        "select anew, instance_id, tenant_id, wanted, revision from helixai.beat_channels($1, $2, $3, $4, $5)",
         |mut row| {
             let anew: bool = row.next()?;
             let (instance, tenant): (Option<Uuid>, Option<Uuid>) = (row.next()?, row.next()?);
-            let wanted: Option<bool> = row.next()?;
-            let told = instance.zip(tenant).zip(wanted);
+            let (wanted, revision): (Option<bool>, Option<i64>) = (row.next()?, row.next()?);
+            let told = instance.zip(tenant).zip(wanted.zip(revision));
             Ok((
                 anew,
-                told.map(|((instance, tenant), wanted)| Told {
+                told.map(|((instance, tenant), (wanted, revision))| Told {
                     instance: InstanceId::from_uuid(instance),
                     tenant: TenantId::from_uuid(tenant),
                     wanted,
+                    revision,
                 }),
             ))
         },
     );
-    let beat = beat.bind(worker).bind(lease).bind(most);
+    let beat = beat.bind(worker).bind(lease).bind(most).bind(ids).bind(revisions);
     let rows = lanes.run_as_login(lane, beat).await?;
     Ok(Beat {
         anew: rows.iter().any(|(anew, _)| *anew),

@@ -204,8 +204,9 @@ pub fn set_processed(ids: Vec<MessageId>, now: DateTime<Utc>) -> Query<u64> {
 /// The conversations of a bot in which something waits for an answer, those first that wait longest, at most `most`.
 pub fn list_unanswered(instance: InstanceId, most: i64) -> Query<Vec<ConversationId>> {
     Query::all(
-        "select w.conversation_id from (select conversation_id, id from messages where instance_id = $1 and direction = 'inbound' \
-         and processed_at is null order by id limit $2) w group by w.conversation_id order by min(w.id)",
+        "select conversation_id from (select distinct on (conversation_id) conversation_id, id from (select conversation_id, id \
+         from messages where instance_id = $1 and direction = 'inbound' and processed_at is null order by id limit $2) waiting \
+         order by conversation_id, id) first order by id",
         |mut row| Ok(ConversationId::from_uuid(row.next()?)),
     )
     .bind(instance.as_uuid())

@@ -111,9 +111,9 @@ pub fn count() -> Query<i64> {
 const INSERT: &str = concat!(
     "insert into instances (id, ",
     fields!(named),
-    "channel, credentials_sealed, owner_id, state, state_changed_at, created_at, updated_at) values ($1, ",
+    "channel, credentials_sealed, owner_id, state, state_changed_at, created_at, updated_at) select $1, ",
     fields!(given),
-    "$4, $5, (select s.user_id from sessions s where s.token_hash = $6), $7, $3, $3, $3) returning ",
+    "$4, $5, s.user_id, $7, $3, $3, $3 from (values (true)) as request (one) left join sessions s on s.token_hash = $6 returning ",
     columns!()
 );
 

@@ -170,9 +170,9 @@ pub async fn carry_channels(source: &Client, target: &Client, tenant: TenantId) 
         .collect::<Result<Vec<Uuid>, _>>()?;
     target
         .execute(
-            "insert into helixai.channel_instances as c (instance_id, tenant_id, wanted, news)
-             select id, $2, true, true from unnest($1::uuid[]) as bots (id)
-             on conflict (instance_id) do update set wanted = true, news = true where c.tenant_id = excluded.tenant_id",
+            "insert into helixai.channel_instances as c (instance_id, tenant_id, wanted, revision, heard)
+             select id, $2, true, 1, 0 from unnest($1::uuid[]) as bots (id)
+             on conflict (instance_id) do update set wanted = true, revision = c.revision + 1 where c.tenant_id = excluded.tenant_id",
             &[&instances, &tenant.as_uuid()],
         )
         .await?;

@@ -227,14 +227,14 @@ async fn note_work(transaction: &Transaction<'_>, to: &Destination, aside: &str)
     transaction.execute(&command, &[&to.tenant.as_uuid()]).await?;
     transaction
         .execute(
-            "update helixai.channel_instances set wanted = false, news = true where tenant_id = $1",
+            "update helixai.channel_instances set wanted = false, revision = revision + 1 where tenant_id = $1",
             &[&to.tenant.as_uuid()],
         )
         .await?;
     let command = format!(
-        "insert into helixai.channel_instances as c (instance_id, tenant_id, wanted, news)
-         select id, $1, true, true from {}.instances where is_active
-         on conflict (instance_id) do update set wanted = true, news = true where c.tenant_id = excluded.tenant_id",
+        "insert into helixai.channel_instances as c (instance_id, tenant_id, wanted, revision, heard)
+         select id, $1, true, 1, 0 from {}.instances where is_active
+         on conflict (instance_id) do update set wanted = true, revision = c.revision + 1 where c.tenant_id = excluded.tenant_id",
         ident(aside)
     );
     transaction.execute(&command, &[&to.tenant.as_uuid()]).await?;
