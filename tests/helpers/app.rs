@@ -200,6 +200,8 @@ impl TestApp {
             .set("server.base_domain", BASE_DOMAIN)
             // Who wants it runs it: clocks of tests jump, and what happens then is theirs to say.
             .set("billing.clock", false)
+            // Nobody is there; who wants somebody starts one.
+            .set("channels.telegram_url", "http://127.0.0.1:1")
             .set("metrics.bind", "");
         AppBuilder(defaults)
     }
