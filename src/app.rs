@@ -43,6 +43,7 @@ impl App {
         // The addresses that are shown have the port that was taken.
         Arc::make_mut(&mut platform.settings).server.port = address.port();
         platform.payments = platform.payments.served_at(platform.settings.server.base_url());
+        platform.channels.served_at(platform.settings.server.base_url());
         let settings = &platform.settings;
         let server = serve(platform.clone(), metrics.clone(), listener)?;
         let (metrics_server, metrics_address) = match settings.metrics.bind {

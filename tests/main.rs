@@ -15,6 +15,7 @@
 
 mod architecture;
 mod billing;
+mod channels;
 mod cli;
 mod db;
 mod dev;

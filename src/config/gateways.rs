@@ -34,16 +34,7 @@ impl GatewaySettings {
             ("gateways.stripe_url", &self.stripe_url),
             ("gateways.asaas_url", &self.asaas_url),
         ] {
-            let host = url.strip_prefix("https://").or_else(|| {
-                url.strip_prefix("http://")
-                    .filter(|host| host.starts_with("127.0.0.1:") || host.starts_with("localhost:"))
-            });
-            if host.is_none_or(str::is_empty) {
-                problems.add(
-                    key,
-                    "must begin with https://; http:// goes to 127.0.0.1 or localhost, with a port, only",
-                );
-            }
+            check_url(key, url, problems);
         }
         if self.stripe_version.is_empty() || !self.stripe_version.bytes().all(|byte| byte.is_ascii_graphic())
         {
@@ -51,5 +42,19 @@ impl GatewaySettings {
         }
         problems.range("gateways.timeout_ms", self.timeout.as_millis(), 100..=60_000);
         problems.range("gateways.patience_ms", self.patience.as_millis(), 0..=30_000);
+    }
+}
+
+/// Secrets go to this address: in clear only to this machine.
+pub(super) fn check_url(key: &'static str, url: &str, problems: &mut Problems) {
+    let host = url.strip_prefix("https://").or_else(|| {
+        url.strip_prefix("http://")
+            .filter(|host| host.starts_with("127.0.0.1:") || host.starts_with("localhost:"))
+    });
+    if host.is_none_or(str::is_empty) {
+        problems.add(
+            key,
+            "must begin with https://; http:// goes to 127.0.0.1 or localhost, with a port, only",
+        );
     }
 }

@@ -10,6 +10,7 @@
 
 mod backup;
 mod billing;
+mod channels;
 mod database;
 mod error;
 mod gateways;
@@ -35,6 +36,7 @@ use serde::Deserialize;
 
 pub use backup::BackupSettings;
 pub use billing::BillingSettings;
+pub use channels::{ChannelSettings, TelegramUpdates};
 pub use database::DatabaseSettings;
 pub use error::{ConfigError, Problem};
 pub use gateways::GatewaySettings;
@@ -75,6 +77,8 @@ pub struct Settings {
     pub backup: BackupSettings,
     /// The platform's own money.
     pub billing: BillingSettings,
+    /// Bots.
+    pub channels: ChannelSettings,
     /// What becomes of tenants that are renamed, archived or deleted.
     pub lifecycle: LifecycleSettings,
     /// The gateways that collect payments.
@@ -126,6 +130,7 @@ impl Settings {
         self.billing.check(problems);
         self.lifecycle.check(problems);
         self.gateways.check(problems);
+        self.channels.check(problems);
         self.mail.check(problems);
         self.logging.check(problems);
         self.metrics.check(problems);

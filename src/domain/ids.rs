@@ -71,6 +71,8 @@ macro_rules! ids {
 }
 
 ids! {
+    /// A bot of a tenant.
+    InstanceId;
     /// A client of the platform.
     TenantId;
     /// A database that holds tenants.

@@ -22,6 +22,11 @@ bounded_number!(
     ActualUse, 0, 1_000_000_000, 1
 );
 
+impl Amount {
+    /// One of them.
+    pub const ONE: Self = Self(1);
+}
+
 impl From<Amount> for ActualUse {
     fn from(amount: Amount) -> Self {
         Self(amount.get())

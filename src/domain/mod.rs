@@ -26,6 +26,7 @@ pub mod finance;
 pub mod hex;
 pub mod host;
 pub mod ids;
+pub mod instance;
 pub mod invalid;
 pub mod lead;
 pub mod lead_history;

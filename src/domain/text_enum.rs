@@ -128,7 +128,9 @@ mod tests {
         let work = include_str!("../../tenant_template/core/V4__work_and_audit.sql");
         let invoices = include_str!("../../master_migrations/V17__invoices.sql");
         let customers = include_str!("../../tenant_template/core/V9__customers.sql");
+        let instances = include_str!("../../tenant_template/core/V13__instances.sql");
         for (sql, check, words) in [
+            (instances, "channel in (", conversation::Channel::WORDS),
             (invoices, "kind in (", invoice::InvoiceKind::WORDS),
             (invoices, "status in (", invoice::InvoiceStatus::WORDS),
             (invoices, "kind in (", invoice::LineKind::WORDS),

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Platform;
 use crate::billing::{clock, metering, payments};
+use crate::channels::supervisor;
 use crate::mail::{self, worker::Mailer};
 use crate::photos::sweep::{self, Sweeper};
 use crate::tenancy::storage::{self, StorageMeter};
@@ -30,7 +31,7 @@ impl Platform {
     }
 
     /// Finishes what was interrupted, lets go of forgotten holds, removes forgotten files, measures what tenants take, moves
-    /// subscriptions on, collects, sends mails and makes the backups that are due, until `stop`. At least one process must; several
+    /// subscriptions on, collects, sends mails, runs bots and makes the backups that are due, until `stop`. At least one process must; several
     /// share the work.
     pub fn work(&self, stop: &CancellationToken) -> Vec<JoinHandle<()>> {
         let every = &self.settings.storage;
@@ -62,6 +63,9 @@ impl Platform {
             ));
         }
         work.extend(payments::background::spawn(&self.payments, PAY_EVERY, stop));
+        if self.settings.channels.run {
+            work.push(supervisor::spawn(self.channels.clone(), stop.clone()));
+        }
         work.extend(self.vault.clone().map(|vault| vault::spawn(vault, stop.clone())));
         work
     }

@@ -1,6 +1,8 @@
 //! What requests, jobs and commands share: the two planes, the resolver, onboarding, the clock and the settings.
 
 mod background;
+mod channels;
+mod examination;
 mod gateways;
 mod limits;
 mod mail;
@@ -17,6 +19,7 @@ use crate::billing::metering::Metering;
 use crate::billing::payments::Payments;
 use crate::billing::payments::platform::Collector;
 use crate::billing::plans::Plans;
+use crate::channels::Channels;
 use crate::config::{ConfigError, Settings};
 use crate::db::DbError;
 use crate::db::connect::Connector;
@@ -33,7 +36,6 @@ use crate::domain::turns::Turns;
 use crate::mail::transport::{Sender, Transport};
 use crate::photos::Photos;
 use crate::storage::{Folder, Store};
-use crate::tenancy::doctor::{Doctor, Finding, Limits, PRIVILEGES};
 use crate::tenancy::fairness::Fairness;
 use crate::tenancy::keeper::{self, ArchiveFolder, Keeper};
 use crate::tenancy::lifecycle::Lifecycle;
@@ -43,6 +45,7 @@ use crate::tenancy::provision::Provisioner;
 use crate::tenancy::resolve::Resolver;
 use crate::tenancy::shards::Shards;
 use crate::tenancy::vault::Vault;
+pub use examination::doctor;
 use limits::{lane_settings, login_timeouts};
 
 /// Tenants of the registry's own database, until an administrator says otherwise: what one PostgreSQL 15 carries
@@ -50,9 +53,6 @@ use limits::{lane_settings, login_timeouts};
 const LOCAL_MAX_TENANTS: i32 = 10_000;
 /// Exports that owners have sent at once; each holds a transaction and a thread.
 const EXPORTS: usize = 2;
-
-/// How many of the rights found a refusal to start names.
-const NAMED: usize = 3;
 
 /// Why the platform does not start.
 #[derive(Debug, thiserror::Error)]
@@ -112,6 +112,8 @@ pub struct Platform {
     pub metering: Metering,
     /// Collects through gateways.
     pub payments: Payments,
+    /// Runs bots.
+    pub channels: Channels,
     /// Backs up, restores, renames, archives and deletes tenants.
     pub keeper: Keeper,
     /// Backs tenants up by the clock; `None` when the settings name no folder.
@@ -260,9 +262,11 @@ impl Platform {
         );
         let exports = Turns::new(EXPORTS, 1, settings.database.wait_timeout);
         let mail_way = mail::way(&settings.mail)?;
+        let channels = channels::of(&settings, (&master, &lanes, &shards), &metering, (&key, &clock))?;
         Ok(Self {
             photos,
             exports,
+            channels,
             settings: Arc::new(settings),
             master,
             lanes,
@@ -282,47 +286,6 @@ impl Platform {
             key,
             clock,
         })
-    }
-
-    /// Logs what a server should not start with, and refuses to when tenants are not kept apart.
-    ///
-    /// # Errors
-    /// [`StartError::ExcessPrivileges`], unless the settings accept them; when the registry cannot be read.
-    pub async fn examine_before_serving(&self) -> Result<(), StartError> {
-        let findings = doctor(&self.settings, 1, &self.clock)?
-            .examine_before_serving()
-            .await?;
-        let (privileges, others): (Vec<_>, Vec<_>) = findings
-            .into_iter()
-            .partition(|finding| finding.check == PRIVILEGES);
-        for Finding {
-            check,
-            shard,
-            what,
-            cure,
-            ..
-        } in others
-        {
-            tracing::warn!(check, shard, "{what}; {cure}");
-        }
-        if privileges.is_empty() {
-            return Ok(());
-        }
-        let accepted = self.settings.database.allow_excess_privileges;
-        let named: Vec<&str> = privileges.iter().map(|finding| finding.cure.as_str()).collect();
-        if accepted {
-            let named = named.join("; ");
-            tracing::warn!(
-                "tenants are kept apart less well than they could be; a superuser should run: {named}"
-            );
-            return Ok(());
-        }
-        let more = named.len().saturating_sub(NAMED);
-        let mut text = named.into_iter().take(NAMED).collect::<Vec<_>>().join("; ");
-        if more > 0 {
-            text.push_str(&format!("; and {more} more"));
-        }
-        Err(StartError::ExcessPrivileges(text))
     }
 
     /// Closes all connections.
@@ -368,27 +331,6 @@ pub fn connector(settings: &Settings) -> Result<Connector, StartError> {
     let (url, key) = (database.url()?, platform_key(settings)?);
     Connector::new(url, database.connect_timeout, &roots, key)
         .map_err(|error| StartError::Setting(format!("`database.url` {error}")))
-}
-
-/// Who examines the platform of these settings, served by so many processes.
-///
-/// # Errors
-/// When a setting is missing or wrong.
-pub fn doctor(settings: &Settings, processes: u16, clock: &Clock) -> Result<Doctor, StartError> {
-    Ok(Doctor {
-        connector: connector(settings)?,
-        key: platform_key(settings)?,
-        connect_timeout: settings.database.connect_timeout,
-        limits: Limits {
-            lane_pool: i64::try_from(settings.tenancy.lane_pool).unwrap_or(i64::MAX),
-            master_pool: settings.database.master_pool.into(),
-            processes: processes.into(),
-            allow_excess_privileges: settings.database.allow_excess_privileges,
-            backups_every: settings.backup.folder.as_ref().map(|_| settings.backup.every),
-        },
-        folders: settings.folders(),
-        clock: clock.clone(),
-    })
 }
 
 fn platform_key(settings: &Settings) -> Result<PlatformKey, ConfigError> {

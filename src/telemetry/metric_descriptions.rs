@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use ::metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram};
 
+use super::channel_metrics::{self, SENT, count_sent_times};
 use super::metrics::*;
 use super::payment_metrics::{self, GATEWAY_EVENTS, PAYMENTS};
 use super::work_metrics::{MAIL_OUTCOMES, MAILS, WORK, WORK_OUTCOMES};
+use crate::domain::conversation::Channel;
 use crate::domain::mail::MailKind;
 use crate::domain::usage::Meter;
 
@@ -17,6 +19,10 @@ pub(super) fn describe() {
         HTTP_DURATION,
         Unit::Seconds,
         "Time to answer a request, by method and route"
+    );
+    describe_counter!(
+        SENT,
+        "Attempts to send a message of a bot, by channel and outcome"
     );
     describe_gauge!(HTTP_IN_FLIGHT, "Requests being served");
     describe_counter!(RATE_LIMITED, "Requests refused with 429, by reason");
@@ -125,6 +131,11 @@ fn begin_at_nothing() {
     for kind in MailKind::ALL {
         for outcome in MAIL_OUTCOMES {
             counter!(MAILS, "kind" => kind.as_str(), "outcome" => outcome).increment(0);
+        }
+    }
+    for channel in Channel::ALL {
+        for outcome in channel_metrics::OUTCOMES {
+            count_sent_times(*channel, outcome, 0);
         }
     }
     for outcome in WORK_OUTCOMES {

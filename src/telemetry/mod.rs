@@ -8,6 +8,7 @@
 //! To add a sink: give `log_layer` a further destination for the finished line. To add a metric: a
 //! constant and its description in [`metrics`]. To quieten a crate: a row in `filter`.
 
+pub mod channel_metrics;
 mod console;
 mod fields;
 mod filter;

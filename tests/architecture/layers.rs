@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::source::rust;
 
 /// Each module with those that it may use, lowest first. A new module gets a line.
-const LAYERS: [(&str, &[&str]); 15] = [
+const LAYERS: [(&str, &[&str]); 16] = [
     ("domain", &[]),
     ("config", &["domain"]),
     ("telemetry", &["domain", "config"]),
@@ -26,11 +26,12 @@ const LAYERS: [(&str, &[&str]); 15] = [
             "storage",
         ],
     ),
+    ("channels", &["domain", "telemetry", "db", "billing", "tenancy"]),
     ("photos", &["domain", "db", "storage"]),
     (
         "platform",
         &[
-            "domain", "config", "db", "mail", "tenancy", "billing", "storage", "photos",
+            "domain", "config", "db", "mail", "tenancy", "billing", "channels", "storage", "photos",
         ],
     ),
     (
@@ -56,6 +57,7 @@ const LAYERS: [(&str, &[&str]); 15] = [
             "mail",
             "billing",
             "tenancy",
+            "channels",
             "storage",
             "photos",
             "platform",
@@ -86,7 +88,7 @@ const LAYERS: [(&str, &[&str]); 15] = [
 const EVERYWHERE: [&str; 2] = ["kill_point", "kill_if_armed"];
 
 /// Packages with a home: nobody else names them.
-const HOMES: [(&str, &[&str]); 19] = [
+const HOMES: [(&str, &[&str]); 20] = [
     ("sqlx", &["db"]),
     ("tokio_postgres", &["db"]),
     ("tokio_postgres_rustls", &["db"]),
@@ -100,7 +102,8 @@ const HOMES: [(&str, &[&str]); 19] = [
     ("argon2", &["accounts"]),
     ("image", &["photos", "billing"]),
     ("qrcode", &["billing"]),
-    ("reqwest", &["billing"]),
+    ("reqwest", &["billing", "channels"]),
+    ("teloxide_core", &["channels"]),
     ("sqlparser", &["tenancy"]),
     ("csv", &["tenancy", "http"]),
     ("chacha20poly1305", &["domain"]),

@@ -203,6 +203,8 @@ impl TestApp {
             // Nobody is there: a test that pays says where its gateway is.
             .set("gateways.mercado_pago_url", "http://127.0.0.1:9")
             .set("gateways.patience_ms", 1)
+            // Nobody is there; who wants somebody starts one.
+            .set("channels.telegram_url", "http://127.0.0.1:1")
             .set("metrics.bind", "");
         AppBuilder(defaults)
     }

@@ -57,17 +57,6 @@ async fn what_is_said_is_stored_with_what_sends_it() {
         "payload": {"message_id": made["id"], "conversation_id": conversation["id"]},
     });
     assert_eq!(outbox(&app, &tenant).await, [line]);
-    // The shard knows that there is work.
-    let id: uuid::Uuid = tenant.id.parse().expect("an id");
-    let due = "select due_at = '2026-03-10T12:05:00Z' from helixai.due_work where tenant_id = $1";
-    let row = app
-        .test
-        .admin()
-        .await
-        .query_one(due, &[&id])
-        .await
-        .expect("it is noted");
-    assert!(row.get::<_, bool>(0));
     let read = app
         .get(&path_of(&conversation))
         .by(&tenant)

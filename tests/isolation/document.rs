@@ -34,6 +34,7 @@ const PUBLIC: &[(&str, Plane)] = &[
     ("hear_mercado_pago", Plane::Platform),
     ("hear_stripe", Plane::Platform),
     ("hear_asaas", Plane::Platform),
+    ("hear_telegram", Plane::Platform),
     // Shop windows.
     ("get_vehicle_storefront", Plane::Tenant),
     ("get_property_storefront", Plane::Tenant),

@@ -11,6 +11,7 @@ pub mod backups;
 pub mod billed;
 pub mod billing_check;
 pub mod billing_reports;
+pub mod bot_tokens;
 pub mod deletions;
 pub mod domains;
 pub mod dunning;

@@ -47,12 +47,17 @@ select 'language ' || l.lanname,
 from pg_language l, aclexplode(coalesce(l.lanacl, acldefault('l', l.lanowner))) a
 where l.lanpltrusted and a.grantee = 0";
 
-/// What a lane's login needs: the guard's `set_config`, the tenant lock, and to share tenants' work with other processes.
-const LOGIN_FUNCTIONS: [&str; 4] = [
+/// What a lane's login needs: the guard's `set_config`, the tenant lock, and to share tenants' work and bots with other
+/// processes.
+const LOGIN_FUNCTIONS: [&str; 8] = [
     "pg_catalog.set_config(text, text, boolean)",
     "pg_catalog.pg_try_advisory_xact_lock_shared(bigint)",
     "helixai.take_due(uuid, timestamptz, timestamptz, integer)",
     "helixai.end_due(uuid, uuid, timestamptz)",
+    "helixai.beat_channels(uuid, integer, integer, uuid[], bigint[])",
+    "helixai.leave_channels(uuid, uuid[])",
+    "helixai.end_channels(uuid)",
+    "helixai.count_channels(uuid)",
 ];
 
 /// What the master plane's login needs: change notices to other processes.

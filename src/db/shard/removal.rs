@@ -83,6 +83,12 @@ pub async fn remove(admin: &mut Client, tenant: TenantId, schema: &str, role: &s
                     &[&tenant.as_uuid()],
                 )
                 .await?;
+            transaction
+                .execute(
+                    "update helixai.channel_instances set wanted = false, revision = revision + 1 where tenant_id = $1",
+                    &[&tenant.as_uuid()],
+                )
+                .await?;
             let command = format!("drop schema {} cascade; drop role {}", ident(schema), ident(role));
             transaction.batch_execute(&command).await?;
         } else {

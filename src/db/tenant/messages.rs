@@ -1,13 +1,15 @@
 //! Messages: what was said. They are read along `messages_conversation_id_created_at_idx`, newest first, so that a page
 //! costs the same whatever was said before it.
 
+use chrono::{DateTime, Utc};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::access::{Access, Proof};
 use super::query::{Columns, Query};
 use crate::db::DbError;
 use crate::domain::ids::{ConversationId, MessageId, UserId};
-use crate::domain::message::{Message, MessageText};
+use crate::domain::message::{Message, MessageKind, MessageText};
 use crate::domain::page::{Cursor, Limit};
 
 macro_rules! columns {
@@ -58,6 +60,36 @@ pub fn insert_outbound(
         .bind(String::from(body))
         .bind(session)
         .bind(access.now())
+}
+
+/// Something that a bot says. It has no `Debug`: it is personal data.
+#[derive(Clone)]
+pub struct Said {
+    /// What it is.
+    pub kind: MessageKind,
+    /// Its words.
+    pub body: String,
+    /// What its kind carries besides words.
+    pub payload: Value,
+}
+
+/// Adds what a bot says in a conversation of its own. Runs after [`super::inbound::lock`].
+pub fn insert_said(
+    id: MessageId,
+    conversation: ConversationId,
+    said: Said,
+    now: DateTime<Utc>,
+) -> Query<u64> {
+    Query::execute(
+        "insert into messages (id, conversation_id, instance_id, direction, author, kind, body, payload, status, created_at) \
+         select $1, c.id, c.instance_id, 'outbound', 'bot', $3, $4, $5, 'queued', $6 from conversations c where c.id = $2",
+    )
+    .bind(id.as_uuid())
+    .bind(conversation.as_uuid())
+    .bind(said.kind.as_str())
+    .bind(said.body)
+    .bind(said.payload)
+    .bind(now)
 }
 
 // Two texts, so that the first page is not served with a plan for any page.

@@ -14,16 +14,26 @@ use crate::domain::outbox::OutboxState;
 /// How often sending is tried.
 const MOST_ATTEMPTS: i32 = 10;
 
-/// Has a message sent, not before `due_at`. The line has the message's id, which is also the key of its metering.
-pub fn insert_message(message: MessageId, conversation: ConversationId, due_at: DateTime<Utc>) -> Query<u64> {
-    Query::execute(
+/// Has a message sent, not before `due_at`, and tells whoever runs its bot. The line has the message's id, which is also the key of its
+/// metering.
+pub fn insert_message(
+    message: MessageId,
+    conversation: ConversationId,
+    due_at: DateTime<Utc>,
+) -> (Query<u64>, Query<u64>) {
+    let line = Query::execute(
         "insert into outbox (id, kind, payload, state, due_at, max_attempts, created_at, updated_at) \
-         select $1, 'send_message', $2, 'pending', $3, $4, $3, $3 from helixai.note_due($3)",
-    )
-    .bind(message.as_uuid())
-    .bind(json!({"message_id": message, "conversation_id": conversation}))
-    .bind(due_at)
-    .bind(MOST_ATTEMPTS)
+         values ($1, 'send_message', $2, 'pending', $3, $4, $3, $3)",
+    );
+    let line = line
+        .bind(message.as_uuid())
+        .bind(json!({"message_id": message, "conversation_id": conversation}))
+        .bind(due_at)
+        .bind(MOST_ATTEMPTS);
+    let wake = Query::execute(
+        "select helixai.wake_channel(instance_id) from conversations where id = $1 and instance_id is not null",
+    );
+    (line, wake.bind(conversation.as_uuid()))
 }
 
 /// Gives up what waits to be sent in a conversation.

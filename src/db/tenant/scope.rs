@@ -18,7 +18,7 @@ use super::lanes::{LaneAddress, Lanes};
 use super::query::{Statement, typed as param};
 use super::wire::How;
 use crate::db::{DbError, Refusal};
-use crate::domain::ids::TenantId;
+use crate::domain::ids::{ShardId, TenantId};
 use crate::domain::turns::GuardedShare;
 use crate::telemetry::metrics::{
     Plane, count_db_error, count_prepared, record_db_round_trip, record_pool_wait,
@@ -80,6 +80,11 @@ impl TenantDb {
     /// The database of the tenant that lives at `home`.
     pub fn new(lanes: Lanes, home: Arc<TenantHome>) -> Self {
         Self { lanes, home }
+    }
+
+    /// Where the tenant lives, as far as this knows.
+    pub fn shard(&self) -> ShardId {
+        self.home.lane.shard
     }
 
     /// Runs a batch in one transaction and one round trip.

@@ -1,5 +1,7 @@
-//! Where gateways tell their news, on the base domain only. Whoever comes is known by the signature of what they bring: it is
+//! Where gateways and channels ([`telegram`]) tell their news, on the base domain only. Whoever comes is known by the signature of what they bring: it is
 //! verified on the body as it came in, stored once and answered; nothing of it is believed.
+
+pub mod telegram;
 
 use actix_web::dev::Payload as Incoming;
 use actix_web::{FromRequest, HttpRequest, HttpResponse, post, web};
@@ -22,6 +24,10 @@ const LARGEST: usize = 256 * 1024;
 pub struct Heard {
     /// Always.
     received: bool,
+}
+
+impl Heard {
+    const YES: Self = Self { received: true };
 }
 
 /// Hear Mercado Pago
@@ -111,7 +117,7 @@ impl Hook {
             body: &body,
         };
         payments.receive(&account, &delivery).await.map_err(refused)?;
-        Ok(HttpResponse::Ok().json(Heard { received: true }))
+        Ok(HttpResponse::Ok().json(Heard::YES))
     }
 }
 

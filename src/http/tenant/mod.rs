@@ -1,6 +1,8 @@
 //! Routes of a tenant, at its own address or with `X-Tenant-Key`. One file per resource.
 
 pub mod api_keys;
+mod bot_forms;
+pub mod bots;
 pub mod checkout;
 pub mod contacts;
 pub mod conversations;

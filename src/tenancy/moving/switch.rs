@@ -62,6 +62,7 @@ impl Mover {
         crate::kill_point!("move.confirmed");
         let due_at = target::due_work(&work.source, tenant).await?;
         target::carry_due_work(&work.target, tenant, due_at).await?;
+        target::carry_channels(&work.source, &work.target, tenant).await?;
         let (here, there) = tokio::try_join!(
             comparison.look(&mut work.source),
             comparison.look(&mut work.target)

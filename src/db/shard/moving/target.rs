@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use tokio_postgres::Client;
+use uuid::Uuid;
 
 use super::refused;
 use crate::db::DbError;
@@ -150,6 +151,32 @@ pub async fn due_work(source: &Client, tenant: TenantId) -> Result<Option<DateTi
         )
         .await?;
     Ok(row.map(|row| row.try_get(0)).transpose()?)
+}
+
+/// Tells the other shard which bots of the tenant are to run. Each side's processes run those of tenants that live there.
+///
+/// # Errors
+/// Whatever a server refuses.
+pub async fn carry_channels(source: &Client, target: &Client, tenant: TenantId) -> Result<(), DbError> {
+    let rows = source
+        .query(
+            "select instance_id from helixai.channel_instances where tenant_id = $1 and wanted",
+            &[&tenant.as_uuid()],
+        )
+        .await?;
+    let instances = rows
+        .iter()
+        .map(|row| row.try_get(0))
+        .collect::<Result<Vec<Uuid>, _>>()?;
+    target
+        .execute(
+            "insert into helixai.channel_instances as c (instance_id, tenant_id, wanted, revision, heard)
+             select id, $2, true, 1, 0 from unnest($1::uuid[]) as bots (id)
+             on conflict (instance_id) do update set wanted = true, revision = c.revision + 1 where c.tenant_id = excluded.tenant_id",
+            &[&instances, &tenant.as_uuid()],
+        )
+        .await?;
+    Ok(())
 }
 
 /// Notes it on the other shard.

@@ -216,12 +216,25 @@ pub(super) async fn bring_up(transaction: &Transaction<'_>, plan: &Plan<'_>) -> 
     Ok(newest)
 }
 
-/// Tells the shard when the work that goes on by the clock is due: what it knew of the tenant may be gone.
+/// Tells the shard when the work that goes on by the clock is due, and which bots are to run: what it knew of the tenant may be gone.
 async fn note_work(transaction: &Transaction<'_>, to: &Destination, aside: &str) -> Result<(), DbError> {
     let command = format!(
         "insert into helixai.due_work (tenant_id, due_at)
          select $1, min(run_at) from {}.jobs where state = 'queued' having min(run_at) is not null
          on conflict (tenant_id) do update set due_at = least(due_work.due_at, excluded.due_at)",
+        ident(aside)
+    );
+    transaction.execute(&command, &[&to.tenant.as_uuid()]).await?;
+    transaction
+        .execute(
+            "update helixai.channel_instances set wanted = false, revision = revision + 1 where tenant_id = $1",
+            &[&to.tenant.as_uuid()],
+        )
+        .await?;
+    let command = format!(
+        "insert into helixai.channel_instances as c (instance_id, tenant_id, wanted, revision, heard)
+         select id, $1, true, 1, 0 from {}.instances where is_active
+         on conflict (instance_id) do update set wanted = true, revision = c.revision + 1 where c.tenant_id = excluded.tenant_id",
         ident(aside)
     );
     transaction.execute(&command, &[&to.tenant.as_uuid()]).await?;

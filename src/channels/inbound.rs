@@ -1,0 +1,46 @@
+//! Hearing: whatever a provider brings is stored first, and only then is the provider told that it has arrived.
+
+use super::Channels;
+use crate::db::DbError;
+use crate::db::tenant::inbound::{self, Heard, Stored};
+use crate::db::tenant::{Access, TenantDb};
+use crate::domain::conversation::Channel;
+use crate::domain::ids::InstanceId;
+
+/// Most characters of what somebody says that are kept.
+const BODY_MAX: usize = 65_536;
+
+impl Channels {
+    /// Stores something that was said to a bot. Repeated, it changes nothing.
+    ///
+    /// # Errors
+    /// [`crate::db::Refusal::NotFound`] when there is no such bot; when the tenant is not served, or its database fails.
+    pub async fn hear(
+        &self,
+        db: &TenantDb,
+        instance: InstanceId,
+        channel: Channel,
+        heard: Heard,
+    ) -> Result<Stored, DbError> {
+        crate::kill_point!("channels.heard");
+        let now = self.clock.now();
+        let store = inbound::store(instance, channel, storable(heard), now);
+        let (_, _, _, _, stored) = db.run(&Access::system(now), store).await?.output;
+        crate::kill_point!("channels.stored");
+        Ok(stored)
+    }
+}
+
+/// What the database takes: no NUL, no endless texts, no names of nothing.
+fn storable(mut heard: Heard) -> Heard {
+    let clean = |text: String, most: usize| -> Option<String> {
+        let text: String = text.chars().filter(|c| *c != '\0').take(most).collect();
+        (!text.trim().is_empty()).then_some(text)
+    };
+    heard.body = heard.body.and_then(|body| clean(body, BODY_MAX));
+    heard.name = heard
+        .name
+        .and_then(|name| clean(name, 200))
+        .map(|name| name.trim().to_owned());
+    heard
+}

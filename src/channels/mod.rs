@@ -1,0 +1,109 @@
+//! Channels: the bots of all tenants, in any number of processes, and none able to see another's.
+//!
+//! - Which bots are to run is noted at the shard in the transaction that changes a bot; processes share them ([`supervisor`]), and
+//!   each bot has exactly one owner at a time, which alone sends for it ([`session`]).
+//! - What comes in is stored before the provider is told that it has arrived ([`inbound`]), in one transaction and once, however
+//!   often it is delivered; then it is answered ([`answer`]), conversation by conversation, in order.
+//! - What goes out waits in the tenant's outbox, in the transaction of what it is about, and is sent after it ([`outbound`]):
+//!   paced, metered, tried again, and given up visibly.
+//! - Credentials are sealed for their tenant and bot, and one token is one bot on the whole platform ([`tokens`]).
+//!
+//! Whatever dies leaves rows: messages that wait to be answered, lines that wait to be sent, bots that are free after a lease. The
+//! next owner begins by looking at them. What was handed to a provider by a process that died before it could say so is sent
+//! again: better twice than never.
+//!
+//! To add a channel: an [`outbound::Outlet`], something that hears, and an arm in [`session`].
+
+pub mod answer;
+mod greeting;
+pub mod inbound;
+pub mod outbound;
+mod pacing;
+pub mod session;
+mod standing;
+pub mod supervisor;
+pub mod telegram;
+pub mod tokens;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::billing::metering::Metering;
+use crate::db::DbError;
+use crate::db::master::{MasterDb, homes};
+use crate::db::tenant::{Lanes, TenantDb};
+use crate::domain::clock::Clock;
+use crate::domain::ids::{InstanceId, TenantId};
+use crate::domain::platform_key::PlatformKey;
+use crate::tenancy::shards::Shards;
+
+/// What bots need. Cheap to clone.
+#[derive(Clone)]
+pub struct Channels {
+    /// The registry.
+    pub master: MasterDb,
+    /// The tenants' databases.
+    pub lanes: Lanes,
+    /// The databases that tenants live in.
+    pub shards: Shards,
+    /// Counts messages.
+    pub metering: Metering,
+    /// Seals credentials.
+    pub key: PlatformKey,
+    /// Tells the time.
+    pub clock: Clock,
+    /// Telegram.
+    pub telegram: telegram::Api,
+    /// Where webhooks come in, without a final slash; `None`: bots ask for what was said.
+    pub hooks: Option<String>,
+    /// The bots that run in this process.
+    pub here: Here,
+}
+
+impl Channels {
+    /// Webhooks come in at this address, if any do.
+    pub fn served_at(&mut self, base_url: String) {
+        if self.hooks.is_some() {
+            self.hooks = Some(base_url);
+        }
+    }
+
+    /// The database of a tenant that is served; `None` when it is not.
+    ///
+    /// # Errors
+    /// When the registry cannot be read.
+    pub async fn db(&self, tenant: TenantId) -> Result<Option<TenantDb>, DbError> {
+        let home = homes::list_served(&self.master, &[tenant]).await?.pop();
+        let Some(home) = home else {
+            return Ok(None);
+        };
+        self.shards.ensure(home.lane.shard).await?;
+        Ok(Some(TenantDb::new(self.lanes.clone(), Arc::new(home))))
+    }
+}
+
+/// The bots that run in this process, to be woken without asking the shard. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Here(Arc<Mutex<HashMap<InstanceId, Arc<Notify>>>>);
+
+impl Here {
+    /// Has a bot look at its rows at once; `false` when it does not run here: whoever runs it has to hear of it by the shard.
+    pub fn wake(&self, instance: InstanceId) -> bool {
+        let map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        map.get(&instance).inspect(|wake| wake.notify_one()).is_some()
+    }
+
+    fn enter(&self, instance: InstanceId, wake: Arc<Notify>) {
+        let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        map.insert(instance, wake);
+    }
+
+    fn leave(&self, instance: InstanceId, wake: &Arc<Notify>) {
+        let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if map.get(&instance).is_some_and(|there| Arc::ptr_eq(there, wake)) {
+            map.remove(&instance);
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! When a bot may speak next: so many messages a second in all, fewer in one chat, and not at all while the provider asks for silence.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Chats that are remembered; then those are forgotten in which one may speak.
+const REMEMBERED: usize = 1024;
+
+/// How fast a bot may speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gaps {
+    /// Between two messages.
+    pub any: Duration,
+    /// Between two messages in one chat.
+    pub chat: Duration,
+}
+
+/// The pace of one bot.
+pub(super) struct Pace {
+    gaps: Gaps,
+    slots: Mutex<Slots>,
+}
+
+struct Slots {
+    next: Instant,
+    chats: HashMap<String, Instant>,
+}
+
+impl Pace {
+    pub(super) fn new(gaps: Gaps) -> Self {
+        let slots = Slots {
+            next: Instant::now(),
+            chats: HashMap::new(),
+        };
+        Self {
+            gaps,
+            slots: Mutex::new(slots),
+        }
+    }
+
+    /// Takes the next moment at which something may be said in this chat.
+    pub(super) fn take(&self, chat: &str, now: Instant) -> Instant {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_chat = slots.chats.get(chat).copied().unwrap_or(now);
+        let at = now.max(slots.next).max(of_chat);
+        // A chat that has to wait does not make the others wait.
+        slots.next = slots.next.max(now) + self.gaps.any;
+        if slots.chats.len() >= REMEMBERED {
+            slots.chats.retain(|_, next| *next > now);
+        }
+        slots.chats.insert(chat.to_owned(), at + self.gaps.chat);
+        at
+    }
+
+    /// Nothing is said for so long.
+    pub(super) fn hold(&self, wait: Duration, now: Instant) {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.next = slots.next.max(now + wait);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GAPS: Gaps = Gaps {
+        any: Duration::from_millis(34),
+        chat: Duration::from_secs(1),
+    };
+
+    #[test]
+    fn thirty_a_second_in_all_and_one_in_a_chat() {
+        let (pace, now) = (Pace::new(GAPS), Instant::now());
+        let first = |chat: &str| pace.take(chat, now).saturating_duration_since(now);
+        assert_eq!(first("a"), Duration::ZERO);
+        assert_eq!(first("a"), Duration::from_secs(1));
+        assert_eq!(first("b"), Duration::from_millis(68));
+        let all: Vec<Duration> = (0..30).map(|n| first(&format!("c{n}"))).collect();
+        assert!(all.is_sorted());
+        assert!(*all.last().unwrap() >= Duration::from_millis(34 * 30));
+    }
+
+    #[test]
+    fn silence_is_for_all_chats() {
+        let (pace, now) = (Pace::new(GAPS), Instant::now());
+        pace.hold(Duration::from_secs(5), now);
+        assert_eq!(pace.take("a", now), now + Duration::from_secs(5));
+    }
+
+    #[test]
+    fn chats_are_forgotten() {
+        let (pace, now) = (Pace::new(GAPS), Instant::now());
+        for n in 0..10_000_u64 {
+            pace.take(&n.to_string(), now + Duration::from_secs(n * 2));
+        }
+        assert!(pace.slots.lock().unwrap().chats.len() <= REMEMBERED);
+    }
+}

@@ -1,0 +1,308 @@
+//! The life of one bot in the process that has it: it is started, hears and speaks, is started anew when its row has changed or its
+//! provider was away, and parks when only a person can help.
+//!
+//! Only this bot is parked by its dead token, and only this tenant's bots by a schema that is away.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use serde_json::{Value, json};
+use tokio::sync::{Notify, mpsc};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::answer::answer;
+use super::outbound::{self, Outlet};
+use super::pacing::Pace;
+use super::standing::Standing;
+use super::{Channels, telegram};
+use crate::db::DbError;
+use crate::db::tenant::held::Told;
+use crate::db::tenant::instances::{self, Runnable};
+use crate::db::tenant::{Access, TenantDb, inbound};
+use crate::domain::conversation::Channel;
+use crate::domain::ids::{ConversationId, InstanceId, ShardId, TenantId};
+use crate::domain::instance::InstanceState;
+
+/// The first wait after a failure; each is twice the one before, up to the longest.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
+/// When a tenant that is not served is looked at again.
+const NOT_SERVED: Duration = Duration::from_secs(15);
+/// What waits for an answer is looked for this often, even when nothing was heard: another process may have heard it and died.
+const LOOK: Duration = Duration::from_secs(300);
+/// Conversations that are looked for at once.
+const UNANSWERED: i64 = 1000;
+
+/// A bot that runs.
+pub(super) struct Running {
+    pub(super) channels: Channels,
+    pub(super) tenant: TenantId,
+    pub(super) instance: InstanceId,
+    pub(super) db: TenantDb,
+    pub(super) runnable: Runnable,
+    pub(super) standing: Standing,
+    pub(super) pace: Pace,
+    /// Who has its lines of the outbox.
+    pub(super) worker: Uuid,
+    /// Something waits to be sent.
+    pub(super) outbox: Notify,
+    /// This run is over, for whatever reason.
+    pub(super) stop: CancellationToken,
+}
+
+/// Why a run is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// The process gives the bot away.
+    Stopped,
+    /// Its row has changed.
+    Changed,
+    /// The provider, or the tenant's database, is away.
+    Retry(&'static str),
+    /// Only a person can help.
+    Dead(&'static str),
+}
+
+impl Running {
+    /// What a failure of the tenant's database means for the run; `None`: what failed is tried again.
+    pub(super) fn retried(&self, error: &DbError) -> Option<End> {
+        if error.refusal().is_some() {
+            return Some(End::Retry("tenant_not_served"));
+        }
+        tracing::warn!(tenant_id = %self.tenant, instance_id = %self.instance, %error, "a bot cannot reach its rows: {}", self.instance);
+        None
+    }
+
+    /// Has what waits in this conversation answered; how long to wait before the next try, if it was not.
+    async fn answer(&self, conversation: ConversationId) -> Result<(), DbError> {
+        let said = answer(
+            &self.channels,
+            &self.db,
+            &self.standing,
+            self.instance,
+            conversation,
+        )
+        .await?;
+        if said > 0 {
+            self.outbox.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Answers what was heard, in the order in which it was, and whatever waits since before.
+    async fn answer_all(&self, heard: &mut mpsc::UnboundedReceiver<ConversationId>) -> End {
+        let mut look = tokio::time::interval(LOOK);
+        loop {
+            let conversations = tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return End::Stopped,
+                Some(conversation) = heard.recv() => Ok(vec![conversation]),
+                _ = look.tick() => self.run(inbound::list_unanswered(self.instance, UNANSWERED)).await,
+            };
+            let mut outcome = conversations
+                .as_ref()
+                .map(|_| ())
+                .map_err(|error| self.retried(error));
+            for conversation in conversations.unwrap_or_default() {
+                if self.stop.is_cancelled() {
+                    return End::Stopped;
+                }
+                if let Err(error) = self.answer(conversation).await {
+                    outcome = Err(self.retried(&error));
+                }
+            }
+            match outcome {
+                Ok(()) => {}
+                Err(Some(end)) => return end,
+                Err(None) => {
+                    tokio::time::sleep(FIRST_WAIT).await;
+                    look.reset_immediately();
+                }
+            }
+        }
+    }
+
+    /// Hears what the shard says of the bot: its row has changed, something waits to be sent or answered.
+    async fn mind(&self, wake: &Notify, heard: &mpsc::UnboundedSender<ConversationId>) -> End {
+        loop {
+            tokio::select! {
+                () = self.stop.cancelled() => return End::Stopped,
+                () = wake.notified() => {}
+            }
+            let news = (
+                instances::find_runnable(self.instance),
+                inbound::list_unanswered(self.instance, UNANSWERED),
+            );
+            match self.run(news).await {
+                Ok((Some(runnable), unanswered)) if runnable.version == self.runnable.version => {
+                    for conversation in unanswered {
+                        // Whoever receives lives as long as this.
+                        let _ = heard.send(conversation);
+                    }
+                    self.outbox.notify_one();
+                }
+                Ok(_) => return End::Changed,
+                Err(error) => match self.retried(&error) {
+                    Some(end) => return end,
+                    None => {
+                        tokio::time::sleep(FIRST_WAIT).await;
+                        wake.notify_one();
+                    }
+                },
+            }
+        }
+    }
+
+    pub(super) async fn set_state(&self, state: InstanceState, detail: Value, username: Option<String>) {
+        let now = self.channels.clock.now();
+        let set = instances::set_state(self.instance, state, detail, username, now);
+        if let Err(error) = self.run(set).await {
+            tracing::debug!(instance_id = %self.instance, %error, "the state of a bot was not noted");
+        }
+    }
+
+    /// Speaks, answers and hears until one of them ends; the others then finish what they are at.
+    pub(super) async fn live(
+        &self,
+        outlet: &dyn Outlet,
+        wake: &Notify,
+        hear: impl AsyncFnOnce(mpsc::UnboundedSender<ConversationId>) -> End,
+    ) -> End {
+        let (heard, mut conversations) = mpsc::unbounded_channel();
+        let first = OnceLock::new();
+        let ended = |end: End| {
+            // Who ends first says why; the others are stopped by it.
+            let _ = first.set(end);
+            self.stop.cancel();
+        };
+        tokio::join!(
+            async { ended(hear(heard.clone()).await) },
+            async { ended(self.answer_all(&mut conversations).await) },
+            async { ended(outbound::run(self, outlet).await) },
+            async { ended(self.mind(wake, &heard).await) },
+        );
+        first.get().copied().unwrap_or(End::Stopped)
+    }
+}
+
+/// Runs a bot until `stop`, or until it is not to run any more.
+pub(super) async fn run(
+    channels: Channels,
+    shard: ShardId,
+    told: Told,
+    wake: Arc<Notify>,
+    stop: CancellationToken,
+) {
+    channels.here.enter(told.instance, Arc::clone(&wake));
+    let mut failures = 0_u32;
+    while !stop.is_cancelled() {
+        let (end, running, lived) = once(&channels, shard, told, &wake, &stop).await;
+        if lived {
+            failures = 0;
+        }
+        let (state, detail, wait) = match end {
+            End::Stopped => break,
+            End::Changed => continue,
+            End::Dead(code) => (InstanceState::Failed, json!({ "code": code }), None),
+            End::Retry(code) => {
+                failures += 1;
+                let wait = match running {
+                    Some(_) => backoff(failures),
+                    None => NOT_SERVED,
+                };
+                let next_at = channels.clock.now() + TimeDelta::from_std(wait).unwrap_or_default();
+                let detail = json!({ "code": code, "attempt": failures, "next_at": next_at });
+                (InstanceState::Reconnecting, detail, Some(wait))
+            }
+        };
+        let mut wait = wait;
+        if let Some(running) = &running {
+            if state == InstanceState::Reconnecting && !running.runnable.auto_reconnect {
+                running
+                    .set_state(InstanceState::Failed, json!({ "code": "away" }), None)
+                    .await;
+                wait = None;
+            } else {
+                running.set_state(state, detail, None).await;
+            }
+        }
+        let sleep = async {
+            match wait {
+                Some(wait) => tokio::time::sleep(wait).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = wake.notified() => {}
+            () = sleep => {}
+        }
+    }
+    channels.here.leave(told.instance, &wake);
+}
+
+/// One run: why it is over, what was running if the tenant was there at all, and whether it has lived.
+async fn once(
+    channels: &Channels,
+    shard: ShardId,
+    told: Told,
+    wake: &Notify,
+    stop: &CancellationToken,
+) -> (End, Option<Running>, bool) {
+    let db = match channels.db(told.tenant).await {
+        Ok(Some(db)) if db.shard() == shard => db,
+        // On its way: whoever has it at the other shard runs it.
+        Ok(_) => return (End::Retry("tenant_not_served"), None, false),
+        Err(error) => {
+            tracing::warn!(%error, "the registry cannot be asked about a bot's tenant");
+            return (End::Retry("registry_away"), None, false);
+        }
+    };
+    let access = Access::system(channels.clock.now());
+    let runnable = match db.run(&access, instances::find_runnable(told.instance)).await {
+        Ok(reply) => reply.output,
+        Err(error) => {
+            tracing::info!(tenant_id = %told.tenant, %error, "a bot waits for its tenant: {}", told.instance);
+            return (End::Retry("tenant_not_served"), None, false);
+        }
+    };
+    let Some(runnable) = runnable else {
+        let now = channels.clock.now();
+        let stopped = instances::set_state(told.instance, InstanceState::Stopped, json!({}), None, now);
+        let _ = db.run(&access, stopped).await;
+        return (End::Stopped, None, false);
+    };
+    let gaps = match runnable.channel {
+        Channel::Telegram => telegram::gaps(runnable.message_delay_ms),
+        Channel::WhatsappWeb | Channel::WhatsappCloud => telegram::gaps(runnable.message_delay_ms),
+    };
+    let running = Running {
+        channels: channels.clone(),
+        tenant: told.tenant,
+        instance: told.instance,
+        db,
+        runnable,
+        standing: Standing::new(told.tenant),
+        pace: Pace::new(gaps),
+        worker: outbound::worker(),
+        outbox: Notify::new(),
+        stop: stop.child_token(),
+    };
+    match running.standing.hears(channels).await {
+        Ok(true) => {}
+        Ok(false) => return (End::Retry("subscription_inactive"), Some(running), false),
+        Err(_) => return (End::Retry("registry_away"), Some(running), false),
+    }
+    let (end, lived) = match running.runnable.channel {
+        Channel::Telegram => telegram::run(&running, wake).await,
+        Channel::WhatsappWeb | Channel::WhatsappCloud => (End::Dead("channel_unknown"), false),
+    };
+    (end, Some(running), lived)
+}
+
+fn backoff(failures: u32) -> Duration {
+    let doubled = FIRST_WAIT.saturating_mul(2_u32.saturating_pow(failures.clamp(1, 12) - 1));
+    doubled.min(LONGEST_WAIT)
+}

@@ -1,0 +1,205 @@
+//! Telegram: bots by the Bot API. Each asks for what was said to it (`getUpdates`), or is told by a webhook; all share two HTTP clients.
+
+mod heard;
+mod polling;
+mod sending;
+pub mod webhook;
+
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+use serde_json::json;
+use teloxide_core::payloads::SetWebhookSetters as _;
+use teloxide_core::requests::Requester as _;
+use teloxide_core::types::Me;
+use teloxide_core::{ApiError, Bot, RequestError};
+use tokio::sync::Notify;
+
+use super::outbound::{Gaps, Unsent};
+use super::session::{End, Running};
+use crate::domain::instance::{BotToken, InstanceState};
+
+pub use self::heard::read_update;
+
+/// How long Telegram holds a question for messages before it answers that there are none.
+const POLL: Duration = Duration::from_secs(50);
+/// The longest wait for any other answer.
+const CALL: Duration = Duration::from_secs(15);
+/// Telegram takes about thirty messages a second of a bot, and one a second in a chat.
+const GAPS: Gaps = Gaps {
+    any: Duration::from_millis(34),
+    chat: Duration::from_secs(1),
+};
+
+/// How fast a bot may speak that wants so many milliseconds between its messages.
+pub(super) fn gaps(message_delay_ms: i32) -> Gaps {
+    let wanted = Duration::from_millis(u64::try_from(message_delay_ms).unwrap_or(0));
+    Gaps {
+        any: GAPS.any.max(wanted),
+        chat: GAPS.chat.max(wanted),
+    }
+}
+
+/// Telegram. Cheap to clone.
+#[derive(Clone)]
+pub struct Api {
+    url: reqwest::Url,
+    /// For questions that are held for long.
+    polling: reqwest::Client,
+    calling: reqwest::Client,
+}
+
+/// What Telegram says of a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenOf {
+    /// It is a bot's.
+    Bot {
+        /// Its number.
+        id: u64,
+        /// Without the `@`.
+        username: String,
+        /// As people see it.
+        name: String,
+    },
+    /// It is nobody's.
+    Nobody,
+    /// Telegram cannot be asked.
+    Unknown,
+}
+
+impl Api {
+    /// The Bot API at this address.
+    ///
+    /// # Errors
+    /// When the address is none, or the clients cannot be made.
+    pub fn new(url: &str) -> Result<Self, String> {
+        let client = |timeout| {
+            reqwest::Client::builder()
+                .timeout(timeout)
+                .connect_timeout(Duration::from_secs(5))
+                .tcp_nodelay(true)
+                .redirect(reqwest::redirect::Policy::none())
+                .build()
+                .map_err(|error| error.without_url().to_string())
+        };
+        Ok(Self {
+            url: reqwest::Url::parse(url).map_err(|error| error.to_string())?,
+            polling: client(POLL + CALL)?,
+            calling: client(CALL)?,
+        })
+    }
+
+    fn bot(&self, token: &BotToken) -> Bot {
+        Bot::with_client(token.secret().expose_secret(), self.calling.clone()).set_api_url(self.url.clone())
+    }
+
+    fn polling_bot(&self, token: &BotToken) -> Bot {
+        Bot::with_client(token.secret().expose_secret(), self.polling.clone()).set_api_url(self.url.clone())
+    }
+
+    /// Asks whose a token is.
+    pub async fn ask(&self, token: &BotToken) -> TokenOf {
+        match tokio::time::timeout(CALL, self.bot(token).get_me()).await {
+            Ok(Ok(me)) => TokenOf::Bot {
+                id: me.id.0,
+                username: me.username().to_owned(),
+                name: me.full_name(),
+            },
+            Ok(Err(error)) if matches!(unsent(&error), Unsent::ShutOut(_)) => TokenOf::Nobody,
+            Ok(Err(_)) | Err(_) => TokenOf::Unknown,
+        }
+    }
+}
+
+/// Runs a bot; why it is over, and whether Telegram has let it in.
+pub(super) async fn run(running: &Running, wake: &Notify) -> (End, bool) {
+    running.set_state(InstanceState::Starting, json!({}), None).await;
+    let channels = &running.channels;
+    let sealed = &running.runnable.credentials_sealed;
+    let Some(token) = channels.open_token(running.tenant, running.instance, sealed) else {
+        return (End::Dead("credentials_unreadable"), false);
+    };
+    match channels
+        .claim_token(running.tenant, running.instance, &token)
+        .await
+    {
+        Ok(true) => {}
+        Ok(false) => return (End::Dead("bot_token_taken"), false),
+        Err(_) => return (End::Retry("registry_away"), false),
+    }
+    let bot = channels.telegram.bot(&token);
+    let me = match come_in(running, &bot).await {
+        Ok(me) => me,
+        Err(error) => return (ended(&error), false),
+    };
+    let username = Some(me.username().to_owned());
+    running
+        .set_state(InstanceState::Connected, json!({}), username)
+        .await;
+    let outlet = sending::Telegram { bot };
+    let end = running
+        .live(&outlet, wake, async |heard| {
+            if channels.hooks.is_some() {
+                running.stop.cancelled().await;
+                return End::Stopped;
+            }
+            polling::run(running, &channels.telegram.polling_bot(&token), &heard).await
+        })
+        .await;
+    (end, true)
+}
+
+/// Asks who the bot is, and says how it wants to hear.
+async fn come_in(running: &Running, bot: &Bot) -> Result<Me, RequestError> {
+    let me = bot.get_me().await?;
+    match webhook::address(&running.channels, running.tenant, running.instance) {
+        Some((url, secret)) => {
+            bot.set_webhook(url)
+                .secret_token(secret)
+                .allowed_updates(heard::KINDS)
+                .await?;
+        }
+        None => {
+            bot.delete_webhook().await?;
+        }
+    }
+    Ok(me)
+}
+
+/// What a failure means for the bot as a whole.
+fn ended(error: &RequestError) -> End {
+    match unsent(error) {
+        Unsent::ShutOut(code) => End::Dead(code),
+        Unsent::Wait(_) => End::Retry("too_fast"),
+        Unsent::Never(code) | Unsent::Away(code) => End::Retry(code),
+    }
+}
+
+/// What a failure means for what was asked. The error's own text may hold words of people: it is not shown.
+fn unsent(error: &RequestError) -> Unsent {
+    match error {
+        RequestError::Api(error) => match error {
+            ApiError::InvalidToken => Unsent::ShutOut("token_refused"),
+            ApiError::BotBlocked
+            | ApiError::UserDeactivated
+            | ApiError::CantInitiateConversation
+            | ApiError::CantTalkWithBots
+            | ApiError::BotKicked
+            | ApiError::BotKickedFromSupergroup
+            | ApiError::BotKickedFromChannel => Unsent::Never("blocked"),
+            ApiError::ChatNotFound => Unsent::Never("chat_not_found"),
+            ApiError::TerminatedByOtherGetUpdates | ApiError::CantGetUpdates => Unsent::Away("conflict"),
+            // Telegram's own troubles come as errors, too.
+            ApiError::Unknown(text)
+                if text.starts_with("Internal Server Error") || text.starts_with("Bad Gateway") =>
+            {
+                Unsent::Away("provider_error")
+            }
+            _ => Unsent::Never("rejected"),
+        },
+        RequestError::RetryAfter(wait) => Unsent::Wait(wait.duration()),
+        RequestError::MigrateToChatId(_) => Unsent::Never("chat_not_found"),
+        RequestError::InvalidJson { .. } => Unsent::Away("provider_error"),
+        RequestError::Network(_) | RequestError::Io(_) => Unsent::Away("provider_away"),
+    }
+}

@@ -1,0 +1,34 @@
+//! `[channels]`: where providers of channels are, and how bots hear them.
+
+use serde::Deserialize;
+
+use super::error::Problems;
+use super::gateways::check_url;
+
+/// How a bot of Telegram hears what is said to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TelegramUpdates {
+    /// It asks, again and again.
+    Polling,
+    /// Telegram calls `/hooks/telegram/…`.
+    Webhook,
+}
+
+/// Addresses and ways.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChannelSettings {
+    /// Whether this process runs bots.
+    pub run: bool,
+    /// Base address of Telegram's Bot API.
+    pub telegram_url: String,
+    /// How its bots hear.
+    pub telegram_updates: TelegramUpdates,
+}
+
+impl ChannelSettings {
+    pub(super) fn check(&self, problems: &mut Problems) {
+        check_url("channels.telegram_url", &self.telegram_url, problems);
+    }
+}

@@ -1,0 +1,214 @@
+//! What comes in from a channel: stored once, however often it is delivered, before the provider is told that it has arrived.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::query::Query;
+use crate::domain::conversation::Channel;
+use crate::domain::ids::{ContactId, ConversationId, InstanceId, MessageId};
+use crate::domain::message::MessageKind;
+
+/// Something that somebody has said to a bot. It has no `Debug`: it is personal data.
+#[derive(Clone)]
+pub struct Heard {
+    /// The provider's name of the chat.
+    pub chat: String,
+    /// The provider's name of the message, in this chat and all others of the bot.
+    pub provider_message_id: String,
+    /// How whoever speaks is called.
+    pub name: Option<String>,
+    /// Their number in E.164, where the channel tells it: one number is one contact, on whatever channel.
+    pub phone: Option<String>,
+    /// What it is.
+    pub kind: MessageKind,
+    /// Its words.
+    pub body: Option<String>,
+    /// What its kind carries besides words.
+    pub payload: Value,
+}
+
+/// Where something was stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stored {
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// Not: it was there already.
+    pub new: bool,
+}
+
+// Of two messages with which somebody begins to speak the second waits here for the first, so that there are not two of anything.
+const LOCK_INSTANCE: &str = "\
+select case when i.id is null then helixai.refuse('HX404') else 0 end from (values (true)) as request (one)
+left join (select id from instances where id = $1 and deleted_at is null for no key update) i on true";
+
+// A conversation that was begun here with whoever has this number is held by the bot from now on.
+const ADOPT: &str = "\
+update conversations c set instance_id = $1, external_id = $2, updated_at = $5
+from contacts k
+where k.phone = $3 and c.contact_id = k.id and c.channel = $4 and c.instance_id is null
+  and not exists (select from conversations o where o.instance_id = $1 and o.external_id = $2)";
+
+const ENSURE_CONTACT: &str = "\
+insert into contacts (id, name, phone, created_at, updated_at)
+select $1, $2, $3, $6, $6
+where not exists (select from conversations where instance_id = $4 and external_id = $5)
+on conflict on constraint contacts_phone_key do nothing";
+
+const ENSURE_CONVERSATION: &str = "\
+insert into conversations (id, contact_id, channel, instance_id, external_id, status, last_message_at, created_at, updated_at)
+select $1, k.id, $2, $3, $4, 'open', $5, $5, $5 from contacts k
+where k.id = coalesce((select id from contacts where phone = $6), $7)
+  and not exists (select from conversations where instance_id = $3 and external_id = $4)";
+
+const INSERT: &str = "\
+with made as (
+    insert into messages (id, conversation_id, instance_id, direction, author, kind, body, payload, provider_message_id, status, created_at)
+    select $1, c.id, $2, 'inbound', 'contact', $3, $4, $5, $6, 'received', $7
+    from conversations c where c.instance_id = $2 and c.external_id = $8
+    on conflict on constraint messages_instance_id_provider_message_id_key do nothing
+    returning conversation_id
+), told as (
+    update conversations c set unread_count = c.unread_count + 1, last_message_at = greatest(c.last_message_at, $7),
+        status = 'open', snoozed_until = null, updated_at = $7
+    from made where c.id = made.conversation_id
+)
+select c.id, exists (select from made) from conversations c where c.instance_id = $2 and c.external_id = $8";
+
+/// Stores something, with its contact and conversation, in one round trip. Refuses when there is no such bot.
+pub fn store(
+    instance: InstanceId,
+    channel: Channel,
+    heard: Heard,
+    now: DateTime<Utc>,
+) -> (
+    Query<u64>,
+    Option<Query<u64>>,
+    Query<u64>,
+    Query<u64>,
+    Query<Stored>,
+) {
+    let contact = ContactId::new();
+    let lock = Query::execute(LOCK_INSTANCE).bind(instance.as_uuid());
+    let adopt = heard.phone.clone().map(|phone| {
+        Query::execute(ADOPT)
+            .bind(instance.as_uuid())
+            .bind(heard.chat.clone())
+            .bind(phone)
+            .bind(channel.as_str())
+            .bind(now)
+    });
+    let ensure_contact = Query::execute(ENSURE_CONTACT)
+        .bind(contact.as_uuid())
+        .bind(heard.name)
+        .bind(heard.phone.clone())
+        .bind(instance.as_uuid())
+        .bind(heard.chat.clone())
+        .bind(now);
+    let ensure_conversation = Query::execute(ENSURE_CONVERSATION)
+        .bind(ConversationId::new().as_uuid())
+        .bind(channel.as_str())
+        .bind(instance.as_uuid())
+        .bind(heard.chat.clone())
+        .bind(now)
+        .bind(heard.phone)
+        .bind(contact.as_uuid());
+    let insert = Query::one(INSERT, |mut row| {
+        Ok(Stored {
+            conversation: ConversationId::from_uuid(row.next()?),
+            new: row.next()?,
+        })
+    });
+    let insert = insert
+        .bind(MessageId::new().as_uuid())
+        .bind(instance.as_uuid())
+        .bind(heard.kind.as_str())
+        .bind(heard.body)
+        .bind(heard.payload)
+        .bind(heard.provider_message_id)
+        .bind(now)
+        .bind(heard.chat);
+    (lock, adopt, ensure_contact, ensure_conversation, insert)
+}
+
+/// A conversation in which something waits for an answer: its lane, locked, and what the answer depends on. It has no `Debug`: it is
+/// personal data.
+pub struct Lane {
+    /// A person answers: the bot is silent until then.
+    pub bot_paused_until: Option<DateTime<Utc>>,
+    /// What the bot says first.
+    pub initial_message: Option<String>,
+    /// Where the button under it leads.
+    pub vip_link: Option<String>,
+    /// Whether the bot is there still.
+    pub is_active: bool,
+    /// Nothing was heard here before.
+    pub first: bool,
+}
+
+/// Something that waits for an answer. It has no `Debug`: it is personal data.
+pub struct Waiting {
+    /// The message.
+    pub id: MessageId,
+    /// What it is.
+    pub kind: String,
+    /// Its words.
+    pub body: Option<String>,
+}
+
+/// Locks a conversation, in which one message is answered after the other; `None` when it is gone.
+pub fn lock(conversation: ConversationId) -> Query<Option<Lane>> {
+    Query::optional(
+        "select c.bot_paused_until, i.initial_message, i.vip_link, coalesce(i.is_active, false), \
+         not exists (select from messages m where m.conversation_id = c.id and m.direction = 'inbound' and m.processed_at is not null) \
+         from (select id, instance_id, bot_paused_until from conversations where id = $1 for update) c \
+         left join instances i on i.id = c.instance_id",
+        |mut row| {
+            Ok(Lane {
+                bot_paused_until: row.next()?,
+                initial_message: row.next()?,
+                vip_link: row.next()?,
+                is_active: row.next()?,
+                first: row.next()?,
+            })
+        },
+    )
+    .bind(conversation.as_uuid())
+}
+
+/// What waits for an answer in a conversation, in order. Runs after [`lock`].
+pub fn list_waiting(instance: InstanceId, conversation: ConversationId) -> Query<Vec<Waiting>> {
+    Query::all(
+        "select id, kind, body from messages where instance_id = $1 and conversation_id = $2 and direction = 'inbound' \
+         and processed_at is null order by id",
+        |mut row| {
+            Ok(Waiting {
+                id: MessageId::from_uuid(row.next()?),
+                kind: row.next()?,
+                body: row.next()?,
+            })
+        },
+    )
+    .bind(instance.as_uuid())
+    .bind(conversation.as_uuid())
+}
+
+/// Notes that these were answered, or need no answer.
+pub fn set_processed(ids: Vec<MessageId>, now: DateTime<Utc>) -> Query<u64> {
+    let ids: Vec<Uuid> = ids.into_iter().map(MessageId::as_uuid).collect();
+    Query::execute("update messages set processed_at = $2 where id = any ($1) and processed_at is null")
+        .bind(ids)
+        .bind(now)
+}
+
+/// The conversations of a bot in which something waits for an answer, those first that wait longest, at most `most`.
+pub fn list_unanswered(instance: InstanceId, most: i64) -> Query<Vec<ConversationId>> {
+    Query::all(
+        "select conversation_id from (select distinct on (conversation_id) conversation_id, id from (select conversation_id, id \
+         from messages where instance_id = $1 and direction = 'inbound' and processed_at is null order by id limit $2) waiting \
+         order by conversation_id, id) first order by id",
+        |mut row| Ok(ConversationId::from_uuid(row.next()?)),
+    )
+    .bind(instance.as_uuid())
+    .bind(most)
+}

@@ -1,0 +1,151 @@
+//! What waits to be sent by a bot: taken by whoever runs it, in the order in which it was said, conversation by conversation.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::query::Query;
+use crate::domain::ids::{ConversationId, InstanceId, MessageId};
+
+/// A message that this worker is to send. It has no `Debug`: it is personal data.
+#[derive(Clone)]
+pub struct ToSend {
+    /// The message, and the line of the outbox.
+    pub id: MessageId,
+    /// How often it was tried, this time included.
+    pub attempts: i32,
+    /// In which conversation.
+    pub conversation: ConversationId,
+    /// The provider's name of the chat.
+    pub chat: String,
+    /// What it is.
+    pub kind: String,
+    /// Its words.
+    pub body: Option<String>,
+    /// What its kind carries besides words.
+    pub payload: Value,
+}
+
+// What is to be tried again, or is in another worker's hands still, holds back what was said after it in the same conversation.
+const CLAIM: &str = "\
+with due as (
+    select o.id from messages m join outbox o on o.id = m.id
+    where m.instance_id = $4 and m.status = 'queued' and o.state = 'pending' and o.due_at <= $3
+      and (o.leased_until is null or o.leased_until <= $3)
+      and not exists (
+        select from messages q join outbox p on p.id = q.id
+        where q.instance_id = $4 and q.status = 'queued' and q.conversation_id = m.conversation_id and q.id < m.id
+          and p.state = 'pending' and ((p.last_error is not null and p.due_at > $3) or p.leased_until > $3))
+    order by m.id limit $5 for update of o skip locked
+)
+update outbox o set leased_by = $1, leased_until = $2, attempts = o.attempts + 1, updated_at = $3
+from due, messages m, conversations c
+where o.id = due.id and m.id = o.id and c.id = m.conversation_id
+returning o.id, o.attempts, c.id, c.external_id, m.kind, m.body, m.payload";
+
+/// Takes at most `most` messages of a bot that are due, the oldest first, until `until`. They come in any order.
+pub fn claim(
+    worker: Uuid,
+    instance: InstanceId,
+    most: i64,
+    (now, until): (DateTime<Utc>, DateTime<Utc>),
+) -> Query<Vec<ToSend>> {
+    let claim = Query::all(CLAIM, |mut row| {
+        Ok(ToSend {
+            id: MessageId::from_uuid(row.next()?),
+            attempts: row.next()?,
+            conversation: ConversationId::from_uuid(row.next()?),
+            chat: row.next()?,
+            kind: row.next()?,
+            body: row.next()?,
+            payload: row.next()?,
+        })
+    });
+    claim
+        .bind(worker)
+        .bind(until)
+        .bind(now)
+        .bind(instance.as_uuid())
+        .bind(most)
+}
+
+/// Notes that the provider has taken a message, and what it calls it, if it has said so.
+pub fn set_sent(
+    id: MessageId,
+    worker: Uuid,
+    provider_message_id: Option<String>,
+    now: DateTime<Utc>,
+) -> (Query<u64>, Query<u64>) {
+    let message = Query::execute(
+        "update messages set status = 'sent', provider_message_id = $2, error = null where id = $1 and status = 'queued'",
+    );
+    (
+        end(id, worker, "sent", None, now),
+        message.bind(id.as_uuid()).bind(provider_message_id),
+    )
+}
+
+/// Notes that a message will not be sent, and why.
+pub fn set_failed(
+    id: MessageId,
+    worker: Uuid,
+    error: &'static str,
+    now: DateTime<Utc>,
+) -> (Query<u64>, Query<u64>) {
+    let message = Query::execute(
+        "update messages set status = 'failed', error = $2 where id = $1 and status = 'queued'",
+    );
+    (
+        end(id, worker, "failed", Some(error), now),
+        message.bind(id.as_uuid()).bind(error),
+    )
+}
+
+fn end(
+    id: MessageId,
+    worker: Uuid,
+    state: &'static str,
+    error: Option<&'static str>,
+    now: DateTime<Utc>,
+) -> Query<u64> {
+    Query::execute(
+        "update outbox set state = $3, last_error = $4, leased_by = null, leased_until = null, updated_at = $5 \
+         where id = $1 and leased_by = $2",
+    )
+    .bind(id.as_uuid())
+    .bind(worker)
+    .bind(state)
+    .bind(error)
+    .bind(now)
+}
+
+/// Gives a message back, to be tried again then. With `untried` this time does not count.
+pub fn put_off(
+    id: MessageId,
+    worker: Uuid,
+    due_at: DateTime<Utc>,
+    error: &'static str,
+    untried: bool,
+    now: DateTime<Utc>,
+) -> Query<u64> {
+    Query::execute(
+        "update outbox set due_at = $3, last_error = $4, attempts = attempts - case when $5 then 1 else 0 end, \
+         leased_by = null, leased_until = null, updated_at = $6 where id = $1 and leased_by = $2",
+    )
+    .bind(id.as_uuid())
+    .bind(worker)
+    .bind(due_at)
+    .bind(error)
+    .bind(untried)
+    .bind(now)
+}
+
+/// When the next message of a bot is due; `None` when there is none.
+pub fn next_due(instance: InstanceId) -> Query<Option<DateTime<Utc>>> {
+    Query::one(
+        "select min(greatest(o.due_at, o.leased_until)) from messages m join outbox o on o.id = m.id \
+         where m.instance_id = $1 and m.status = 'queued' and o.state = 'pending'",
+        |mut row| row.next(),
+    )
+    .bind(instance.as_uuid())
+}

@@ -1,0 +1,34 @@
+//! Channels as the settings name them.
+
+use super::StartError;
+use crate::billing::metering::Metering;
+use crate::channels::telegram::Api;
+use crate::channels::{Channels, Here};
+use crate::config::{Settings, TelegramUpdates};
+use crate::db::master::MasterDb;
+use crate::db::tenant::Lanes;
+use crate::domain::clock::Clock;
+use crate::domain::platform_key::PlatformKey;
+use crate::tenancy::shards::Shards;
+
+pub(super) fn of(
+    settings: &Settings,
+    (master, lanes, shards): (&MasterDb, &Lanes, &Shards),
+    metering: &Metering,
+    (key, clock): (&PlatformKey, &Clock),
+) -> Result<Channels, StartError> {
+    let telegram = Api::new(&settings.channels.telegram_url)
+        .map_err(|error| StartError::Setting(format!("channels.telegram_url: {error}")))?;
+    let hears_by_webhook = settings.channels.telegram_updates == TelegramUpdates::Webhook;
+    Ok(Channels {
+        master: master.clone(),
+        lanes: lanes.clone(),
+        shards: shards.clone(),
+        metering: metering.clone(),
+        key: key.clone(),
+        clock: clock.clone(),
+        telegram,
+        hooks: hears_by_webhook.then(|| settings.server.base_url()),
+        here: Here::default(),
+    })
+}

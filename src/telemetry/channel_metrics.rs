@@ -1,0 +1,19 @@
+//! Metrics of channels.
+
+use ::metrics::counter;
+
+use crate::domain::conversation::Channel;
+
+/// Attempts to send a message, by `channel` and `outcome` (`sent`, `retried`, `failed`).
+pub const SENT: &str = "helixai_channel_messages_sent_total";
+/// What can become of one.
+pub(super) const OUTCOMES: [&str; 3] = ["sent", "retried", "failed"];
+
+/// Counts what became of an attempt to send a message.
+pub fn count_sent(channel: Channel, outcome: &'static str) {
+    count_sent_times(channel, outcome, 1);
+}
+
+pub(super) fn count_sent_times(channel: Channel, outcome: &'static str, times: u64) {
+    counter!(SENT, "channel" => channel.as_str(), "outcome" => outcome).increment(times);
+}

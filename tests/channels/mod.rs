@@ -1,0 +1,106 @@
+//! Bots, heard and spoken through loopback servers of their providers.
+
+mod bots;
+mod holding;
+mod killed;
+mod outbound;
+mod telegram;
+mod tokens;
+
+use helixai_fakes::telegram::{FakeTelegram, Limits};
+use serde_json::{Value, json};
+
+use crate::helpers::{TestApp, TestTenant};
+
+/// The program beside a Telegram of its own.
+pub struct Bots {
+    pub app: TestApp,
+    pub telegram: FakeTelegram,
+}
+
+impl Bots {
+    pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    pub async fn start_with(settings: &[(&str, &str)]) -> Self {
+        let telegram = FakeTelegram::start().await.expect("a Telegram");
+        telegram.limit(Limits::off());
+        let mut builder = TestApp::builder().set("channels.telegram_url", telegram.url());
+        for (key, value) in settings {
+            builder = builder.set(key, value);
+        }
+        Self {
+            app: builder.start().await,
+            telegram,
+        }
+    }
+
+    /// Makes a bot that greets, and waits until it hears.
+    pub async fn greeting(&self, tenant: &TestTenant, number: u32) -> (Value, String) {
+        let token = token(number);
+        self.telegram.add_bot(&token, &format!("loja_{number}_bot"));
+        let bot = self.make(tenant, &token).await;
+        assert!(self.telegram.await_polled(&token, true).await, "it hears");
+        (bot, token)
+    }
+
+    /// A plan with more than one bot.
+    pub async fn grow(&self, tenant: &TestTenant) {
+        let set = "update master.subscriptions set plan_version_id = '01900000-0000-7000-8000-000000000102'";
+        self.app
+            .test
+            .admin()
+            .await
+            .batch_execute(set)
+            .await
+            .expect("changed");
+        self.app.test.platform.resolver.changed(&tenant.key);
+    }
+
+    pub async fn make(&self, tenant: &TestTenant, token: &str) -> Value {
+        let body = json!({
+            "name": "Vendas", "token": token, "initial_message": "Bem-vindo!", "vip_link": "https://t.me/+vip",
+        });
+        let call = self.app.post("/api/bots").by(tenant).json(&body);
+        call.await.expect(201).json()
+    }
+
+    /// Waits until a bot is in this state; answers it.
+    pub async fn await_state(&self, tenant: &TestTenant, bot: &Value, state: &str) -> Value {
+        let path = path_of(bot);
+        let app = &self.app;
+        let read = async || app.get(&path).by(tenant).await.expect(200).json();
+        app.until(&format!("the bot is {state}"), async || {
+            read().await["state"] == state
+        })
+        .await;
+        read().await
+    }
+
+    /// Rows of a tenant's schema, as JSON.
+    pub async fn rows(&self, tenant: &TestTenant, select: &str) -> Vec<Value> {
+        let admin = self.app.test.admin().await;
+        let path = format!("set search_path = {}", tenant.schema);
+        admin.batch_execute(&path).await.expect("a schema");
+        let rows = admin.query(select, &[]).await.expect("rows");
+        rows.iter().map(|row| row.get(0)).collect()
+    }
+
+    /// Waits until a query of a tenant's schema answers this.
+    pub async fn await_rows(&self, tenant: &TestTenant, select: &str, expected: Value) {
+        let what = format!("{select} is {expected}");
+        self.app
+            .until(&what, async || json!(self.rows(tenant, select).await) == expected)
+            .await;
+    }
+}
+
+pub fn path_of(bot: &Value) -> String {
+    format!("/api/bots/{}", bot["id"].as_str().expect("an id"))
+}
+
+/// A token as BotFather would give it.
+pub fn token(number: u32) -> String {
+    format!("{}:AA{}", 100_000_000 + number, "x".repeat(33))
+}
