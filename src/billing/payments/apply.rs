@@ -174,13 +174,6 @@ impl Payments {
                 Booked::Later => later = true,
             }
         }
-        if charge.payee == Payee::Platform
-            && moved.returned.is_some()
-            && charge.refunded > Cents::ZERO
-            && moved.status != PaymentStatus::ChargedBack
-        {
-            note(tx, charge, seen, FindingKind::RefundedAgain, now).await?;
-        }
         let over = !matches!(moved.status, PaymentStatus::Pending | PaymentStatus::InProcess);
         let noted = Moved {
             id: charge.id,
@@ -335,7 +328,8 @@ async fn note(
     Ok(())
 }
 
-fn sum(known: Cents, more: Option<Cents>) -> Cents {
+/// What has gone back with `more`.
+pub(super) fn sum(known: Cents, more: Option<Cents>) -> Cents {
     let more = more.unwrap_or_default().get();
     Cents::parse(known.get() + more).unwrap_or(known)
 }
