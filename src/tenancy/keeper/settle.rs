@@ -10,7 +10,7 @@ use super::{Keeper, KeeperError};
 use crate::db::DbError;
 use crate::db::master::audit::{MasterActor, MasterAudit, Subject, insert_audit};
 use crate::db::master::restores::{self, RestoreRecord};
-use crate::db::master::{MasterTx, archives, domains, lanes, ledger, reserved_keys};
+use crate::db::master::{MasterTx, archives, billed, domains, lanes, ledger, reserved_keys};
 use crate::db::shard::snapshot::Inquiry;
 use crate::domain::ids::{AdminId, TenantId};
 use crate::domain::tenant::RestoreMode;
@@ -129,7 +129,10 @@ impl Keeper {
                 taken = self.give_domains_back(tx, tenant, &outcome.domains).await?;
             }
             // What else the registry knew of it has been there all the time.
-            RestoreMode::Archived => restores::activate_restored(tx, tenant, now).await?,
+            RestoreMode::Archived => {
+                restores::activate_restored(tx, tenant, now).await?;
+                billed::note_brought_back(tx, tenant, now).await?;
+            }
         }
         ledger::note_applied(tx, tenant, &outcome.versions, now).await?;
         let line = MasterAudit {
