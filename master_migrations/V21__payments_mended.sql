@@ -14,6 +14,24 @@ create unique index ledger_entries_charge_id_kind_key on ledger_entries (charge_
 create unique index ledger_entries_invoice_id_kind_key on ledger_entries (invoice_id, kind, back_so_far_cents)
     where kind in ('invoiced', 'voided');
 
+-- The gateway's own id of a page at which to pay, where that is no payment: by it the page is closed.
+alter table charges add column gateway_page_id text;
+
+-- What was open or paid lately? Made due once a day.
+create index charges_lately_idx on charges (coalesce(settled_at, expires_at)) where placed_at is not null and status <> 'refunded';
+
+-- A finding has an id of its own, and what was written about it by who has looked at it. 'chargeback_won': the payer's bank had taken
+-- it back and has given it again. 'refunded_again' is noted no more.
+alter table payment_findings
+    add column id uuid not null default gen_random_uuid(),
+    add column note text,
+    add constraint payment_findings_id_key unique (id),
+    add constraint payment_findings_note_check check (char_length(note) between 1 and 500),
+    drop constraint payment_findings_kind_check,
+    add constraint payment_findings_kind_check
+        check (kind in ('amount', 'currency', 'collector', 'account', 'overpaid', 'paid_twice', 'superfluous',
+                        'refunded_again', 'chargeback_won'));
+
 -- What the night's check and `helixai doctor` read: where invoices, their ledger and subscriptions disagree. Empty, always.
 create or replace function billing_discrepancies(seen_at timestamptz)
     returns table (what text, tenant_key text, subject uuid, expected bigint, found bigint)

@@ -16,6 +16,7 @@ mod apply;
 pub mod background;
 mod check;
 pub mod checkout;
+mod findings;
 pub mod hooks;
 pub mod order;
 mod place;

@@ -3,7 +3,9 @@
 mod accounts;
 mod cards;
 mod deliveries;
+mod doctor;
 mod failures;
+mod findings;
 mod hooks;
 mod killed;
 mod papers;
