@@ -138,7 +138,7 @@ impl Payments {
             }
             Verdict::Refused(kind) => {
                 note(tx, &charge, seen, kind, now).await?;
-                tracing::warn!(charge_id = %charge.id, kind = kind.as_str(), "a payment is not what was asked for: {}", charge.id);
+                tracing::warn!(charge_id = %charge.id, kind = kind.as_str(), "a payment is not what was expected: {}", charge.id);
                 Ok((Applied::Refused(kind), None))
             }
             Verdict::Moved(moved) => {

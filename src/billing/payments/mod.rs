@@ -38,6 +38,7 @@ pub use self::settler::{Bill, Booked, News, Settler};
 use crate::billing::gateways::GatewayError;
 use crate::db::DbError;
 use crate::db::master::MasterDb;
+use crate::db::master::payments::charges::ChargeRecord;
 use crate::domain::charge::Payee;
 use crate::domain::clock::Clock;
 use crate::domain::platform_key::PlatformKey;
@@ -70,6 +71,9 @@ pub enum PaymentError {
     /// Somebody else is at it.
     #[error("the charge is being worked on")]
     Busy,
+    /// Whoever is paid cannot be asked now what for.
+    #[error("whoever is paid is away: {0}")]
+    PayeeAway(DbError),
     /// The gateway does not do it now, or never will.
     #[error(transparent)]
     Gateway(#[from] GatewayError),
@@ -112,6 +116,15 @@ impl Payments {
     pub fn with_tenants(mut self, tenants: Arc<dyn Settler>) -> Self {
         self.tenants = Some(tenants);
         self
+    }
+
+    /// What a payer is asked for. A tenant's schema that cannot be asked says nothing against its charge, nor against others'.
+    async fn bill(&self, charge: &ChargeRecord) -> Result<Option<Bill>, PaymentError> {
+        let asked = self.settler(charge.payee)?.bill(charge).await;
+        asked.map_err(|error| match charge.payee {
+            Payee::Platform => PaymentError::Db(error),
+            Payee::Tenant => PaymentError::PayeeAway(error),
+        })
     }
 
     /// Who is paid.
