@@ -55,13 +55,29 @@ text_enum! {
         PaidTwice = "paid_twice",
         /// It was paid though nothing was owed any more: it counts, and is to be given back.
         Superfluous = "superfluous",
-        /// It went back in a further part: the ledger of invoices has one refund of each charge.
+        /// It went back in a further part, when the ledger of invoices had one refund of each charge: of an older program.
         RefundedAgain = "refunded_again",
+        /// The bank took it back and has given it again: that is not booked by itself.
+        ChargebackWon = "chargeback_won",
+    }
+}
+
+text_enum! {
+    /// Whether somebody has looked at a finding.
+    pub enum FindingStatus {
+        /// Nobody has.
+        Open = "open",
+        /// Somebody has.
+        Resolved = "resolved",
     }
 }
 
 /// For how long after its expiry a charge is asked about: whoever paid at the last moment may be told of late.
 pub const ASKED_AFTER_EXPIRY: TimeDelta = TimeDelta::hours(48);
+
+/// How long after its expiry a charge is tried with that neither goes on nor can be closed: no gateway leaves a payment undecided for
+/// longer. What it tells later is heard still.
+pub const GIVEN_UP_AFTER_EXPIRY: TimeDelta = TimeDelta::days(30);
 
 /// When an open charge that the gateway has had `since` is asked about again, after `checks` times; `None`: no more, by itself.
 pub fn next_check(

@@ -125,6 +125,8 @@ ids! {
     ChargeId;
     /// Money that goes back.
     RefundId;
+    /// Something about a payment that nobody expected.
+    PaymentFindingId;
     /// A card that may be charged again.
     SavedCardId;
     /// A mail of the platform.

@@ -158,6 +158,15 @@ pub fn refused(error: AccountError) -> Problem {
             "gateway_account_used",
             "Something was collected through this account: disable it instead.",
         ),
+        AccountError::OtherCollector => Problem::conflict(
+            "gateway_account_other",
+            "These credentials are of another account at the gateway, and this one has collected already: disable it, and create \
+             another one with them.",
+        ),
+        AccountError::Unproven => Problem::unavailable(
+            "gateway_unavailable",
+            "The gateway does not say now whose credentials these are: nothing has changed. Try again in a moment.",
+        ),
         AccountError::Credentials => Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "credentials_refused",

@@ -60,6 +60,8 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(admin::gateway_accounts::update_gateway_account)
         .service(admin::gateway_accounts::delete_gateway_account)
         .service(admin::invoice_refunds::refund_invoice)
+        .service(admin::payment_findings::list_payment_findings)
+        .service(admin::payment_findings::resolve_payment_finding)
         .service(hooks::hear_mercado_pago)
         .service(hooks::hear_stripe)
         .service(hooks::hear_asaas)

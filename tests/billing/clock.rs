@@ -266,7 +266,7 @@ async fn what_has_no_end_and_what_is_put_away_is_left_alone() {
         )
         .await
         .expect("changed");
-    shop.look_at(back + TimeDelta::hours(2)).await;
+    shop.look_at(back + TimeDelta::days(1)).await;
     let invoices = shop.invoices_of(away.id).await;
     assert_eq!(invoices.len(), 1);
     assert_eq!(invoices[0].period.expect("a period").start, back);

@@ -1,6 +1,7 @@
 //! What tenants consume, counted; what they owe for it, and what becomes of those who do not pay.
 
 mod alerts;
+mod away;
 pub mod books;
 mod books_check;
 mod check;

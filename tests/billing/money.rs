@@ -1,13 +1,17 @@
 //! Money comes once however often it is told of, and sometimes goes away again.
 
 use chrono::TimeDelta;
-use helixai::billing::invoices::{Settled, reopen, settle};
+use helixai::billing::invoices::{Return, Settled, reopen, settle};
+use helixai::billing::subscriptions::Decision;
+use helixai::db::master::billing_reports;
 use helixai::db::master::invoices::InvoiceRecord;
 use helixai::domain::billing::invoice::{InvoiceStatus, Reversal};
 use helixai::domain::ids::{ChargeId, InvoiceId};
+use helixai::domain::money::Cents;
 use helixai::domain::subscription::SubscriptionStatus::{Active, Canceled, PastDue, Suspended};
 
 use super::books::{Shop, at, pay_at, payment};
+use crate::helpers::cli_origin;
 
 async fn with_invoice() -> (Shop, InvoiceRecord) {
     let shop = Shop::start("2026-03-10T12:00:00Z").await;
@@ -17,13 +21,38 @@ async fn with_invoice() -> (Shop, InvoiceRecord) {
 }
 
 async fn give_back(shop: &Shop, invoice: &InvoiceRecord, charge: ChargeId, why: Reversal) {
+    let all = invoice.total_cents;
+    give_part_back(shop, invoice, charge, (all, all), why).await;
+}
+
+/// Of a charge goes back so much, and has gone back so much with it.
+async fn give_part_back(
+    shop: &Shop,
+    invoice: &InvoiceRecord,
+    charge: ChargeId,
+    (cents, so_far): (i64, i64),
+    why: Reversal,
+) {
     let now = shop.clock.now();
-    let back = payment(invoice.total_cents, charge, now);
+    let back = Return {
+        charge,
+        amount: Cents::parse(cents).expect("an amount"),
+        so_far: Cents::parse(so_far).expect("an amount"),
+        why,
+        at: now,
+    };
     let mut tx = shop.master().begin().await.expect("begun");
-    reopen(&mut tx, invoice.id, &back, why, now)
-        .await
-        .expect("reopened");
+    reopen(&mut tx, invoice.id, &back, now).await.expect("reopened");
     tx.commit().await.expect("committed");
+}
+
+async fn take_back(shop: &Shop, invoice: &InvoiceRecord) {
+    let decision = Decision {
+        origin: cli_origin(),
+        now: shop.clock.now(),
+    };
+    let taken_back = shop.books.take_back(invoice.id, &decision).await;
+    assert_eq!(taken_back.expect("taken back").status, InvoiceStatus::Void);
 }
 
 const PAID: &str = "select count(*) from master.ledger_entries where kind = 'paid'";
@@ -160,6 +189,52 @@ async fn an_old_payment_that_is_taken_back_is_owed_beside_the_next_period() {
         at("2026-05-17T03:00:00Z")
     );
     assert_eq!(shop.invoices().await.len(), 2);
+    shop.adds_up().await;
+}
+
+/// A charge goes back in parts, each of which is booked once; what is still owed is what is overdue, and what is taken back.
+#[tokio::test]
+async fn parts_that_go_back_add_up_also_when_the_invoice_is_taken_back() {
+    let (shop, invoice) = with_invoice().await;
+    let charge = ChargeId::new();
+    shop.pay_by(&invoice, charge).await;
+    shop.look("2026-03-17T12:00:00Z").await;
+    shop.look("2026-03-20T12:00:00Z").await;
+    let part = async |cents, so_far| {
+        give_part_back(&shop, &invoice, charge, (cents, so_far), Reversal::Refunded).await;
+    };
+    for (cents, so_far) in [(1000, 1000), (1000, 1000), (500, 1500), (1000, 1000)] {
+        part(cents, so_far).await;
+    }
+    let open = shop.only_open().await;
+    assert_eq!(open.refunded_cents, 1500);
+    let today = "2026-03-20".parse().expect("a day");
+    let state = billing_reports::state(shop.master(), today).await.expect("read");
+    assert_eq!((state.overdue_invoices, state.overdue_cents), (1, 1500));
+    let overdue = billing_reports::overdue(shop.master(), today)
+        .await
+        .expect("read");
+    assert_eq!((overdue[0].invoices, overdue[0].overdue_cents), (1, 1500));
+    take_back(&shop, &open).await;
+    shop.adds_up().await;
+    // And the rest of it after that: nobody owes what was taken back.
+    part(3490, 4990).await;
+    shop.adds_up().await;
+    assert_eq!(shop.invoices().await[0].refunded_cents, 4990);
+}
+
+/// The running period was paid, charged back and forgiven: it goes on, and nobody is alarmed.
+#[tokio::test]
+async fn a_running_period_that_is_forgiven_adds_up() {
+    let (shop, invoice) = with_invoice().await;
+    let charge = ChargeId::new();
+    shop.pay_by(&invoice, charge).await;
+    shop.look("2026-03-17T12:00:00Z").await;
+    give_back(&shop, &invoice, charge, Reversal::ChargedBack).await;
+    assert_eq!(shop.status().await, PastDue);
+    take_back(&shop, &shop.only_open().await).await;
+    shop.look("2026-03-18T12:00:00Z").await;
+    assert_eq!(shop.status().await, Active);
     shop.adds_up().await;
 }
 

@@ -391,9 +391,15 @@ async fn who_owes_and_cancels_owes_nothing_any_more() {
     ] {
         owner.look(day).await;
     }
-    owner.post("cancel", &json!({})).await.expect(200);
+    let first = owner.post("cancel", &json!({})).await.expect(200).json();
     assert_eq!(owner.subscription().await["status"], "canceled");
     assert_eq!(owner.open().await, [] as [Value; 0]);
+    // Again: at once, and when the server knows that it has ended.
+    for _ in 0..2 {
+        let again = owner.post("cancel", &json!({})).await.expect(200).json();
+        assert_eq!(again, first);
+        owner.known().await;
+    }
     owner.adds_up().await;
 }
 

@@ -151,3 +151,30 @@ async fn a_charge_of_a_due_asks_the_schema_three_times() {
     assert_eq!(cost(&app, lane, &ask, 201).await.0, 3, "charged");
     assert_eq!(metered(&app, lane, &read, 200).await, (1, 1), "a charge");
 }
+
+/// A webhook is stored with one statement, be it new or told again; one that is not signed asks nobody.
+#[tokio::test]
+async fn a_webhook_is_one_statement() {
+    let app = TestApp::builder()
+        .proxied()
+        // Nobody answers there, and nobody need: what is told is looked into later.
+        .set("gateways.asaas_url", "http://127.0.0.1:9")
+        .set("server.background_work", false)
+        .start()
+        .await;
+    let garage = app.onboard("garage-alpha", "cars").await;
+    let resolved = resolved_by(&app.test.platform, &garage.key).await;
+    let lane = &resolved.home.lane.login;
+    let token = "t".repeat(40);
+    let account = json!({
+        "gateway": "asaas", "name": "Conta", "credentials": {"api_key": "sk_test", "webhook_token": token},
+    });
+    let made = app.post("/api/admin/gateway-accounts").bearer(&app.admin.token);
+    let made = made.json(&account).await.expect(201).json();
+    let path = format!("/hooks/asaas/{}", made["id"].as_str().expect("an id"));
+    let event = json!({"id": "evt_1", "event": "PAYMENT_RECEIVED", "payment": {"id": "pay_1"}});
+    let call = app.post(&path).json(&event);
+    let signed = call.clone().header("asaas-access-token", &token);
+    assert_eq!(metered(&app, lane, &signed, 200).await, (0, 1));
+    assert_eq!(metered(&app, lane, &call, 401).await, (0, 0));
+}

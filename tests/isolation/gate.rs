@@ -20,10 +20,12 @@ fn section(operation: &Operation) -> Section {
     match operation.id.as_str() {
         "create_session" | "delete_session" | "change_my_password" => Section::Always,
         "get_subscription" | "get_usage" | "export_account" => Section::Always,
-        "list_invoices" | "get_invoice" | "reactivate_subscription" => Section::Always,
+        "list_invoices" | "get_invoice" | "reactivate_subscription" | "cancel_subscription" => {
+            Section::Always
+        }
         "pay_invoice" | "get_invoice_pdf" | "get_invoice_pix_png" | "get_invoice_pix_svg" => Section::Always,
         // Who is suspended may decide what is paid, and whether.
-        "change_subscription" | "cancel_subscription" | "create_checkout" => Section::Read,
+        "change_subscription" | "create_checkout" => Section::Read,
         "create_password_reset" | "confirm_password_reset" | "accept_invitation" => Section::Always,
         // What was reserved while there was a plan is settled while there is none that includes more.
         "settle_reservation" | "release_reservation" => Section::Read,

@@ -66,6 +66,11 @@ impl Rows {
             self.named.insert(path.to_owned(), names);
             return;
         }
+        if collection.ends_with("/payment-findings") {
+            names.push(finding(app).await);
+            self.named.insert(path.to_owned(), names);
+            return;
+        }
         if collection.starts_with("/hooks/") {
             return; // Whoever comes there is known by a signature, see tests/billing/payments and tests/channels.
         }
@@ -157,6 +162,17 @@ async fn invoice(app: &TestApp, tenant: &TestTenant) -> String {
     let call = app.post(&path).bearer(&app.admin.token).json(&items);
     let invoice = call.await.expect(201).json();
     invoice["id"].as_str().expect("an id").to_owned()
+}
+
+/// What a gateway tells and nobody expected, of an account of the platform; the finding's id.
+async fn finding(app: &TestApp) -> String {
+    let made = "with account as (
+            insert into master.gateway_accounts (id, gateway, name, credentials_sealed, status, created_at, updated_at)
+            values (gen_random_uuid(), 'asaas', 'Conta', 'none', 'disabled', now(), now()) returning id)
+        insert into master.payment_findings (account_id, gateway_payment_id, kind, amount_cents, currency, noted_at)
+        select id, 'pay_1', 'amount', 100, 'BRL', now() from account returning id::text";
+    let admin = app.test.admin().await;
+    admin.query_one(made, &[]).await.expect("a finding").get(0)
 }
 
 /// `path` with `names` for its braces.

@@ -39,6 +39,8 @@ pub enum Change {
     },
     /// The payer's bank takes it back.
     ChargeBack,
+    /// The payer's bank gives it again.
+    WinChargeback,
 }
 
 impl Change {
@@ -74,6 +76,10 @@ impl Change {
             (Self::Cancel, Waiting | InReview) => Canceled,
             (Self::Refund { cents }, Paid) => refunded(&mut after, *cents, refund_id)?,
             (Self::ChargeBack, Paid) => ChargedBack,
+            (Self::WinChargeback, ChargedBack) => {
+                after.was_disputed = true;
+                Paid
+            }
             (_, state) => return Err(format!("{self:?} is not possible: the payment is {state:?}")),
         };
         after.updated_at = now;

@@ -3,7 +3,7 @@
 //! | | |
 //! |---|---|
 //! | `GET /payments` | all payments |
-//! | `POST /payments/{id, page or reference}/{pay, pay_late, reject, review, expire, cancel, refund, charge_back}` | changes one; `pay_part` and `refund` take `{"cents"}`, `pay_in` takes `{"currency"}` |
+//! | `POST /payments/{id, page or reference}/{pay, pay_late, reject, review, expire, cancel, refund, charge_back, win_chargeback}` | changes one; `pay_part` and `refund` take `{"cents"}`, `pay_in` takes `{"currency"}` |
 //! | `POST /accounts` | opens one: `{"key","webhook_secret","collector","webhook_url"}` |
 //! | `POST /faults` | `{"on":"POST /v1/payments","failure":{"status":503},"times":1}` |
 //! | `POST /delivery` | `{"mode":"held","copies":1,"together":false,"variant":"good"}` |

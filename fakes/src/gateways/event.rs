@@ -237,7 +237,10 @@ fn of_stripe(payment: &Payment, new: bool) -> Vec<(&'static str, Value)> {
     let intent = json!({"id": payment.id, "object": "payment_intent"});
     let charge =
         json!({"id": format!("ch_{}", payment.id), "object": "charge", "payment_intent": payment.id});
+    let dispute =
+        json!({"id": format!("du_{}", payment.id), "object": "dispute", "payment_intent": payment.id});
     match payment.state {
+        State::Paid if payment.was_disputed => vec![("charge.dispute.closed", dispute)],
         State::Paid if !payment.refunds.is_empty() => vec![("charge.refunded", charge)],
         State::Paid if payment.page.is_some() => vec![
             ("payment_intent.succeeded", intent),
@@ -245,10 +248,7 @@ fn of_stripe(payment: &Payment, new: bool) -> Vec<(&'static str, Value)> {
         ],
         State::Paid => vec![("payment_intent.succeeded", intent)],
         State::Refunded => vec![("charge.refunded", charge)],
-        State::ChargedBack => vec![(
-            "charge.dispute.created",
-            json!({"id": format!("du_{}", payment.id), "object": "dispute", "payment_intent": payment.id}),
-        )],
+        State::ChargedBack => vec![("charge.dispute.created", dispute)],
         State::Rejected => vec![("payment_intent.payment_failed", intent)],
         State::Expired | State::Canceled if payment.page.is_some() => {
             vec![("checkout.session.expired", session)]

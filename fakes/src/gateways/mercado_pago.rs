@@ -55,6 +55,7 @@ pub fn answer(book: &mut Book, request: &Request) -> Reply {
         ["v1", "payments", id] => cancel(book, &key, id, request),
         ["v1", "payments", id, "refunds"] => refund(book, &key, id, request),
         ["checkout", "preferences"] => create_page(book, &key, request),
+        ["checkout", "preferences", id] => change_page(book, &key, id, request),
         _ => not_found(),
     })
 }
@@ -146,6 +147,32 @@ fn create_page(book: &mut Book, account: &str, request: &Request) -> Reply {
     )
 }
 
+/// A page whose time is over is closed. Nobody is told: there is no payment.
+fn change_page(book: &mut Book, account: &str, id: &str, request: &Request) -> Reply {
+    let is_page = |payment: &Payment| payment.hidden && payment.page.as_deref() == Some(id);
+    let Some(place) = book.own(account, is_page) else {
+        return error(404, "not_found", "preference not found", json!(null));
+    };
+    let (body, now) = (request.json(), book.now());
+    let until = text(&body, "/expiration_date_to");
+    let Ok(until) = DateTime::parse_from_str(&until, "%Y-%m-%dT%H:%M:%S%.3f%:z") else {
+        return error(
+            400,
+            "invalid_expiration_date_to",
+            "expiration_date_to invalid",
+            json!(null),
+        );
+    };
+    let page = &mut book.payments[place];
+    if body.get("expires") == Some(&Value::Bool(true))
+        && until.to_utc() <= now
+        && page.state == State::Waiting
+    {
+        page.state = State::Expired;
+    }
+    Reply::json(200, json!({"id": id}))
+}
+
 fn get(book: &mut Book, account: &str, id: &str) -> Reply {
     let Some(place) = book.own(account, |payment| !payment.hidden && payment.id == id) else {
         return not_found();
@@ -220,6 +247,7 @@ fn shown(book: &Book, payment: &Payment) -> Value {
         State::Rejected => ("rejected", "cc_rejected_other_reason"),
         State::Expired => ("cancelled", "expired"),
         State::Canceled => ("cancelled", "by_collector"),
+        State::Paid if payment.was_disputed => ("charged_back", "reimbursed"),
         State::Paid if payment.refunds.is_empty() => ("approved", "accredited"),
         State::Paid => ("approved", "partially_refunded"),
         State::Refunded => ("refunded", "refunded"),

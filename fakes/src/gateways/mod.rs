@@ -146,6 +146,14 @@ impl FakeGateway {
         self.world.change(name, change).await
     }
 
+    /// Puts a payment back to what it was, as if nobody had touched it since; nobody is told.
+    pub fn restore(&self, payment: &Payment) {
+        let mut book = self.world.lock();
+        if let Some(kept) = book.payments.iter_mut().find(|kept| kept.id == payment.id) {
+            kept.clone_from(payment);
+        }
+    }
+
     /// The next requests fail in this way. Several faults follow one another.
     pub fn fail(&self, fault: Fault) {
         self.world.lock().faults.push(fault);

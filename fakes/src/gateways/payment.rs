@@ -74,6 +74,8 @@ pub struct Payment {
     pub method: Method,
     /// How far it has come.
     pub state: State,
+    /// Whether the payer's bank took it back and gave it again.
+    pub was_disputed: bool,
     /// What went back.
     pub refunds: Vec<Refund>,
     /// Where Mercado Pago sends its news.
@@ -113,6 +115,7 @@ impl Payment {
             currency: "BRL".to_owned(),
             method,
             state: State::Waiting,
+            was_disputed: false,
             refunds: Vec::new(),
             notification_url: None,
             description: String::new(),

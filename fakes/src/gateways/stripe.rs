@@ -171,10 +171,22 @@ fn disputes(book: &Book, account: &str, request: &Request) -> Reply {
     let found: Vec<Value> = book
         .payments
         .iter()
-        .filter(|payment| payment.account == account && payment.id == of && payment.state == State::ChargedBack)
-        .map(|payment| json!({"id": format!("du_{}", payment.id), "object": "dispute", "status": "needs_response"}))
+        .filter(|payment| payment.account == account && payment.id == of && is_disputed(payment))
+        .map(|payment| {
+            let status = if payment.was_disputed {
+                "won"
+            } else {
+                "needs_response"
+            };
+            json!({"id": format!("du_{}", payment.id), "object": "dispute", "status": status})
+        })
         .collect();
     Reply::json(200, json!({"object": "list", "data": found, "has_more": false}))
+}
+
+/// Whoever was disputed once says so for ever.
+fn is_disputed(payment: &Payment) -> bool {
+    payment.state == State::ChargedBack || payment.was_disputed
 }
 
 /// A saved card is charged at once, or declined.
@@ -285,7 +297,7 @@ fn intent(payment: &Payment, expand: bool) -> Value {
         "object": "charge",
         "amount_refunded": payment.refunded_cents(),
         "refunded": payment.state == State::Refunded,
-        "disputed": payment.state == State::ChargedBack,
+        "disputed": is_disputed(payment),
         "payment_method_details": {"type": "card", "card": {"brand": "visa", "last4": "4242"}},
     });
     json!({

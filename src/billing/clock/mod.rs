@@ -14,14 +14,15 @@ mod tell;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::books::Books;
+use super::invoices::{system, void_open};
 use crate::db::DbError;
 use crate::db::master::billed;
 use crate::db::master::invoices;
 use crate::domain::billing::course::Step;
 use crate::domain::ids::SubscriptionId;
 use crate::domain::tenant::TenantStatus;
-pub(super) use step::next_invoice;
-use step::{standing, take};
+use step::take;
+pub(super) use step::{next_invoice, standing};
 
 /// Subscriptions that are read in one go.
 const PAGE: i64 = 200;
@@ -29,8 +30,8 @@ const PAGE: i64 = 200;
 const MOST_STEPS: usize = 60;
 /// When a subscription that cannot be looked at is tried again.
 const POSTPONED: TimeDelta = TimeDelta::minutes(10);
-/// When one of a tenant that is put away is looked at again.
-const AWAY: TimeDelta = TimeDelta::hours(1);
+/// When one of a tenant that is put away is looked at again, if nobody has said before that it is back.
+const AWAY: TimeDelta = TimeDelta::days(1);
 
 impl Books {
     /// Looks at every subscription that is due; how many it were.
@@ -68,11 +69,13 @@ impl Books {
             let Some(subscription) = billed::lock(&mut tx, id).await? else {
                 return Ok(());
             };
+            let current = invoices::list_current(&mut tx, id, subscription.next_from()).await?;
             if !is_served(subscription.tenant_status) {
+                // It pays for nothing that it does not have; what comes when it is back is invoiced then.
+                void_open(&mut tx, &current, &system(), now).await?;
                 billed::rest(&mut tx, id, Some(now + AWAY)).await?;
                 break;
             }
-            let current = invoices::list_current(&mut tx, id, subscription.next_from()).await?;
             match standing(&subscription, &current, now).next_step(now) {
                 Step::Rest(until) => {
                     let told = self.tell(&mut tx, &subscription, &current, now).await?;

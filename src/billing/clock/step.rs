@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use crate::billing::books::Books;
-use crate::billing::invoices::{issue_period, system, void, void_upgrades};
+use crate::billing::invoices::{issue_period, system, void_open, void_upgrades};
 use crate::db::DbError;
 use crate::db::master::MasterTx;
 use crate::db::master::audit::{MasterAudit, Subject, insert_audit};
@@ -28,7 +28,11 @@ pub(in crate::billing) fn next_invoice<'a>(
 }
 
 /// What decides about the next step.
-pub(super) fn standing(subscription: &Billed, current: &[InvoiceRecord], now: DateTime<Utc>) -> Standing {
+pub(in crate::billing) fn standing(
+    subscription: &Billed,
+    current: &[InvoiceRecord],
+    now: DateTime<Utc>,
+) -> Standing {
     let next = next_invoice(subscription, current);
     let next = next.and_then(|invoice| {
         Some(NextInvoice {
@@ -74,12 +78,7 @@ pub(super) async fn take(
         Step::FallDue { since } => sink(tx, SubscriptionStatus::PastDue, since).await?,
         Step::Suspend { at } => sink(tx, SubscriptionStatus::Suspended, at).await?,
         Step::Cancel { at } => {
-            for invoice in current
-                .iter()
-                .filter(|invoice| invoice.status == InvoiceStatus::Open)
-            {
-                void(tx, invoice, &system(), now).await?;
-            }
+            void_open(tx, current, &system(), now).await?;
             if subscription.state.status == SubscriptionStatus::Canceled {
                 return Ok(());
             }

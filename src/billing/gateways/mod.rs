@@ -58,6 +58,11 @@ pub trait Gateway: Send + Sync {
     /// paid: that is [`GatewayError::Conflict`].
     async fn cancel(&self, payment_id: &str) -> Result<(), GatewayError>;
 
+    /// Sees to it that nobody can pay any more at a page that is no payment, by [`Placed::page_id`]; it may be closed already.
+    async fn close_page(&self, _page_id: &str, _now: DateTime<Utc>) -> Result<(), GatewayError> {
+        Ok(())
+    }
+
     /// Gives `amount` back to the payer; the same `key` again gives nothing more. Answers the gateway's id of the refund.
     async fn refund(&self, payment_id: &str, amount: Cents, key: Uuid) -> Result<String, GatewayError>;
 

@@ -85,6 +85,8 @@ pub struct Placed {
     /// The gateway's id, for [`fetch`](super::Gateway::fetch). None for a checkout of Mercado Pago: there is a payment only once somebody
     /// pays, and [`find`](super::Gateway::find) knows it.
     pub payment_id: Option<String>,
+    /// The gateway's id of the page, for [`close_page`](super::Gateway::close_page), where that is no payment.
+    pub page_id: Option<String>,
     /// As the gateway sees it now.
     pub status: PaymentStatus,
     /// PIX: the text to copy, which is also what the QR code says.

@@ -17,15 +17,15 @@ use serde_json::json;
 use crate::db::master::MasterTx;
 use crate::db::master::audit::{MasterActor, MasterAudit, Origin, Subject, insert_audit};
 use crate::db::master::invoices::{self, InvoiceRecord, NewInvoice};
-use crate::db::master::ledger_entries;
+use crate::db::master::ledger_entries::{self, Entry};
 use crate::db::master::payments::charges;
 use crate::db::{DbError, Refusal};
-use crate::domain::billing::invoice::LedgerKind;
+use crate::domain::billing::invoice::{InvoiceStatus, LedgerKind};
 use crate::domain::ids::TenantId;
 
 pub use admin::{InvoiceError, Item};
 pub(super) use money::void_upgrades;
-pub use money::{Payment, Settled, reopen, settle};
+pub use money::{Payment, Return, Settled, reopen, settle};
 pub(super) use period::{days_of, issue_period};
 
 /// The program itself.
@@ -48,12 +48,19 @@ pub async fn issue(
 ) -> Result<InvoiceRecord, DbError> {
     let invoice = invoices::insert_invoice(tx, new, now).await?;
     let invoice = invoice.ok_or(DbError::Refused(Refusal::NotFound))?;
-    ledger_entries::book(tx, &invoice, LedgerKind::Invoiced, invoice.total_cents, None, now).await?;
+    let entry = Entry {
+        kind: LedgerKind::Invoiced,
+        cents: invoice.total_cents,
+        charge: None,
+        back_so_far: 0,
+        at: now,
+    };
+    ledger_entries::book(tx, &invoice, &entry).await?;
     note(tx, "invoice.issue", &invoice, origin, now).await?;
     Ok(invoice)
 }
 
-/// Takes back an invoice, which is open and locked: nobody has to pay it any more.
+/// Takes back an invoice, which is open and locked: nobody has to pay any more what is still owed of it.
 ///
 /// # Errors
 /// When the database fails.
@@ -63,10 +70,46 @@ pub async fn void(
     origin: &Origin,
     now: DateTime<Utc>,
 ) -> Result<(), DbError> {
-    ledger_entries::book(tx, invoice, LedgerKind::Voided, invoice.total_cents, None, now).await?;
+    book_voided(tx, invoice, invoice.refunded_cents, now).await?;
     invoices::set_void(tx, invoice.id, now).await?;
     charges::recheck_subject(tx, invoice.tenant, invoice.id.as_uuid(), now).await?;
     note(tx, "invoice.void", invoice, origin, now).await
+}
+
+/// Books that nobody has to pay what is still owed: what was paid, and did not go back, stays paid.
+async fn book_voided(
+    tx: &mut MasterTx,
+    invoice: &InvoiceRecord,
+    back_so_far: i64,
+    at: DateTime<Utc>,
+) -> Result<(), DbError> {
+    let owed = ledger_entries::find_owed(tx, invoice.id).await?;
+    let entry = Entry {
+        kind: LedgerKind::Voided,
+        cents: owed.max(0),
+        charge: None,
+        back_so_far,
+        at,
+    };
+    ledger_entries::book(tx, invoice, &entry).await?;
+    Ok(())
+}
+
+/// Takes back what is open among invoices that are locked.
+///
+/// # Errors
+/// When the database fails.
+pub(super) async fn void_open(
+    tx: &mut MasterTx,
+    invoices: &[InvoiceRecord],
+    origin: &Origin,
+    now: DateTime<Utc>,
+) -> Result<(), DbError> {
+    let is_open = |invoice: &&InvoiceRecord| invoice.status == InvoiceStatus::Open;
+    for invoice in invoices.iter().filter(is_open) {
+        void(tx, invoice, origin, now).await?;
+    }
+    Ok(())
 }
 
 /// Takes back all that is open of a tenant, which is being removed for good.
@@ -74,10 +117,8 @@ pub async fn void(
 /// # Errors
 /// When the database fails.
 pub async fn void_all_of(tx: &mut MasterTx, tenant: TenantId, now: DateTime<Utc>) -> Result<(), DbError> {
-    for invoice in invoices::list_open_of_tenant(tx, tenant).await? {
-        void(tx, &invoice, &system(), now).await?;
-    }
-    Ok(())
+    let open = invoices::list_open_of_tenant(tx, tenant).await?;
+    void_open(tx, &open, &system(), now).await
 }
 
 async fn note(

@@ -2,11 +2,11 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{note, system, void};
+use super::{book_voided, note, system, void};
 use crate::db::master::MasterTx;
 use crate::db::master::billed::{self, Billed};
 use crate::db::master::invoices::{self, InvoiceRecord};
-use crate::db::master::ledger_entries;
+use crate::db::master::ledger_entries::{self, Entry};
 use crate::db::{DbError, Refusal};
 use crate::domain::billing::invoice::{InvoiceKind, InvoiceStatus, LedgerKind, Reversal};
 use crate::domain::billing::period::Period;
@@ -22,6 +22,21 @@ pub struct Payment {
     pub charge: ChargeId,
     /// How much.
     pub amount: Cents,
+    /// When, as the gateway says.
+    pub at: DateTime<Utc>,
+}
+
+/// Money that was paid by a charge and is gone again.
+#[derive(Debug, Clone, Copy)]
+pub struct Return {
+    /// The charge.
+    pub charge: ChargeId,
+    /// How much.
+    pub amount: Cents,
+    /// What of the charge has gone back with it: so that each part is booked once.
+    pub so_far: Cents,
+    /// How.
+    pub why: Reversal,
     /// When, as the gateway says.
     pub at: DateTime<Utc>,
 }
@@ -51,8 +66,14 @@ pub async fn settle(
     now: DateTime<Utc>,
 ) -> Result<Settled, DbError> {
     let (subscription, invoice) = lock(tx, id).await?;
-    let (cents, charge) = (payment.amount.get(), Some(payment.charge));
-    if !ledger_entries::book(tx, &invoice, LedgerKind::Paid, cents, charge, payment.at).await? {
+    let entry = Entry {
+        kind: LedgerKind::Paid,
+        cents: payment.amount.get(),
+        charge: Some(payment.charge),
+        back_so_far: 0,
+        at: payment.at,
+    };
+    if !ledger_entries::book(tx, &invoice, &entry).await? {
         return Ok(Settled::Again);
     }
     if invoice.status != InvoiceStatus::Open {
@@ -71,23 +92,33 @@ pub async fn settle(
     Ok(Settled::Paid)
 }
 
-/// Books that money which was paid is gone again. The invoice is to be paid once more, and its subscription is past due.
+/// Books that money which was paid is gone again, all of it or a part. The invoice is to be paid once more, and its subscription is past due.
 ///
 /// # Errors
 /// As [`settle`].
 pub async fn reopen(
     tx: &mut MasterTx,
     id: InvoiceId,
-    payment: &Payment,
-    why: Reversal,
+    back: &Return,
     now: DateTime<Utc>,
 ) -> Result<(), DbError> {
     let (subscription, invoice) = lock(tx, id).await?;
-    let (cents, charge) = (payment.amount.get(), Some(payment.charge));
-    if !ledger_entries::book(tx, &invoice, why.into(), cents, charge, payment.at).await? {
+    let cents = back.amount.get();
+    let entry = Entry {
+        kind: back.why.into(),
+        cents,
+        charge: Some(back.charge),
+        back_so_far: back.so_far.get(),
+        at: back.at,
+    };
+    if !ledger_entries::book(tx, &invoice, &entry).await? {
         return Ok(());
     }
-    let reopens = invoice.status == InvoiceStatus::Paid && ledger_entries::find_owed(tx, id).await? > 0;
+    let owed = ledger_entries::find_owed(tx, id).await?;
+    if invoice.status == InvoiceStatus::Void && owed > 0 {
+        book_voided(tx, &invoice, invoice.refunded_cents + cents, now).await?;
+    }
+    let reopens = invoice.status == InvoiceStatus::Paid && owed > 0;
     invoices::set_returned(tx, id, cents, reopens, now).await?;
     if !reopens {
         return Ok(());

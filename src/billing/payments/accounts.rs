@@ -86,6 +86,12 @@ pub enum AccountError {
     /// Something was collected with it: it can be disabled, not deleted.
     #[error("the account has been used")]
     Used,
+    /// Something was collected with it, and the credentials are of another account at the gateway.
+    #[error("the credentials are of another account")]
+    OtherCollector,
+    /// Something was collected with it, and the gateway does not say now whose credentials these are.
+    #[error("the gateway does not say whose credentials these are")]
+    Unproven,
     /// The gateway does not take the credentials.
     #[error("the gateway refuses the credentials")]
     Credentials,
@@ -263,7 +269,7 @@ impl Accounts {
         origin: Origin,
     ) -> Result<AccountRecord, AccountError> {
         let told = match &change.credentials {
-            Some(credentials) => Some((credentials, self.identify(credentials).await?)),
+            Some(credentials) => Some((credentials, self.prove(owner, id, credentials).await?)),
             None => None,
         };
         let mut tx = self.master.begin().await?;
@@ -313,6 +319,37 @@ impl Accounts {
         tx.commit().await?;
         self.forget(id);
         Ok(())
+    }
+
+    /// Whose these credentials are. Of an account that has collected, the same account at the gateway must be: with another's nobody
+    /// could ask what became of its charges, or give money back.
+    async fn prove(
+        &self,
+        owner: Option<TenantId>,
+        id: GatewayAccountId,
+        credentials: &Credentials,
+    ) -> Result<Option<String>, AccountError> {
+        let record = self.find_of(owner, id).await?.ok_or(AccountError::Unknown)?;
+        if credentials.kind() != record.gateway {
+            return Err(AccountError::OtherGateway);
+        }
+        let told = self.identify(credentials).await?;
+        let Some(used) = accounts::find_use(&self.master, id).await? else {
+            return Ok(told);
+        };
+        match (record.collector, told, used) {
+            (Some(own), Some(told), _) if own == told => Ok(Some(told)),
+            (Some(_), Some(_), _) => Err(AccountError::OtherCollector),
+            // Not every gateway says whose credentials these are; each knows its own payments.
+            (own, told, Some(payment)) => match self.gateways.connect(credentials).fetch(&payment).await {
+                Ok(_) => Ok(told.or(own)),
+                Err(GatewayError::Unknown) => Err(AccountError::OtherCollector),
+                Err(GatewayError::Credentials) => Err(AccountError::Credentials),
+                Err(_) => Err(AccountError::Unproven),
+            },
+            (Some(_), None, None) => Err(AccountError::Unproven),
+            (None, told, None) => Ok(told),
+        }
     }
 
     /// Asks the gateway whose credentials these are; nothing when it does not answer.

@@ -139,7 +139,7 @@ impl Payments {
             }
             Verdict::Refused(kind) => {
                 note(tx, &charge, seen, kind, now).await?;
-                tracing::warn!(charge_id = %charge.id, kind = kind.as_str(), "a payment is not what was asked for: {}", charge.id);
+                tracing::warn!(charge_id = %charge.id, kind = kind.as_str(), "a payment is not what was expected: {}", charge.id);
                 Ok((Applied::Refused(kind), None))
             }
             Verdict::Moved(moved) => {
@@ -174,13 +174,6 @@ impl Payments {
                 Booked::Superfluous => note(tx, charge, seen, FindingKind::Superfluous, now).await?,
                 Booked::Later => later = true,
             }
-        }
-        if charge.payee == Payee::Platform
-            && moved.returned.is_some()
-            && charge.refunded > Cents::ZERO
-            && moved.status != PaymentStatus::ChargedBack
-        {
-            note(tx, charge, seen, FindingKind::RefundedAgain, now).await?;
         }
         let over = !matches!(moved.status, PaymentStatus::Pending | PaymentStatus::InProcess);
         let noted = Moved {
@@ -337,7 +330,8 @@ async fn note(
     Ok(())
 }
 
-fn sum(known: Cents, more: Option<Cents>) -> Cents {
+/// What has gone back with `more`.
+pub(super) fn sum(known: Cents, more: Option<Cents>) -> Cents {
     let more = more.unwrap_or_default().get();
     Cents::parse(known.get() + more).unwrap_or(known)
 }

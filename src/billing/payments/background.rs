@@ -26,6 +26,8 @@ const AT_ONCE: usize = 8;
 const DUTY: &str = "payments_sweep";
 /// How long that may take, before another process believes that this one is gone.
 const DUTY_LEASE: TimeDelta = TimeDelta::minutes(15);
+/// Charges that are made due in one go.
+const PAGE: i64 = 1000;
 /// What was paid, or expired, so long ago is no longer asked about every day.
 const SWEPT: TimeDelta = TimeDelta::days(7);
 /// How long it is known what was told: longer than any gateway tells it again.
@@ -154,7 +156,15 @@ impl Payments {
     /// When the registry fails.
     pub async fn reconcile(&self, tenant: Option<TenantId>, back: TimeDelta) -> Result<u64, DbError> {
         let now = self.clock.now();
-        turns::make_due(&self.master, tenant, now - back, now).await
+        let (mut all, mut after) = (0, None);
+        loop {
+            let (count, last) = turns::make_due(&self.master, tenant, now - back, after, PAGE, now).await?;
+            all += count;
+            after = last;
+            if last.is_none() {
+                return Ok(all);
+            }
+        }
     }
 
     /// Makes events due again; how many.

@@ -3,13 +3,13 @@
 
 use uuid::Uuid;
 
-use super::apply::Because;
+use super::apply::{Applied, Because};
 use super::verdict::choose;
 use super::{Account, PaymentError, Payments};
 use crate::billing::gateways::{GatewayError, PaymentSeen};
 use crate::db::master::payments::charges::{self, ChargeRecord};
 use crate::db::master::payments::turns::Ended;
-use crate::domain::charge::{Payee, next_check};
+use crate::domain::charge::next_check;
 use crate::domain::payment::{PaymentMethod, PaymentStatus};
 use crate::telemetry::payment_metrics::count_payment;
 
@@ -28,9 +28,11 @@ impl Payments {
             Err(error) => return self.postpone(&charge, worker, error.into()).await,
         };
         crate::kill_point!("payments.fetched");
-        if let Some(seen) = &seen {
-            self.apply(&account, seen, twice.as_ref(), Because::Asked).await?;
-        }
+        let applied = match &seen {
+            Some(seen) => Some(self.apply(&account, seen, twice.as_ref(), Because::Asked).await?),
+            None => None,
+        };
+        let refused = matches!(applied, Some(Applied::Refused(_)));
         let charge = match charges::find_charge(&self.master, charge.id).await? {
             Some(now) if now.is_open() && now.status == charge.status => now,
             // There were news, and nobody has to come again but for what they say; or it was over before.
@@ -40,7 +42,7 @@ impl Payments {
             Some(now) => return Ok(now),
             None => return Err(PaymentError::Unknown),
         };
-        self.stay_open(charge, worker, &account).await
+        self.stay_open(charge, worker, &account, refused).await
     }
 
     /// All that the gateway says of a charge: the payment that counts, and one that was paid besides.
@@ -77,12 +79,14 @@ impl Payments {
         Ok(choose(charge, seen, found))
     }
 
-    /// Nothing new: it is asked about again, unless nothing is owed any more, or it is too late.
+    /// Nothing new: it is asked about again, unless nothing is owed any more, or it is too late. `refused`: it was paid otherwise than
+    /// was asked for, so that the gateway has nothing that could be taken back.
     async fn stay_open(
         &self,
         charge: ChargeRecord,
         worker: Uuid,
         account: &Account,
+        refused: bool,
     ) -> Result<ChargeRecord, PaymentError> {
         let now = self.clock.now();
         let since = charge.placed_at.unwrap_or(now);
@@ -90,13 +94,9 @@ impl Payments {
         // What has expired is over, whoever is paid.
         let is_owed = match next {
             None => false,
-            Some(_) => match self.settler(charge.payee)?.bill(&charge).await {
+            Some(_) => match self.bill(&charge).await {
                 Ok(bill) => bill.is_some(),
-                // A tenant's schema that cannot be asked says nothing against the charge.
-                Err(error) if charge.payee == Payee::Platform => return Err(error.into()),
-                Err(error) => {
-                    return self.postpone(&charge, worker, PaymentError::Away(error)).await;
-                }
+                Err(error) => return self.postpone(&charge, worker, error).await,
             },
         };
         if is_owed {
@@ -109,12 +109,11 @@ impl Payments {
             return self.end(&charge, worker, &ended).await;
         }
         let reason = next.map_or("expired", |_| "nothing is owed");
-        if let Some(id) = &charge.payment_id {
-            match account.gateway.cancel(id).await {
-                Ok(()) | Err(GatewayError::Unknown | GatewayError::Refused { .. }) => {}
-                // It was paid a moment ago.
-                Err(error) => return self.postpone(&charge, worker, error.into()).await,
-            }
+        match self.close(&charge, account).await {
+            Ok(()) => {}
+            Err(GatewayError::Conflict) if refused => {}
+            // It was paid a moment ago.
+            Err(error) => return self.postpone(&charge, worker, error.into()).await,
         }
         let ended = Ended {
             status: Some(PaymentStatus::Canceled),
@@ -123,5 +122,20 @@ impl Payments {
         };
         count_payment(charge.gateway, "canceled");
         self.end(&charge, worker, &ended).await
+    }
+
+    /// Sees to it that nobody pays a charge any more: neither its payment nor, where that is something else, at its page.
+    async fn close(&self, charge: &ChargeRecord, account: &Account) -> Result<(), GatewayError> {
+        let is_closed = |done: Result<(), GatewayError>| match done {
+            Err(GatewayError::Unknown | GatewayError::Refused { .. }) => Ok(()),
+            done => done,
+        };
+        if let Some(page) = &charge.page_id {
+            is_closed(account.gateway.close_page(page, self.clock.now()).await)?;
+        }
+        match &charge.payment_id {
+            Some(id) => is_closed(account.gateway.cancel(id).await),
+            None => Ok(()),
+        }
     }
 }

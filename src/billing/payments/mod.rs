@@ -17,6 +17,7 @@ pub mod background;
 mod check;
 pub mod checkout;
 pub mod dues;
+mod findings;
 pub mod hooks;
 pub mod order;
 mod place;
@@ -39,6 +40,7 @@ pub use self::settler::{Bill, Booked, News, Settler};
 use crate::billing::gateways::GatewayError;
 use crate::db::DbError;
 use crate::db::master::MasterDb;
+use crate::db::master::payments::charges::ChargeRecord;
 use crate::domain::charge::Payee;
 use crate::domain::clock::Clock;
 use crate::domain::platform_key::PlatformKey;
@@ -71,12 +73,12 @@ pub enum PaymentError {
     /// Somebody else is at it.
     #[error("the charge is being worked on")]
     Busy,
+    /// Whoever is paid cannot be asked now what for.
+    #[error("whoever is paid is away: {0}")]
+    PayeeAway(DbError),
     /// The gateway does not do it now, or never will.
     #[error(transparent)]
     Gateway(#[from] GatewayError),
-    /// Whoever is paid cannot be asked what is owed: it waits.
-    #[error("whoever is paid cannot be asked: {0}")]
-    Away(DbError),
     /// A database failed; nothing is lost.
     #[error(transparent)]
     Db(#[from] DbError),
@@ -116,6 +118,15 @@ impl Payments {
     pub fn with_tenants(mut self, tenants: Arc<dyn Settler>) -> Self {
         self.tenants = Some(tenants);
         self
+    }
+
+    /// What a payer is asked for. A tenant's schema that cannot be asked says nothing against its charge, nor against others'.
+    async fn bill(&self, charge: &ChargeRecord) -> Result<Option<Bill>, PaymentError> {
+        let asked = self.settler(charge.payee)?.bill(charge).await;
+        asked.map_err(|error| match charge.payee {
+            Payee::Platform => PaymentError::Db(error),
+            Payee::Tenant => PaymentError::PayeeAway(error),
+        })
     }
 
     /// Who is paid.

@@ -12,7 +12,7 @@ use crate::db::master::payments::charges::{self, ChargeRecord};
 use crate::db::master::payments::orders::{self, PlacedCharge};
 use crate::db::master::payments::turns::{self, Ended};
 use crate::db::master::payments::{accounts, cards};
-use crate::domain::charge::{Payee, backoff, idempotency_key, next_check};
+use crate::domain::charge::{GIVEN_UP_AFTER_EXPIRY, backoff, idempotency_key, next_check};
 use crate::domain::ids::{ChargeId, SavedCardId, TenantId};
 use crate::domain::month::BOOKS_TZ;
 use crate::domain::payment::{PaymentMethod, PaymentStatus};
@@ -59,19 +59,15 @@ impl Payments {
     }
 
     async fn ask(&self, charge: ChargeRecord, worker: Uuid) -> Result<ChargeRecord, PaymentError> {
+        // What has expired is over, whoever is paid.
         let over = charge.expires_at <= self.clock.now();
-        let settler = self.settler(charge.payee)?;
         let bill = match over {
             true => Ok(None),
-            false => settler.bill(&charge).await,
+            false => self.bill(&charge).await,
         };
         let bill = match bill {
             Ok(bill) => bill,
-            // A tenant that is away is not the registry: the others' turns go on.
-            Err(error) if charge.payee == Payee::Tenant => {
-                return self.postpone(&charge, worker, PaymentError::Away(error)).await;
-            }
-            Err(error) => return self.postpone(&charge, worker, error.into()).await,
+            Err(error) => return self.postpone(&charge, worker, error).await,
         };
         let Some(account) = self.accounts.find(charge.account).await? else {
             return Err(PaymentError::Unknown);
@@ -166,6 +162,7 @@ impl Payments {
             id: charge.id,
             worker,
             payment_id: placed.payment_id.as_deref(),
+            page_id: placed.page_id.as_deref(),
             pix_code: placed.pix_code.as_deref(),
             pay_url: placed.pay_url.as_deref(),
             barcode: placed.barcode.as_deref(),
@@ -189,6 +186,7 @@ impl Payments {
     ) -> Result<ChargeRecord, PaymentError> {
         let placed = Placed {
             payment_id: Some(seen.payment_id.clone()),
+            page_id: None,
             status: PaymentStatus::Pending,
             pix_code: None,
             pay_url: None,
@@ -286,7 +284,7 @@ impl Payments {
         Err(error.into())
     }
 
-    /// It may succeed later: the turn is given back, and the failure is told.
+    /// It may succeed later: the turn is given back, and the failure is told. What may be paid no more, and long since, is given up.
     pub(super) async fn postpone(
         &self,
         charge: &ChargeRecord,
@@ -300,13 +298,15 @@ impl Payments {
             _ => chrono::TimeDelta::zero(),
         };
         let text = error.to_string();
+        let now = self.clock.now();
+        let over = charge.is_open() && now >= charge.expires_at + GIVEN_UP_AFTER_EXPIRY;
         let ended = Ended {
-            status: None,
-            next_check_at: Some(self.clock.now() + backoff(charge.checks).max(wait)),
+            status: over.then_some(PaymentStatus::Canceled),
+            next_check_at: (!over).then(|| now + backoff(charge.checks).max(wait)),
             checks: charge.checks.saturating_add(1),
             error: Some(&text),
         };
-        count_payment(charge.gateway, "postponed");
+        count_payment(charge.gateway, if over { "canceled" } else { "postponed" });
         self.end(charge, worker, &ended).await?;
         Err(error)
     }

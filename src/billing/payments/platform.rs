@@ -5,11 +5,12 @@ use async_trait::async_trait;
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use serde_json::json;
 
+use super::apply::sum;
 use super::order::{NewCharge, order_first};
 use super::settler::{Bill, Booked, News, Settler};
 use crate::billing::books::ChargeOrders;
 use crate::billing::gateways::{Payer, PayerName};
-use crate::billing::invoices::{self, Payment, Settled};
+use crate::billing::invoices::{self, Payment, Return, Settled};
 use crate::db::DbError;
 use crate::db::master::invoices::InvoiceRecord;
 use crate::db::master::ledger_entries;
@@ -80,29 +81,20 @@ impl Settler for Invoices {
         now: DateTime<Utc>,
     ) -> Result<Booked, DbError> {
         let invoice = InvoiceId::from_uuid(charge.subject);
-        let payment = |amount| Payment {
+        let (amount, why) = match news {
+            News::Paid(amount) => return self.settle(tx, charge, amount, at, now).await,
+            News::Refunded(amount) => (amount, Reversal::Refunded),
+            News::ChargedBack(amount) => (amount, Reversal::ChargedBack),
+        };
+        let back = Return {
             charge: charge.id,
             amount,
+            so_far: sum(charge.refunded, Some(amount)),
+            why,
             at,
         };
-        match news {
-            News::Paid(amount) => match invoices::settle(tx, invoice, &payment(amount), now).await? {
-                Settled::Paid => {
-                    self.thank(tx, charge, amount, at, now).await?;
-                    Ok(Booked::Done)
-                }
-                Settled::Part | Settled::Again => Ok(Booked::Done),
-                Settled::Over => Ok(Booked::Superfluous),
-            },
-            News::Refunded(amount) => {
-                invoices::reopen(tx, invoice, &payment(amount), Reversal::Refunded, now).await?;
-                Ok(Booked::Done)
-            }
-            News::ChargedBack(amount) => {
-                invoices::reopen(tx, invoice, &payment(amount), Reversal::ChargedBack, now).await?;
-                Ok(Booked::Done)
-            }
-        }
+        invoices::reopen(tx, invoice, &back, now).await?;
+        Ok(Booked::Done)
     }
 
     async fn carry_out(&self, _: &ChargeRecord, _: DateTime<Utc>) -> Result<(), DbError> {
@@ -111,6 +103,29 @@ impl Settler for Invoices {
 }
 
 impl Invoices {
+    async fn settle(
+        &self,
+        tx: &mut MasterTx,
+        charge: &ChargeRecord,
+        amount: Cents,
+        at: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<Booked, DbError> {
+        let payment = Payment {
+            charge: charge.id,
+            amount,
+            at,
+        };
+        match invoices::settle(tx, InvoiceId::from_uuid(charge.subject), &payment, now).await? {
+            Settled::Paid => {
+                self.thank(tx, charge, amount, at, now).await?;
+                Ok(Booked::Done)
+            }
+            Settled::Part | Settled::Again => Ok(Booked::Done),
+            Settled::Over => Ok(Booked::Superfluous),
+        }
+    }
+
     /// Tells whoever paid that it was received; once, in the transaction that books it.
     async fn thank(
         &self,

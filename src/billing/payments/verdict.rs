@@ -12,7 +12,7 @@ use crate::domain::payment::{PaymentMethod, PaymentStatus};
 pub(super) enum Verdict {
     /// Nothing: it is known, or old.
     Nothing,
-    /// It is not what was asked for, and counts for nothing.
+    /// It is not what was asked for, or came back after the bank had taken it: it counts for nothing.
     Refused(FindingKind),
     /// The charge has come further. What is booked is told beside it.
     Moved(Move),
@@ -63,6 +63,14 @@ fn judge_money(charge: &ChargeRecord, collector: Option<&str>, seen: &PaymentSee
     }
     if seen.amount < charge.amount {
         return Verdict::Refused(FindingKind::Amount);
+    }
+    if charge.status == PaymentStatus::ChargedBack && seen.status == PaymentStatus::Paid {
+        let told = seen.updated_at.zip(charge.payment_updated_at);
+        // Old news, where the gateway dates them.
+        return match told.is_none_or(|(told, known)| told > known) {
+            true => Verdict::Refused(FindingKind::ChargebackWon),
+            false => Verdict::Nothing,
+        };
     }
     let paid = charge.paid.is_none().then_some(seen.amount);
     let whole = charge.paid.unwrap_or(seen.amount);
@@ -150,6 +158,8 @@ mod tests {
             asked: 1,
             placed_at: Some(DateTime::UNIX_EPOCH),
             payment_id: Some("1".to_owned()),
+            payment_updated_at: None,
+            page_id: None,
             pix_code: None,
             pay_url: None,
             barcode: None,
@@ -259,6 +269,21 @@ mod tests {
             assert_eq!(booked, (9900, refunded));
         }
         assert_eq!(charge.status, Refunded);
+    }
+
+    #[test]
+    fn money_that_a_bank_gives_again_is_told_and_old_news_are_not() {
+        let mut charge = charge(PaymentMethod::Pix);
+        (charge.status, charge.paid, charge.refunded) = (ChargedBack, Some(cents(9900)), cents(9900));
+        let mut payment = seen("1", Paid);
+        let won = Verdict::Refused(FindingKind::ChargebackWon);
+        assert_eq!(judge(&charge, None, &payment), won);
+        let at = |seconds| DateTime::from_timestamp(seconds, 0);
+        charge.payment_updated_at = at(10);
+        for (seconds, expected) in [(9, Verdict::Nothing), (10, Verdict::Nothing), (11, won)] {
+            payment.updated_at = at(seconds);
+            assert_eq!(judge(&charge, None, &payment), expected, "{seconds}");
+        }
     }
 
     #[test]

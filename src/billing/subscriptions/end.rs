@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{Decision, SubscriptionError, note};
 use crate::billing::books::Books;
 use crate::billing::clock::next_invoice;
-use crate::billing::invoices::{issue_period, void};
+use crate::billing::invoices::{issue_period, void_open};
 use crate::db::DbError;
 use crate::db::master::billed::{self, Billed};
 use crate::db::master::invoices::{self, InvoiceRecord};
@@ -22,7 +22,7 @@ use crate::domain::subscription::SubscriptionStatus;
 
 impl Books {
     /// Ends a subscription: with the trial or the period that is paid; at once, where something is owed. What is open is taken
-    /// back. Asked again it changes nothing.
+    /// back. Asked again, also after the end, it changes nothing.
     ///
     /// # Errors
     /// See [`SubscriptionError`].
@@ -33,8 +33,10 @@ impl Books {
         reason: Option<&str>,
         decision: &Decision,
     ) -> Result<(), SubscriptionError> {
-        let subscription = billed::lock_living(tx, tenant).await?;
-        let subscription = subscription.ok_or(SubscriptionError::None)?;
+        let Some(subscription) = billed::lock_living(tx, tenant).await? else {
+            let last = billed::find_last_plan(tx, tenant).await?;
+            return last.map(|_| ()).ok_or(SubscriptionError::None);
+        };
         if subscription.cancel_at_period_end {
             return Ok(());
         }
@@ -45,7 +47,7 @@ impl Books {
             SubscriptionStatus::Trialing | SubscriptionStatus::Active
         );
         let ends_at = if lives {
-            void_open(tx, &current, decision).await?;
+            void_open(tx, &current, &decision.origin, now).await?;
             billed::set_cancel_at_period_end(tx, subscription.id, true, now).await?;
             let paid =
                 next_invoice(&subscription, &current).filter(|next| next.status == InvoiceStatus::Paid);
@@ -139,17 +141,7 @@ async fn end(
     current: &[InvoiceRecord],
     decision: &Decision,
 ) -> Result<(), DbError> {
-    void_open(tx, current, decision).await?;
     let now = decision.now;
+    void_open(tx, current, &decision.origin, now).await?;
     billed::sink(tx, subscription.id, SubscriptionStatus::Canceled, now, now).await
-}
-
-async fn void_open(tx: &mut MasterTx, current: &[InvoiceRecord], decision: &Decision) -> Result<(), DbError> {
-    for invoice in current
-        .iter()
-        .filter(|invoice| invoice.status == InvoiceStatus::Open)
-    {
-        void(tx, invoice, &decision.origin, decision.now).await?;
-    }
-    Ok(())
 }

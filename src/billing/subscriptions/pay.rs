@@ -2,7 +2,7 @@
 
 use super::{Decision, SubscriptionError};
 use crate::billing::books::Books;
-use crate::billing::clock::next_invoice;
+use crate::billing::clock::{next_invoice, standing};
 use crate::billing::invoices::issue_period;
 use crate::db::master::MasterTx;
 use crate::db::master::billed;
@@ -54,9 +54,8 @@ impl Books {
         let (period, due_date) = if subscription.awaits_first_payment {
             (Period::anchored_at(now), first_due(now))
         } else {
-            let end = subscription.period.end;
-            let period = Period::beginning(end, subscription.anchor_day);
-            (period, local_date(end).max(first_due(now)))
+            let period = standing(&subscription, &current, now).next_period();
+            (period, local_date(period.start).max(first_due(now)))
         };
         let when = (period, due_date);
         let issued = issue_period(self, tx, &subscription, plan, when, &decision.origin, now).await?;

@@ -8,7 +8,8 @@ use super::{MasterDb, MasterTx};
 use crate::db::DbError;
 use crate::domain::audit::AuditLine;
 use crate::domain::ids::{
-    AdminId, AuditId, GatewayAccountId, InvoiceId, PlanId, ShardId, SubscriptionId, TenantId, UserId,
+    AdminId, AuditId, GatewayAccountId, InvoiceId, PaymentFindingId, PlanId, ShardId, SubscriptionId,
+    TenantId, UserId,
 };
 use crate::domain::page::{Cursor, Limit};
 use crate::domain::tenant_key::TenantKey;
@@ -67,6 +68,8 @@ pub enum Subject {
     Shard(ShardId),
     /// An account at a gateway, of a tenant or of the platform.
     GatewayAccount(GatewayAccountId, Option<TenantId>),
+    /// Something about a payment that nobody expected; of a tenant that is still there.
+    PaymentFinding(PaymentFindingId, Option<TenantId>),
     /// A subscription of a tenant.
     Subscription(SubscriptionId, TenantId),
     /// An invoice of a tenant.
@@ -81,6 +84,7 @@ impl Subject {
             Self::Plan(_) => "plan",
             Self::Shard(_) => "shard",
             Self::GatewayAccount(..) => "gateway_account",
+            Self::PaymentFinding(..) => "payment_finding",
             Self::Subscription(..) => "subscription",
             Self::Invoice(..) => "invoice",
         }
@@ -93,6 +97,7 @@ impl Subject {
             Self::Plan(id) => id.as_uuid(),
             Self::Shard(id) => id.as_uuid(),
             Self::GatewayAccount(id, _) => id.as_uuid(),
+            Self::PaymentFinding(id, _) => id.as_uuid(),
             Self::Subscription(id, _) => id.as_uuid(),
             Self::Invoice(id, _) => id.as_uuid(),
         }
@@ -100,7 +105,9 @@ impl Subject {
 
     fn tenant(self) -> Option<Uuid> {
         match self {
-            Self::GatewayAccount(_, tenant) => tenant.map(TenantId::as_uuid),
+            Self::GatewayAccount(_, tenant) | Self::PaymentFinding(_, tenant) => {
+                tenant.map(TenantId::as_uuid)
+            }
             Self::Tenant(id) | Self::Subscription(_, id) | Self::Invoice(_, id) => Some(id.as_uuid()),
             Self::Admin(_) | Self::Plan(_) | Self::Shard(_) => None,
         }

@@ -23,8 +23,9 @@ pub async fn state(db: &MasterDb, today: NaiveDate) -> Result<BillingState, DbEr
                         count(*) filter (where s.status = 'suspended') as suspended
                  from subscriptions s join plan_versions v on v.id = s.plan_version_id
                  where s.status <> 'canceled') s,
-                (select count(*) as overdue_invoices, coalesce(sum(total_cents), 0)::bigint as overdue_cents
-                 from invoices where status = 'open' and due_date < $1) i"#,
+                (select count(distinct i.id) as overdue_invoices, coalesce(sum(l.amount_cents), 0)::bigint as overdue_cents
+                 from invoices i join ledger_entries l on l.invoice_id = i.id
+                 where i.status = 'open' and i.due_date < $1) i"#,
         today,
     )
     .fetch_one(db.pool())
@@ -99,12 +100,13 @@ pub async fn revenue(
 /// When the database fails.
 pub async fn overdue(db: &MasterDb, today: NaiveDate) -> Result<Vec<Overdue>, DbError> {
     let rows = sqlx::query!(
-        r#"select tenant_id, (array_agg(tenant_key order by id))[1] as "tenant_key!",
-                  (array_agg(customer_name order by id))[1] as "customer_name!", count(*) as "invoices!",
-                  sum(total_cents)::bigint as "overdue_cents!", min(due_date) as "since!"
-           from invoices where status = 'open' and due_date < $1
-           group by tenant_id
-           order by min(due_date), tenant_id"#,
+        r#"select i.tenant_id, (array_agg(i.tenant_key order by i.id))[1] as "tenant_key!",
+                  (array_agg(i.customer_name order by i.id))[1] as "customer_name!", count(distinct i.id) as "invoices!",
+                  sum(l.amount_cents)::bigint as "overdue_cents!", min(i.due_date) as "since!"
+           from invoices i join ledger_entries l on l.invoice_id = i.id
+           where i.status = 'open' and i.due_date < $1
+           group by i.tenant_id
+           order by min(i.due_date), i.tenant_id"#,
         today,
     )
     .fetch_all(db.pool())

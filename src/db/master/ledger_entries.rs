@@ -8,33 +8,42 @@ use crate::db::DbError;
 use crate::domain::billing::invoice::LedgerKind;
 use crate::domain::ids::{ChargeId, InvoiceId, LedgerEntryId};
 
-/// Books an amount about an invoice, with the sign that its kind has; `false` when this was booked before: once for each charge
-/// and kind, and once for each invoice where no charge is named.
+/// Something to be booked about an invoice.
+#[derive(Debug, Clone, Copy)]
+pub struct Entry {
+    /// What; it gives the amount its sign.
+    pub kind: LedgerKind,
+    /// How much, in cents; not negative.
+    pub cents: i64,
+    /// By which charge money moved.
+    pub charge: Option<ChargeId>,
+    /// What has gone back with this entry, in cents: it tells the parts apart in which a charge goes back. 0 of all else.
+    pub back_so_far: i64,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// Books an entry; `false` when it was booked before: once for each charge (or invoice, where no charge is named), kind and
+/// sum that has gone back so far.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn book(
-    tx: &mut MasterTx,
-    invoice: &InvoiceRecord,
-    kind: LedgerKind,
-    cents: i64,
-    charge: Option<ChargeId>,
-    at: DateTime<Utc>,
-) -> Result<bool, DbError> {
-    let amount = match kind {
-        LedgerKind::Paid | LedgerKind::Voided => -cents,
-        LedgerKind::Invoiced | LedgerKind::Refunded | LedgerKind::ChargedBack => cents,
+pub async fn book(tx: &mut MasterTx, invoice: &InvoiceRecord, entry: &Entry) -> Result<bool, DbError> {
+    let amount = match entry.kind {
+        LedgerKind::Paid | LedgerKind::Voided => -entry.cents,
+        LedgerKind::Invoiced | LedgerKind::Refunded | LedgerKind::ChargedBack => entry.cents,
     };
     let booked = sqlx::query!(
-        "insert into ledger_entries (id, at, tenant_id, invoice_id, charge_id, kind, amount_cents)
-         values ($1, $2, $3, $4, $5, $6, $7) on conflict do nothing",
+        "insert into ledger_entries (id, at, tenant_id, invoice_id, charge_id, kind, amount_cents, back_so_far_cents)
+         values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing",
         LedgerEntryId::new().as_uuid(),
-        at,
+        entry.at,
         invoice.tenant.as_uuid(),
         invoice.id.as_uuid(),
-        charge.map(ChargeId::as_uuid),
-        kind.as_str(),
+        entry.charge.map(ChargeId::as_uuid),
+        entry.kind.as_str(),
         amount,
+        entry.back_so_far,
     )
     .execute(tx.connection())
     .await?;

@@ -74,7 +74,7 @@ pub async fn create_gateway_account(
     request_body = UpdateGatewayAccount, security(("admin" = [])),
     responses(
         (status = 200, body = GatewayAccount),
-        (status = 409, body = ProblemBody, description = "`gateway_account_exists`, `stale_version`"),
+        (status = 409, body = ProblemBody, description = "`gateway_account_exists`, `gateway_account_other`, `stale_version`"),
         (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)
     )
 )]

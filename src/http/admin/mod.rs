@@ -9,6 +9,7 @@ pub mod invoices;
 pub mod lifecycle;
 pub mod onboarding;
 pub mod password_resets;
+pub mod payment_findings;
 pub mod plans;
 pub mod reports;
 pub mod sessions;

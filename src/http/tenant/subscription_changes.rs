@@ -94,7 +94,8 @@ pub async fn change_subscription(
     .await
 }
 
-/// End the subscription: with the trial or the period that is paid; at once, where something is owed. Repeating it is no error.
+/// End the subscription: with the trial or the period that is paid; at once, where something is owed. Repeating it is no error, also
+/// after the end.
 #[utoipa::path(
     tag = "subscription", operation_id = "cancel_subscription", request_body = CancelSubscription, security(("bearer" = [])),
     params(("Idempotency-Key" = Option<String>, Header, description = "Repeats of a request with the same key are one request")),
@@ -104,7 +105,7 @@ pub async fn change_subscription(
 )]
 #[post("/api/subscription/cancel")]
 pub async fn cancel_subscription(
-    access: TenantAccess<Checkout>,
+    access: TenantAccess<OwnBilling>,
     key: IdempotencyHeader,
     body: OptionalBody<CancelSubscription>,
 ) -> Result<HttpResponse, Problem> {

@@ -53,16 +53,20 @@ fn told(finding: &Finding) -> String {
         "paid_twice" => "pays a charge that is paid already: it is to be given back",
         "superfluous" => "paid what was not owed any more: it is to be given back",
         "refunded_again" => "went back in a further part: the ledger has only the first",
+        "chargeback_won" => "was taken back by the payer's bank and came again: that is not booked",
         other => other,
     };
     format!("payment {payment} of {amount_cents} cents, about {whose}, {what}")
 }
 
 fn cure(finding: &Finding) -> String {
+    let first = match finding.kind.as_str() {
+        "overpaid" | "paid_twice" | "superfluous" => "give back what is too much",
+        "chargeback_won" => "void the invoice if it is open still; give back what was paid for it since",
+        _ => "look at it in the gateway's own pages",
+    };
     format!(
-        "update master.payment_findings set resolved_at = now() where account_id = '{}' and gateway_payment_id = '{}' and kind = '{}'",
-        finding.account,
-        finding.payment.replace('\'', "''"),
-        finding.kind
+        "{first}; then close it: `POST /api/admin/payment-findings/{}/resolve`",
+        finding.id
     )
 }

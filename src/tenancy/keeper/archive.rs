@@ -14,7 +14,7 @@ use crate::db::connect::AdminClient;
 use crate::db::master::archives::{self, ArchiveRecord, ArchivedSnapshot};
 use crate::db::master::audit::{MasterActor, MasterAudit, Subject, insert_audit};
 use crate::db::master::tenants::{self, TenantRecord};
-use crate::db::master::{MasterTx, deletions, lanes, restores};
+use crate::db::master::{MasterTx, billed, deletions, lanes, restores};
 use crate::db::shard::hold::hold_connection;
 use crate::db::shard::removal;
 use crate::domain::ids::TenantId;
@@ -67,6 +67,7 @@ impl Keeper {
         }
         let now = self.clock.now();
         let mut tx = self.master.begin().await?;
+        billed::note_put_away(&mut tx, key).await?;
         let mut tenant = tenants::lock_by_key(&mut tx, key)
             .await?
             .ok_or(KeeperError::Unknown)?;

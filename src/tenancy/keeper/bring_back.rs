@@ -11,7 +11,7 @@ use super::{Keeper, KeeperError, OnProgress, Settled};
 use crate::db::DbError;
 use crate::db::master::audit::{MasterAudit, insert_audit};
 use crate::db::master::tenants::{self, TenantRecord};
-use crate::db::master::{archives, restores};
+use crate::db::master::{archives, billed, restores};
 use crate::db::shard::provision::{inherit_clause, set_membership};
 use crate::domain::tenant::{RestoreMode, TenantStatus};
 use crate::domain::tenant_key::TenantKey;
@@ -67,6 +67,7 @@ impl Keeper {
         let mut admin = self.occupied(&tenant).await?;
         let now = self.clock.now();
         let mut tx = self.master.begin().await?;
+        billed::note_brought_back(&mut tx, tenant.id, now).await?;
         let mut tenant = tenants::lock_by_id(&mut tx, tenant.id)
             .await?
             .ok_or(KeeperError::Unknown)?;

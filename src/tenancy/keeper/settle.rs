@@ -12,7 +12,7 @@ use crate::db::DbError;
 use crate::db::master::audit::{MasterActor, MasterAudit, Subject, insert_audit};
 use crate::db::master::payments::applied;
 use crate::db::master::restores::{self, RestoreRecord};
-use crate::db::master::{MasterTx, archives, domains, lanes, ledger, reserved_keys};
+use crate::db::master::{MasterTx, archives, billed, domains, lanes, ledger, reserved_keys};
 use crate::db::shard::snapshot::Inquiry;
 use crate::domain::ids::{AdminId, TenantId};
 use crate::domain::tenant::RestoreMode;
@@ -131,7 +131,10 @@ impl Keeper {
                 taken = self.give_domains_back(tx, tenant, &outcome.domains).await?;
             }
             // What else the registry knew of it has been there all the time.
-            RestoreMode::Archived => restores::activate_restored(tx, tenant, now).await?,
+            RestoreMode::Archived => {
+                restores::activate_restored(tx, tenant, now).await?;
+                billed::note_brought_back(tx, tenant, now).await?;
+            }
         }
         // What its customers paid since the rows were as they are now. An hour more: clocks differ, and what is booked stays so.
         applied::apply_again(tx, tenant, outcome.made_at - TimeDelta::hours(1), now).await?;

@@ -4,7 +4,7 @@ use helixai::billing::gateways::Credentials;
 use helixai::billing::payments::NewAccount;
 use helixai::domain::ids::TenantId;
 use helixai::domain::payment::GatewayKind;
-use helixai_fakes::gateways::{Change, Kind, Variant};
+use helixai_fakes::gateways::{Change, Failure, Fault, Kind, Variant};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -142,6 +142,61 @@ async fn new_credentials_are_known_elsewhere() {
         "the former secret"
     );
     assert_eq!(till.events().await, (0, 0));
+}
+
+/// With another's credentials nobody could ask what became of the charges that an account has.
+#[tokio::test]
+async fn an_account_that_has_collected_stays_the_same_account_at_the_gateway() {
+    for kind in [Kind::MercadoPago, Kind::Stripe, Kind::Asaas] {
+        let till = Till::open_at(kind, false).await;
+        let another = "sk_test_of_another_account";
+        till.gateway
+            .add_account(account_at(kind, another, COLLECTOR + 1, None));
+        let base = "/api/admin/gateway-accounts";
+        let patch = |id: uuid::Uuid, key: &str, more: Value| {
+            let mut body = json!({"credentials": credentials(kind, key)});
+            body.as_object_mut()
+                .expect("an object")
+                .extend(more.as_object().expect("an object").clone());
+            let call = till.admin(Method::PATCH, &format!("{base}/{id}"));
+            async move { call.json(&body).await }
+        };
+        let answer = patch(till.account, another, json!({"status": "disabled"})).await;
+        answer.problem(409, "gateway_account_other");
+        patch(till.account, KEY, json!({"status": "disabled"}))
+            .await
+            .expect(200);
+        // One that has collected nothing may become any.
+        let new = json!({"gateway": till.kind, "name": "Outra", "credentials": credentials(kind, another)});
+        let made = till.admin(Method::POST, base).json(&new).await.expect(201).json();
+        patch(super::till::id_of(&made["id"]), KEY, json!({}))
+            .await
+            .expect(200);
+    }
+}
+
+/// The gateway does not say whose the credentials are: its own payment does, and without one nothing is believed.
+#[tokio::test]
+async fn credentials_that_cannot_be_told_apart_are_not_taken() {
+    let till = Till::open_by_hand().await;
+    till.gateway
+        .fail(Fault::repeated("GET /users/me", Failure::Status(503), 100));
+    let path = format!("/api/admin/gateway-accounts/{}", till.account);
+    let patch = || {
+        let call = till.admin(Method::PATCH, &path);
+        call.json(&json!({"credentials": credentials(Kind::MercadoPago, KEY)}))
+    };
+    patch().await.problem(503, "gateway_unavailable");
+    let (invoice, _, payment) = till.pix().await;
+    patch().await.expect(200);
+    // And a payment to somebody else is still not believed.
+    till.gateway
+        .add_account(account_at(Kind::MercadoPago, KEY, COLLECTOR + 1, None));
+    till.gateway.change(&payment.id, Change::Pay).await.expect("paid");
+    till.advance(chrono::TimeDelta::hours(1));
+    till.work().await;
+    assert_eq!(till.ledger(invoice).await, []);
+    assert_eq!(till.findings().await, ["collector"]);
 }
 
 /// A client's own account tells of the platform's charge, and of another client's: nothing moves.

@@ -1,7 +1,7 @@
 //! Money that goes back: by an administrator, at the gateway, by the payer's bank.
 
 use chrono::TimeDelta;
-use helixai_fakes::gateways::{Change, Failure, Fault, State};
+use helixai_fakes::gateways::{Change, Failure, Fault, Kind, State};
 use reqwest::Method;
 use serde_json::json;
 use uuid::Uuid;
@@ -112,6 +112,79 @@ async fn a_part_goes_back_and_no_more_than_was_paid() {
         .json(&json!({}))
         .await
         .problem(404, "not_found");
+}
+
+/// By an administrator and at the gateway, in any number of parts.
+#[tokio::test]
+async fn each_part_that_goes_back_is_booked() {
+    let till = Till::open_by_hand().await;
+    let (invoice, charge, payment, cents) = paid_invoice(&till).await;
+    let path = format!("/api/admin/invoices/{invoice}/refund");
+    for part in [100, 200] {
+        let call = till.admin(Method::POST, &path);
+        call.json(&json!({"amount_cents": part})).await.expect(201);
+    }
+    let at_gateway = async |part| {
+        let known = till.events().await.0;
+        let change = Change::Refund { cents: part };
+        till.gateway.change(&payment, change).await.expect("given back");
+        till.app
+            .until("it was told", || async { till.events().await.0 > known })
+            .await;
+        till.work().await;
+    };
+    at_gateway(Some(300)).await;
+    assert_eq!(till.charge_status(charge).await, "paid");
+    at_gateway(None).await;
+    assert_eq!(till.charge_status(charge).await, "refunded");
+    let back = |cents| ("refunded".to_owned(), cents);
+    assert_eq!(
+        till.ledger(invoice).await,
+        [paid(cents), back(100), back(200), back(300), back(cents - 600)]
+    );
+    assert_eq!(till.findings().await, [""; 0]);
+    assert_eq!(till.app.test.platform.books.check().await.expect("checked"), []);
+    let nothing = till.admin(Method::POST, &path).json(&json!({})).await;
+    nothing.problem(409, "nothing_to_refund");
+}
+
+/// The bank gives again what it took: somebody is told, and what is to be done about the open invoice adds up.
+#[tokio::test]
+async fn a_chargeback_that_is_won_is_told() {
+    for kind in [Kind::MercadoPago, Kind::Stripe, Kind::Asaas] {
+        let till = Till::open_at(kind, false).await;
+        let method = if kind == Kind::Stripe { "checkout" } else { "pix" };
+        let answer = till.check_out(&json!({"method": method})).await;
+        let invoice = super::till::id_of(&answer["invoice"]["id"]);
+        let charge = super::till::id_of(&answer["charges"][0]["id"]);
+        let name = charge.to_string();
+        for (change, status) in [(Change::Pay, "paid"), (Change::ChargeBack, "charged_back")] {
+            till.advance(TimeDelta::hours(1));
+            till.gateway.change(&name, change).await.expect("changed");
+            till.app
+                .until(status, || async {
+                    till.work().await;
+                    till.charge_status(charge).await == status
+                })
+                .await;
+        }
+        assert_eq!(till.findings().await, [""; 0], "{kind:?}");
+        till.advance(TimeDelta::hours(2));
+        till.gateway
+            .change(&name, Change::WinChargeback)
+            .await
+            .expect("won");
+        till.app
+            .until("it is told", || async {
+                till.work().await;
+                till.findings().await == ["chargeback_won"]
+            })
+            .await;
+        assert_eq!(till.charge_status(charge).await, "charged_back", "{kind:?}");
+        let path = format!("/api/admin/invoices/{invoice}/void");
+        till.admin(Method::POST, &path).await.expect(200);
+        assert_eq!(till.app.test.platform.books.check().await.expect("checked"), []);
+    }
 }
 
 /// The bank takes it back: the webhook reopens the invoice, and the subscription is past due.

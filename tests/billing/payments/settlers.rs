@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use helixai::billing::gateways::{Credentials, Payer, PayerName};
-use helixai::billing::payments::{Bill, Booked, NewAccount, NewCharge, News, Payments, Settler, order};
+use helixai::billing::payments::{
+    Bill, Booked, NewAccount, NewCharge, News, PaymentError, Payments, Settler, order,
+};
 use helixai::db::DbError;
 use helixai::db::master::MasterTx;
 use helixai::db::master::payments::charges::ChargeRecord;
@@ -299,6 +301,39 @@ async fn a_charge_without_its_row_is_voided_before_it_is_placed() {
             .iter()
             .all(|payment| payment.reference != charge.to_string())
     );
+}
+
+/// Its schema cannot be asked: whoever orders is told so, and the worker goes on with the others and comes back.
+#[tokio::test]
+async fn a_payee_that_is_away_stops_nobody_else() {
+    let test = Collecting::open().await;
+    let charge = test.order().await;
+    test.commit_due().await;
+    test.dues.away.store(1, Ordering::SeqCst);
+    let placed = test.payments.place(charge).await;
+    assert!(matches!(placed, Err(PaymentError::PayeeAway(_))), "{placed:?}");
+    let (_, other, _) = test.till.pix().await;
+    test.dues.away.store(1, Ordering::SeqCst);
+    test.till.advance(TimeDelta::minutes(5));
+    test.till
+        .gateway
+        .change(&other.to_string(), Change::Pay)
+        .await
+        .expect("paid");
+    test.till
+        .app
+        .until("the other is paid", || async {
+            test.work().await;
+            test.till.charge_status(other).await == "paid"
+        })
+        .await;
+    let placed = test.payments.place(charge).await.expect("placed");
+    assert!(placed.pix_code.is_some());
+    // Nor when it is asked what became of it.
+    test.dues.away.store(1, Ordering::SeqCst);
+    test.till.advance(TimeDelta::minutes(5));
+    test.work().await;
+    assert_eq!(test.till.charge_status(charge.as_uuid()).await, "pending");
 }
 
 /// A charge is placed through its payee's own account, or not at all.

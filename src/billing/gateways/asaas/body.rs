@@ -178,6 +178,7 @@ impl Payment {
     pub(super) fn placed(&self) -> Placed {
         Placed {
             payment_id: Some(self.id.clone()),
+            page_id: None,
             status: self.status(),
             pix_code: None,
             pay_url: self.bank_slip_url.clone().or_else(|| self.invoice_url.clone()),

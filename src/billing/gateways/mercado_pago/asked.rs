@@ -153,6 +153,22 @@ pub(super) struct Wish {
     pub(super) status: &'static str,
 }
 
+/// `PUT /checkout/preferences/{id}`
+#[derive(Serialize)]
+pub(super) struct PageEnd {
+    expires: bool,
+    expiration_date_to: String,
+}
+
+impl PageEnd {
+    pub(super) fn at(end: DateTime<Utc>) -> Self {
+        Self {
+            expires: true,
+            expiration_date_to: written(end),
+        }
+    }
+}
+
 /// `POST /v1/payments/{id}/refunds`
 #[derive(Serialize)]
 pub(super) struct NewRefund {

@@ -14,6 +14,8 @@ use crate::domain::payment::{PaymentMethod, PaymentStatus};
 /// The answer to `POST /checkout/preferences`.
 #[derive(Deserialize)]
 pub(super) struct Preference {
+    #[serde(default, deserialize_with = "lenient::id")]
+    pub(super) id: Option<String>,
     pub(super) init_point: String,
 }
 
@@ -88,6 +90,7 @@ impl Payment {
         let (pix_code, pay_url) = shown.map_or((None, None), |shown| (shown.qr_code, shown.ticket_url));
         Ok(Placed {
             payment_id: Some(self.id.ok_or(GatewayError::Unreadable)?),
+            page_id: None,
             status,
             pix_code,
             pay_url,

@@ -104,6 +104,7 @@ impl MercadoPago {
             .await?;
         Ok(Placed {
             payment_id: None,
+            page_id: made.id,
             status: PaymentStatus::Pending,
             pix_code: None,
             pay_url: Some(made.init_point),
@@ -156,6 +157,14 @@ impl Gateway for MercadoPago {
             }
             Err(error) => Err(error),
         }
+    }
+
+    async fn close_page(&self, page_id: &str, now: DateTime<Utc>) -> Result<(), GatewayError> {
+        let path = format!("/checkout/preferences/{}", path_part(page_id)?);
+        let end = asked::PageEnd::at(now);
+        let key = Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("close:{page_id}:{now}").as_bytes());
+        let _closed: serde::de::IgnoredAny = self.write(Method::PUT, &path, key, &end).await?;
+        Ok(())
     }
 
     async fn refund(&self, payment_id: &str, amount: Cents, key: Uuid) -> Result<String, GatewayError> {

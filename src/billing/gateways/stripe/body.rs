@@ -53,6 +53,7 @@ impl NewSession {
     pub(super) fn placed(self) -> Placed {
         Placed {
             payment_id: Some(self.id),
+            page_id: None,
             status: PaymentStatus::Pending,
             pix_code: None,
             pay_url: Some(self.url),

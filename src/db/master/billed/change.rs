@@ -5,8 +5,9 @@ use chrono::{DateTime, Utc};
 use crate::db::DbError;
 use crate::db::master::MasterTx;
 use crate::domain::billing::period::Period;
-use crate::domain::ids::{PlanVersionId, SubscriptionId};
+use crate::domain::ids::{PlanVersionId, SubscriptionId, TenantId};
 use crate::domain::subscription::SubscriptionStatus;
+use crate::domain::tenant_key::TenantKey;
 
 /// The clock looks again at this moment, or never.
 ///
@@ -36,6 +37,45 @@ pub async fn touch(tx: &mut MasterTx, id: SubscriptionId, now: DateTime<Utc>) ->
         "update subscriptions set updated_at = $2 where id = $1",
         id.as_uuid(),
         now
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// Makes the clock look at what a served tenant has bought: it is about to be put away. Call it before the tenant is locked: whoever
+/// locks both locks the subscription first.
+///
+/// # Errors
+/// When the database fails.
+pub async fn note_put_away(tx: &mut MasterTx, tenant: &TenantKey) -> Result<(), DbError> {
+    sqlx::query!(
+        "update subscriptions s set clock_at = 'epoch' from tenants t
+         where t.tenant_key = $1 and t.status in ('active', 'suspended') and s.tenant_id = t.id and s.status <> 'canceled'",
+        tenant.as_str(),
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// Makes the clock look at what a tenant has bought that comes back. The days for which it was away do not count as days for which it
+/// did not pay.
+///
+/// # Errors
+/// When the database fails.
+pub async fn note_brought_back(
+    tx: &mut MasterTx,
+    tenant: TenantId,
+    now: DateTime<Utc>,
+) -> Result<(), DbError> {
+    sqlx::query!(
+        "update subscriptions
+         set clock_at = 'epoch', version = version + 1, updated_at = $2,
+             past_due_at = case when status in ('past_due', 'suspended') and past_due_at < $2 then $2 else past_due_at end
+         where tenant_id = $1 and status <> 'canceled'",
+        tenant.as_uuid(),
+        now,
     )
     .execute(tx.connection())
     .await?;

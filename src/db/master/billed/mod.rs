@@ -16,8 +16,8 @@ use crate::domain::subscription::SubscriptionState;
 use crate::domain::tenant::TenantStatus;
 
 pub use change::{
-    activate, begin_period, rest, set_cancel_at_period_end, set_cancel_reason, set_next_plan, set_plan, sink,
-    touch,
+    activate, begin_period, note_brought_back, note_put_away, rest, set_cancel_at_period_end,
+    set_cancel_reason, set_next_plan, set_plan, sink, touch,
 };
 
 /// A version of a plan that somebody has, or will have.

@@ -130,6 +130,22 @@ pub async fn delete_account(tx: &mut MasterTx, id: GatewayAccountId) -> Result<b
     Ok(deleted.rows_affected() == 1)
 }
 
+/// Whether anything was ordered through an account, and the newest payment that the gateway has of it.
+///
+/// # Errors
+/// When the database fails.
+pub async fn find_use(db: &MasterDb, account: GatewayAccountId) -> Result<Option<Option<String>>, DbError> {
+    let row = sqlx::query!(
+        r#"select exists (select from charges where account_id = $1) as "used!",
+                  (select gateway_payment_id from charges
+                   where account_id = $1 and gateway_payment_id is not null order by id desc limit 1) as payment"#,
+        account.as_uuid(),
+    )
+    .fetch_one(db.pool())
+    .await?;
+    Ok(row.used.then_some(row.payment))
+}
+
 /// An account, whoever owns it: for its hook and for whoever carries charges out.
 ///
 /// # Errors

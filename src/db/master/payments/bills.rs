@@ -25,7 +25,7 @@ pub struct InvoiceBill {
     pub due_date: NaiveDate,
 }
 
-/// An invoice of a tenant, while it is to be paid and the tenant is there.
+/// An invoice of a tenant, while it is to be paid and the tenant is there: of who is put away nothing is collected.
 ///
 /// # Errors
 /// When the database fails.
@@ -39,7 +39,7 @@ pub async fn find_open(
         "select i.number, i.customer_name as name, i.customer_document as document, t.owner_email as email, t.tenant_key,
                 i.due_date
          from invoices i join tenants t on t.id = i.tenant_id
-         where i.id = $1 and i.tenant_id = $2 and i.status = 'open'",
+         where i.id = $1 and i.tenant_id = $2 and i.status = 'open' and t.status in ('active', 'suspended')",
         invoice,
         tenant.as_uuid(),
     )

@@ -46,6 +46,10 @@ pub struct ChargeRecord {
     pub placed_at: Option<DateTime<Utc>>,
     /// The gateway's id of the payment.
     pub payment_id: Option<String>,
+    /// When the gateway last changed the payment, as it says.
+    pub payment_updated_at: Option<DateTime<Utc>>,
+    /// The gateway's id of the page, where that is no payment.
+    pub page_id: Option<String>,
     /// The text of a PIX.
     pub pix_code: Option<String>,
     /// A page on which to pay.
@@ -103,6 +107,8 @@ pub(super) struct Row {
     pub asked: i32,
     pub placed_at: Option<DateTime<Utc>>,
     pub gateway_payment_id: Option<String>,
+    pub payment_updated_at: Option<DateTime<Utc>>,
+    pub gateway_page_id: Option<String>,
     pub pix_code: Option<String>,
     pub pay_url: Option<String>,
     pub barcode: Option<String>,
@@ -124,7 +130,8 @@ macro_rules! charges {
                   c.payee as "payee!", c.subject_id as "subject_id!", c.method as "method!", c.attempt as "attempt!",
                   c.amount_cents as "amount_cents!", c.currency as "currency!", c.status as "status!",
                   c.expires_at as "expires_at!", c.card_id as "card_id?", c.asked as "asked!", c.placed_at as "placed_at?",
-                  c.gateway_payment_id as "gateway_payment_id?", c.pix_code as "pix_code?", c.pay_url as "pay_url?",
+                  c.gateway_payment_id as "gateway_payment_id?", c.payment_updated_at as "payment_updated_at?",
+                  c.gateway_page_id as "gateway_page_id?", c.pix_code as "pix_code?", c.pay_url as "pay_url?",
                   c.barcode as "barcode?", c.paid_cents as "paid_cents?", c.settled_at as "settled_at?",
                   c.refunded_cents as "refunded_cents!", c.applied_at as "applied_at?", c.checks as "checks!",
                   c.last_error as "last_error?", c.created_at as "created_at!" "# + $after,
@@ -155,6 +162,8 @@ impl TryFrom<Row> for ChargeRecord {
             asked: row.asked,
             placed_at: row.placed_at,
             payment_id: row.gateway_payment_id,
+            payment_updated_at: row.payment_updated_at,
+            page_id: row.gateway_page_id,
             pix_code: row.pix_code,
             pay_url: row.pay_url,
             barcode: row.barcode,

@@ -1,8 +1,9 @@
 //! How money comes in: accounts at gateways, charges, what gateways tell, saved cards, refunds, and what somebody has to
 //! look at.
 //!
-//! Whoever changes charges locks those of their subject first, in the order of their ids ([`charges::lock`]), then the
-//! invoice, then the subscription: so no two of them wait for each other.
+//! Whoever books what became of charges locks those of their subject first, in the order of their ids ([`charges::lock`]), then the
+//! subscription, then the invoice: so no two of them wait for each other. Who holds a subscription or an invoice and comes to
+//! charges leaves those alone that somebody has locked ([`charges::recheck_subject`]).
 
 pub mod accounts;
 pub mod applied;

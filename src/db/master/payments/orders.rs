@@ -110,6 +110,8 @@ pub struct PlacedCharge<'a> {
     pub worker: Uuid,
     /// The gateway's id, if it has one yet.
     pub payment_id: Option<&'a str>,
+    /// The gateway's id of the page, where that is no payment.
+    pub page_id: Option<&'a str>,
     /// The text of a PIX.
     pub pix_code: Option<&'a str>,
     /// A page on which to pay.
@@ -134,7 +136,7 @@ pub async fn note_placed(
     let row = charges!(
         "update charges c
          set placed_at = coalesce(c.placed_at, $9), gateway_payment_id = coalesce(c.gateway_payment_id, $3),
-             pix_code = coalesce(c.pix_code, $4), pay_url = coalesce(c.pay_url, $5), barcode = coalesce(c.barcode, $6),
+             gateway_page_id = coalesce(c.gateway_page_id, $10), pix_code = coalesce(c.pix_code, $4), pay_url = coalesce(c.pay_url, $5), barcode = coalesce(c.barcode, $6),
              expires_at = coalesce($7, c.expires_at),
              next_check_at = case when c.leased_by = $2 then $8 else c.next_check_at end,
              checks = case when c.leased_by = $2 then 0 else c.checks end,
@@ -153,6 +155,7 @@ pub async fn note_placed(
         placed.expires_at,
         placed.next_check_at,
         now,
+        placed.page_id,
     )
     .fetch_optional(db.pool())
     .await?;

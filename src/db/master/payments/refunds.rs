@@ -204,8 +204,7 @@ pub async fn note_failed(
     Ok(())
 }
 
-/// The charge of an invoice that was paid and of which nothing has gone back, the newest first; with its account. (The ledger has
-/// one refund of each charge.)
+/// The newest charge of an invoice that was paid and of which something is left that can go back; with its account.
 ///
 /// # Errors
 /// When the database fails.
@@ -216,7 +215,7 @@ pub async fn find_refundable(
 ) -> Result<Option<(ChargeId, GatewayAccountId)>, DbError> {
     let row = sqlx::query!(
         "select id, account_id from charges
-         where tenant_id = $1 and subject_id = $2 and payee = 'platform' and status = 'paid' and refunded_cents = 0
+         where tenant_id = $1 and subject_id = $2 and payee = 'platform' and status = 'paid' and refunded_cents < paid_cents
          order by settled_at desc, id desc limit 1",
         tenant.as_uuid(),
         invoice,

@@ -136,7 +136,8 @@ pub async fn look_again(
 }
 
 /// Makes charges due now that the gateway has and that changed since `since`: those that nobody asks about any more, and what
-/// was paid, as it may have gone back; of one tenant, or of all. How many it was.
+/// was paid, as it may have gone back, or come again; of one tenant, or of all. At most `limit`, in the order of their ids, from behind
+/// `after` on; who is at work on one will have asked. Answers how many it was, and the last.
 ///
 /// # Errors
 /// When the database fails.
@@ -144,19 +145,29 @@ pub async fn make_due(
     db: &MasterDb,
     tenant: Option<TenantId>,
     since: DateTime<Utc>,
+    after: Option<ChargeId>,
+    limit: i64,
     now: DateTime<Utc>,
-) -> Result<u64, DbError> {
-    let due = sqlx::query!(
-        "update charges set next_check_at = $3
-         where placed_at is not null and ($1::uuid is null or tenant_id = $1)
-           and case when status = 'paid' then settled_at else expires_at end >= $2
-           and status in ('pending', 'in_process', 'rejected', 'canceled', 'paid')
-           and (next_check_at is null or next_check_at > $3)",
+) -> Result<(u64, Option<ChargeId>), DbError> {
+    let page = sqlx::query!(
+        r#"with page as (
+               select id from charges
+               where placed_at is not null and ($1::uuid is null or tenant_id = $1) and ($4::uuid is null or id > $4)
+                 and coalesce(settled_at, expires_at) >= $2 and status <> 'refunded'
+                 and (next_check_at is null or next_check_at > $3)
+               order by id limit $5 for update skip locked
+           ), due as (
+               update charges c set next_check_at = $3 from page where c.id = page.id returning c.id
+           )
+           select count(*) as "count!", (array_agg(id order by id desc))[1] as last from due"#,
         tenant.map(TenantId::as_uuid),
         since,
         now,
+        after.map(ChargeId::as_uuid),
+        limit,
     )
-    .execute(db.pool())
+    .fetch_one(db.pool())
     .await?;
-    Ok(due.rows_affected())
+    let count = u64::try_from(page.count).unwrap_or_default();
+    Ok((count, page.last.map(ChargeId::from_uuid)))
 }

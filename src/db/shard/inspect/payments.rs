@@ -22,14 +22,12 @@ pub struct Payments {
 /// What a gateway said and nobody expected.
 #[derive(Debug, Clone)]
 pub struct Finding {
-    /// Of which account.
-    pub account: Uuid,
+    /// Its id.
+    pub id: Uuid,
     /// The payment, as the gateway calls it.
     pub payment: String,
     /// What is the matter.
     pub kind: String,
-    /// The charge that it names.
-    pub charge: Option<Uuid>,
     /// Whom it is about, if it is still there.
     pub tenant_key: Option<String>,
     /// As the gateway says.
@@ -37,7 +35,7 @@ pub struct Finding {
 }
 
 const FINDINGS: &str = "\
-select f.account_id, f.gateway_payment_id, f.kind, f.charge_id, t.tenant_key, f.amount_cents
+select f.id, f.gateway_payment_id, f.kind, t.tenant_key, f.amount_cents
 from master.payment_findings f
 left join master.charges c on c.id = f.charge_id
 left join master.tenants t on t.id = c.tenant_id
@@ -71,12 +69,11 @@ pub async fn payments(admin: &Client) -> Result<Payments, DbError> {
     let mut found = Payments::default();
     for row in admin.query(FINDINGS, &[]).await? {
         found.findings.push(Finding {
-            account: row.try_get(0)?,
+            id: row.try_get(0)?,
             payment: row.try_get(1)?,
             kind: row.try_get(2)?,
-            charge: row.try_get(3)?,
-            tenant_key: row.try_get(4)?,
-            amount_cents: row.try_get(5)?,
+            tenant_key: row.try_get(3)?,
+            amount_cents: row.try_get(4)?,
         });
     }
     for row in admin.query(DEAD, &[]).await? {

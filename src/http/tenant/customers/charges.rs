@@ -229,7 +229,7 @@ fn refused(error: DueError) -> Problem {
         DueError::NothingOwed => not_owed(),
         DueError::Payment(PaymentError::Gateway(error)) => refused_by_gateway(error),
         DueError::Payment(PaymentError::Db(error)) | DueError::Db(error) => error.into(),
-        DueError::Payment(PaymentError::Unknown | PaymentError::Busy | PaymentError::Away(_)) => away(),
+        DueError::Payment(PaymentError::Unknown | PaymentError::Busy | PaymentError::PayeeAway(_)) => away(),
     }
 }
 
