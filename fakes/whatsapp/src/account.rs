@@ -154,7 +154,7 @@ impl Account {
     pub(crate) fn vouch(&self, device: u16, identity: &[u8; 32]) -> Result<ADVSignedDeviceIdentity> {
         let details = ADVDeviceIdentity {
             raw_id: Some(self.raw_id),
-            timestamp: Some(now()),
+            timestamp: Some(now().unsigned_abs()),
             key_index: Some(u32::from(device)),
             account_type: Some(ADVEncryptionType::E2EE),
             device_type: Some(ADVEncryptionType::E2EE),
@@ -215,7 +215,7 @@ impl Account {
     pub(crate) fn key_indexes(&self) -> Result<Vec<u8>> {
         let list = ADVKeyIndexList {
             raw_id: Some(self.raw_id),
-            timestamp: Some(now()),
+            timestamp: Some(now().unsigned_abs()),
             current_index: Some(u32::from(self.last)),
             valid_indexes: self.devices.keys().map(|device| u32::from(*device)).collect(),
             ..Default::default()

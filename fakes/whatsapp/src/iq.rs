@@ -5,7 +5,8 @@ use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node};
 
 use crate::account::Address;
-use crate::stanza::{attr, children, content, failure, jid, now, result};
+use crate::line::Order;
+use crate::stanza::{attr, children, conflict, content, jid, now, result};
 use crate::world::{State, World};
 
 /// Answers a query. What the fake does not know of gets an empty positive answer.
@@ -34,7 +35,7 @@ pub(crate) fn answer(world: &World, device: &Address, query: &Node) -> Result<()
         match (namespace.as_str(), inside) {
             ("passive", "active") => state.catch_up(device),
             ("md", "remove-companion-device") => {
-                state.dismiss(device, failure(401).build());
+                state.hang_up(device, Order::Last(conflict("device_removed")));
                 if let Some(account) = state.accounts.get_mut(&device.phone) {
                     account.devices.remove(&device.device);
                 }

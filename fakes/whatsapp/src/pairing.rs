@@ -22,7 +22,8 @@ use crate::account::{Account, Address, Linked};
 use crate::bundle::Bundle;
 use crate::line::{Line, Order};
 use crate::noise::public;
-use crate::stanza::{attr, child, failure, from_server, now, result, stream_error};
+use crate::refusal::Refusal;
+use crate::stanza::{attr, child, from_server, now, result, stream_error};
 use crate::world::{State, World};
 
 /// How many references a client gets: the first is shown for 60 seconds, the others for 20.
@@ -56,14 +57,14 @@ struct Pending {
 }
 
 /// Welcomes a client that is not linked, or says why not.
-pub(crate) fn admit(world: &World, key: [u8; 32], payload: ClientPayload, line: Line) -> Result<(), Node> {
+pub(crate) fn admit(world: &World, key: [u8; 32], payload: ClientPayload, line: Line) -> Result<(), Refusal> {
     let data = payload.device_pairing_data.into_option();
     let Some(Ok(bundle)) = data.map(Bundle::of_registration) else {
-        return Err(failure(400).build());
+        return Err(Refusal::Code(400));
     };
     world.change(|state| {
         if let Some(refusal) = state.refusal(None) {
-            return Err(refusal.node());
+            return Err(refusal);
         }
         let references: Vec<_> = (0..REFERENCES).map(|_| reference()).collect();
         let nodes = references

@@ -1,8 +1,9 @@
 //! How a login ends badly.
 
 use wacore_binary::Node;
+use wacore_binary::builder::NodeBuilder;
 
-use crate::stanza::{failure, replaced, stream_error};
+use crate::stanza::{conflict, stream_error};
 
 /// What a client hears instead of a welcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +31,14 @@ impl Refusal {
             Self::TemporaryBan { reason, seconds } => {
                 failure(402).attr("code", reason).attr("expire", seconds).build()
             }
-            Self::Replaced => replaced(),
+            Self::Replaced => conflict("replaced"),
         }
     }
+}
+
+/// The end of a login, with a number.
+fn failure(reason: u16) -> NodeBuilder {
+    NodeBuilder::new("failure")
+        .attr("reason", reason)
+        .attr("location", "lla")
 }

@@ -13,7 +13,7 @@ use crate::account::{Address, Linked};
 use crate::bundle::Bundle;
 use crate::line::Order;
 use crate::noise::public;
-use crate::stanza::replaced;
+use crate::stanza::conflict;
 use crate::world::{State, World};
 use crate::{Handshake, Refusal, SentText, pairing, relay, session, writing};
 
@@ -95,12 +95,12 @@ impl FakeWhatsApp {
         Ok(device)
     }
 
-    /// Unlinks all devices of an account, as its owner can on the phone: those that are there hear 401 now, others when
-    /// they come.
+    /// Unlinks all devices of an account, as its owner can on the phone: those that are there hear it now, others (401)
+    /// when they come.
     pub fn unlink(&self, phone: &str) {
         self.world.change(|state| {
             for device in state.linked(phone) {
-                state.dismiss(&device, Refusal::Code(401).node());
+                state.hang_up(&device, Order::Last(conflict("device_removed")));
             }
             if let Some(account) = state.accounts.get_mut(phone) {
                 account.devices.clear();
@@ -252,9 +252,7 @@ impl FakeWhatsApp {
     pub fn drop_connection(&self, phone: &str) {
         self.world.change(|state| {
             for device in state.linked(phone) {
-                if let Some(line) = state.device_mut(&device).and_then(|device| device.line.take()) {
-                    line.tell(Order::Drop);
-                }
+                state.hang_up(&device, Order::Drop);
             }
         });
     }
@@ -263,7 +261,7 @@ impl FakeWhatsApp {
     pub fn replace_connection(&self, phone: &str) {
         self.world.change(|state| {
             for device in state.linked(phone) {
-                state.dismiss(&device, replaced());
+                state.hang_up(&device, Order::Last(conflict("replaced")));
             }
         });
     }

@@ -10,10 +10,10 @@ use wacore_binary::Node;
 use crate::account::Address;
 use crate::line::{Line, Order};
 use crate::noise::Greeting;
-use crate::stanza::{attr, children, failure, from_server, now, replaced};
+use crate::stanza::{attr, children, conflict, from_server, now};
 use crate::wire::{Channel, Wire};
 use crate::world::World;
-use crate::{iq, pairing, relay};
+use crate::{Refusal, iq, pairing, relay};
 
 /// Who is at the other end.
 enum Caller {
@@ -58,8 +58,8 @@ pub(crate) async fn serve(world: Arc<World>, stream: TcpStream) {
             let _ended = talk(&world, channel, orders, &caller).await;
             leave(&world, &caller, connection);
         }
-        Err(last) => {
-            let _gone = channel.send(&last).await;
+        Err(refusal) => {
+            let _gone = channel.send(&refusal.node()).await;
             channel.close().await;
         }
     }
@@ -71,18 +71,18 @@ async fn greet(world: &World, stream: TcpStream) -> Result<Greeting> {
 }
 
 /// Lets a linked device in, or says why not.
-fn admit(world: &World, address: &Address, key: &[u8; 32], line: Line) -> Result<(), Node> {
+fn admit(world: &World, address: &Address, key: &[u8; 32], line: Line) -> Result<(), Refusal> {
     world.change(|state| {
         if let Some(refusal) = state.refusal(Some(&address.phone)) {
-            return Err(refusal.node());
+            return Err(refusal);
         }
         // Unknown, removed, or with another's name.
         if state.device(address).is_none_or(|device| device.key != *key) {
-            return Err(failure(401).build());
+            return Err(Refusal::Code(401));
         }
-        state.dismiss(address, replaced());
+        state.hang_up(address, Order::Last(conflict("replaced")));
         let Some(device) = state.device_mut(address) else {
-            return Err(failure(401).build());
+            return Err(Refusal::Code(401));
         };
         let success = from_server("success")
             .attr("t", now())

@@ -1,16 +1,12 @@
 //! Reading and building stanzas.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use anyhow::{Context, Result};
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node, NodeContent, SERVER_JID};
 
 /// Seconds since 1970.
-pub(crate) fn now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
+pub(crate) fn now() -> i64 {
+    wacore::time::now_secs()
 }
 
 /// An attribute as text.
@@ -68,21 +64,14 @@ pub(crate) fn ack(node: &Node, class: &'static str) -> Node {
     ack.build()
 }
 
-/// Why a login ends: the client is told a number.
-pub(crate) fn failure(reason: u16) -> NodeBuilder {
-    NodeBuilder::new("failure")
-        .attr("reason", reason)
-        .attr("location", "lla")
-}
-
 /// The end of a stream, with a number.
 pub(crate) fn stream_error(code: u16) -> Node {
     NodeBuilder::new("stream:error").attr("code", code).build()
 }
 
-/// The end of a stream because another connection of the same device has come.
-pub(crate) fn replaced() -> Node {
-    let conflict = NodeBuilder::new("conflict").attr("type", "replaced");
+/// The end of a stream because the device is elsewhere (`replaced`), or is no device any more (`device_removed`).
+pub(crate) fn conflict(kind: &'static str) -> Node {
+    let conflict = NodeBuilder::new("conflict").attr("type", kind);
     NodeBuilder::new("stream:error")
         .children([conflict.build()])
         .build()

@@ -168,16 +168,14 @@ impl State {
         line.send(stanza::from_server("ib").children([offline.build()]).build());
     }
 
-    /// Ends a device's connection with a last stanza. Whether there was one.
-    pub(crate) fn dismiss(&mut self, device: &Address, last: Node) -> bool {
-        let Some(device) = self.device_mut(device) else {
-            return false;
-        };
-        let line = device.line.take();
-        if let Some(line) = &line {
-            line.tell(Order::Last(last));
+    /// Ends a device's connection, if there is one.
+    pub(crate) fn hang_up(&mut self, device: &Address, order: Order) {
+        if let Some(device) = self.device_mut(device)
+            && let Some(line) = device.line.take()
+        {
+            device.active = false;
+            line.tell(order);
         }
-        line.is_some()
     }
 
     /// What the next login of a number hears, if it is refused.

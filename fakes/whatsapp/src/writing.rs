@@ -52,7 +52,7 @@ pub(crate) async fn share_keys(world: &World, device: &Jid) -> Result<()> {
                 current_index: Some(0),
                 device_indexes: vec![0],
             }),
-            timestamp: Some(i64::try_from(now())? * 1000),
+            timestamp: Some(now() * 1000),
         }),
     };
     let message = Message {

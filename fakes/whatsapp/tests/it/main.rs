@@ -3,6 +3,7 @@
 mod client;
 mod login;
 mod messages;
+mod packages;
 mod refusals;
 
 /// An account whose client is tested.

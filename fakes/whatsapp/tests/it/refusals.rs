@@ -26,7 +26,7 @@ async fn an_unlinked_device_and_a_locked_account_are_logged_out() {
         (403, ConnectFailureReason::AccountLocked),
     ] {
         let find = |event: &Event| match event {
-            Event::LoggedOut(event) => Some((event.reason.clone(), event.on_connect)),
+            Event::LoggedOut(event) => Some((event.reason, event.on_connect)),
             _ => None,
         };
         let found = refused(Refusal::Code(code), find).await;
@@ -46,7 +46,7 @@ async fn a_ban_says_for_how_long_when_the_server_does() {
     });
     assert_eq!(seconds.await, 21_600);
     let reason = refused(Refusal::Code(402), |event| match event {
-        Event::ConnectFailure(event) => Some(event.reason.clone()),
+        Event::ConnectFailure(event) => Some(event.reason),
         _ => None,
     });
     assert_eq!(reason.await, ConnectFailureReason::TempBanned);
