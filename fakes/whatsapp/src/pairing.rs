@@ -18,7 +18,7 @@ use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node};
 use waproto::whatsapp::ClientPayload;
 
-use crate::account::{Account, Address, Linked};
+use crate::account::{Address, Linked};
 use crate::bundle::Bundle;
 use crate::line::{Line, Order};
 use crate::noise::public;
@@ -131,7 +131,7 @@ fn sign(
 ) -> Result<()> {
     let stranger = state.strangers.get(&connection).context("the client has gone")?;
     let identity = stranger.bundle.identity;
-    let account: &mut Account = state.account(phone)?;
+    let account = state.account(phone)?;
     let address = account.next_device();
     let sealed = account.vouch_with(address.device, &identity, secret)?;
     let success = NodeBuilder::new("pair-success").children([

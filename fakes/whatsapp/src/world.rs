@@ -92,7 +92,8 @@ impl State {
 
     /// The account of a phone number, made when it is first asked for: everybody has WhatsApp, except the absent.
     pub(crate) fn account(&mut self, phone: &str) -> Result<&mut Account> {
-        if self.absent.contains(phone) || !phone.bytes().all(|byte| byte.is_ascii_digit()) {
+        let digits = !phone.is_empty() && phone.bytes().all(|byte| byte.is_ascii_digit());
+        if self.absent.contains(phone) || !digits {
             bail!("{phone} has no account");
         }
         if !self.accounts.contains_key(phone) {
