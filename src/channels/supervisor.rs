@@ -173,21 +173,20 @@ impl Shard {
     }
 
     fn stop(&mut self, instance: InstanceId) {
-        match self.running.remove(&instance) {
-            Some(run) => {
-                run.stop.cancel();
-                self.stopping.push((instance, run.task));
-            }
-            None => self.stopping.push((instance, tokio::spawn(async {}))),
+        if let Some(run) = self.running.remove(&instance) {
+            run.stop.cancel();
+            self.stopping.push((instance, run.task));
+        } else if !self.stopping.iter().any(|(stopping, _)| *stopping == instance) {
+            self.stopping.push((instance, tokio::spawn(async {})));
         }
     }
 
     /// Others may have them by now.
     fn lose_all(&mut self) {
-        for (_, run) in self.running.drain() {
-            run.stop.cancel();
+        let all: Vec<InstanceId> = self.running.keys().copied().collect();
+        for instance in all {
+            self.stop(instance);
         }
-        self.stopping.clear();
     }
 
     /// Gives back what has stopped.

@@ -47,7 +47,7 @@ pub(super) async fn run(running: &Running, bot: &Bot, heard: &UnboundedSender<Co
                     if let Some(end) = store(running, update, heard).await {
                         return end;
                     }
-                    offset = i32::try_from(id).ok().map(|id| id.saturating_add(1));
+                    offset = Some(i32::try_from(id.saturating_add(1)).unwrap_or(i32::MAX));
                 }
             }
             Err(error) => {
