@@ -110,8 +110,8 @@ mod tests {
     fn the_database_knows_the_same_words() {
         use crate::domain::billing::{dunning, invoice};
         use crate::domain::{
-            conversation, customer, due, lead_history, mail, message, metering, order, outbox, password_link,
-            product, property, role, settings, subscription, tenant, usage, user, vehicle,
+            conversation, customer, due, instance, lead_history, mail, message, metering, order, outbox,
+            password_link, product, property, role, settings, subscription, tenant, usage, user, vehicle,
         };
         let accounts = include_str!("../../tenant_template/core/V1__accounts.sql");
         let vehicles = include_str!("../../tenant_template/cars/V1__vehicles.sql");
@@ -128,9 +128,10 @@ mod tests {
         let work = include_str!("../../tenant_template/core/V4__work_and_audit.sql");
         let invoices = include_str!("../../master_migrations/V17__invoices.sql");
         let customers = include_str!("../../tenant_template/core/V9__customers.sql");
-        let instances = include_str!("../../tenant_template/core/V13__instances.sql");
+        let instances = include_str!("../../tenant_template/core/V12__instances.sql");
         for (sql, check, words) in [
             (instances, "channel in (", conversation::Channel::WORDS),
+            (instances, "state in (", instance::InstanceState::WORDS),
             (invoices, "kind in (", invoice::InvoiceKind::WORDS),
             (invoices, "status in (", invoice::InvoiceStatus::WORDS),
             (invoices, "kind in (", invoice::LineKind::WORDS),

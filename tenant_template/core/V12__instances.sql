@@ -35,8 +35,7 @@ create table instances (
     constraint instances_initial_message_check check (char_length(initial_message) between 1 and 4096),
     constraint instances_vip_link_check check (char_length(vip_link) between 1 and 500),
     constraint instances_state_check
-        check (state in ('created', 'starting', 'awaiting_qr', 'awaiting_pair_code', 'awaiting_passkey', 'pairing', 'connected', 'reconnecting',
-                         'qr_expired', 'replaced', 'banned', 'outdated', 'logged_out', 'stopped', 'failed')),
+        check (state in ('created', 'starting', 'awaiting_qr', 'awaiting_pair_code', 'awaiting_passkey', 'pairing', 'connected', 'reconnecting', 'qr_expired', 'replaced', 'banned', 'outdated', 'logged_out', 'stopped', 'failed')),
     constraint instances_state_detail_check check (jsonb_typeof(state_detail) = 'object'),
     constraint instances_message_delay_ms_check check (message_delay_ms between 0 and 60000),
     constraint instances_max_attempts_check check (max_attempts between 1 and 20),
