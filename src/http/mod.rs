@@ -18,6 +18,7 @@ pub mod normalise;
 pub mod observe;
 pub mod once;
 pub mod openapi;
+pub mod pix;
 pub mod problem;
 pub mod public;
 pub mod router;

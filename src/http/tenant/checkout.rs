@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpResponse, get, post, web};
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
@@ -24,6 +23,7 @@ use crate::domain::plan::PlanCode;
 use crate::http::body::{Body, path_id};
 use crate::http::extract::{Checkout, Invoices, OwnBilling, TenantAccess};
 use crate::http::once::origin_of;
+use crate::http::pix;
 use crate::http::problem::{Problem, ProblemBody};
 
 /// How somebody wants to pay.
@@ -252,10 +252,7 @@ pub async fn get_invoice_pix_png(
     access: TenantAccess<Invoices>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    let picture = code(&access, &id).await?.png().ok_or_else(Problem::internal)?;
-    Ok(HttpResponse::Ok()
-        .insert_header((CONTENT_TYPE, "image/png"))
-        .body(picture))
+    pix::png(&code(&access, &id).await?)
 }
 
 /// The QR code of an invoice's PIX, as a drawing.
@@ -272,10 +269,7 @@ pub async fn get_invoice_pix_svg(
     access: TenantAccess<Invoices>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    let drawing = code(&access, &id).await?.svg();
-    Ok(HttpResponse::Ok()
-        .insert_header((CONTENT_TYPE, "image/svg+xml"))
-        .body(drawing))
+    Ok(pix::svg(&code(&access, &id).await?))
 }
 
 async fn code(access: &TenantAccess<Invoices>, id: &str) -> Result<PixCode, Problem> {

@@ -6,7 +6,6 @@
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpResponse, get, post, web};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -27,6 +26,7 @@ use crate::http::body::path_id;
 use crate::http::create::{Creation, hash_at};
 use crate::http::extract::{IdempotencyHeader, ReadData, TenantAccess, TradeData};
 use crate::http::once::origin_of;
+use crate::http::pix;
 use crate::http::problem::{Problem, ProblemBody};
 
 /// A PIX by which a due is paid.
@@ -160,10 +160,7 @@ pub async fn get_due_pix_png(
     access: TenantAccess<ReadData>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    let picture = code(&access, &id).await?.png().ok_or_else(Problem::internal)?;
-    Ok(HttpResponse::Ok()
-        .insert_header((CONTENT_TYPE, "image/png"))
-        .body(picture))
+    pix::png(&code(&access, &id).await?)
 }
 
 /// The QR code of a due's PIX, as a drawing.
@@ -180,10 +177,7 @@ pub async fn get_due_pix_svg(
     access: TenantAccess<ReadData>,
     id: web::Path<String>,
 ) -> Result<HttpResponse, Problem> {
-    let drawing = code(&access, &id).await?.svg();
-    Ok(HttpResponse::Ok()
-        .insert_header((CONTENT_TYPE, "image/svg+xml"))
-        .body(drawing))
+    Ok(pix::svg(&code(&access, &id).await?))
 }
 
 async fn code(access: &TenantAccess<ReadData>, id: &str) -> Result<PixCode, Problem> {
