@@ -28,7 +28,7 @@ use crate::domain::instance::InstanceState;
 /// The first wait after a failure; each is twice the one before, up to the longest.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
-/// When a tenant that is not served is looked at again.
+/// The longest wait for a tenant that is not served.
 const NOT_SERVED: Duration = Duration::from_secs(15);
 /// What waits for an answer is looked for this often, even when nothing was heard: another process may have heard it and died.
 const LOOK: Duration = Duration::from_secs(300);
@@ -210,7 +210,7 @@ pub(super) async fn run(
                 failures += 1;
                 let wait = match running {
                     Some(_) => backoff(failures),
-                    None => NOT_SERVED,
+                    None => backoff(failures).min(NOT_SERVED),
                 };
                 let next_at = channels.clock.now() + TimeDelta::from_std(wait).unwrap_or_default();
                 let detail = json!({ "code": code, "attempt": failures, "next_at": next_at });

@@ -7,7 +7,8 @@ use helixai::domain::ids::InstanceId;
 use uuid::Uuid;
 
 use super::Bots;
-use crate::helpers::{TestApp, resolved_by};
+use crate::helpers::{TestApp, cli_origin, resolved_by};
+use crate::tenancy::moves::{Other, move_to};
 
 #[tokio::test]
 async fn a_bot_has_one_owner_and_the_next_when_it_ends() {
@@ -117,4 +118,42 @@ async fn bots_are_spread_over_processes() {
         bots.telegram.await_sent(token, 1).await;
         assert_eq!(bots.telegram.conflicts(token), 0);
     }
+}
+
+#[tokio::test]
+async fn bots_move_with_their_tenant() {
+    let bots = Bots::start().await;
+    let platform = &bots.app.test.platform;
+    let other = Other::add(platform).await;
+    let garage = bots.app.onboard("garage", "cars").await;
+    let (_, token) = bots.greeting(&garage, 1).await;
+    bots.telegram.person_starts(&token, 7, None);
+    bots.telegram.await_sent(&token, 1).await;
+    move_to(platform, "garage", other.name).await.expect("moved");
+    bots.telegram.person_starts(&token, 8, None);
+    let sent = bots.telegram.await_sent(&token, 2).await;
+    assert_eq!(sent[1].chat(), 8);
+    let inbox = bots
+        .app
+        .get("/api/conversations")
+        .by(&garage)
+        .await
+        .expect(200)
+        .json();
+    assert_eq!(inbox["items"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_suspended_tenant_is_not_heard_and_loses_nothing() {
+    let bots = Bots::start().await;
+    let garage = bots.app.onboard("garage", "cars").await;
+    let (_, token) = bots.greeting(&garage, 1).await;
+    let key = helixai::domain::tenant_key::TenantKey::parse("garage").unwrap();
+    let lifecycle = &bots.app.test.platform.lifecycle;
+    lifecycle.suspend(&key, "unpaid", cli_origin()).await.unwrap();
+    bots.telegram.person_starts(&token, 7, None);
+    assert!(bots.telegram.await_polled(&token, false).await);
+    assert_eq!(bots.telegram.pending(&token).len(), 1, "Telegram keeps it");
+    lifecycle.activate(&key, cli_origin()).await.unwrap();
+    bots.telegram.await_sent(&token, 1).await;
 }
