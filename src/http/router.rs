@@ -121,6 +121,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(tenant::conversations::delete_conversation)
         .service(tenant::messages::list_messages)
         .service(tenant::messages::create_message)
+        .service(tenant::messages::resend_message)
         .service(tenant::leads::list_leads)
         .service(tenant::leads::create_lead)
         .service(tenant::leads::get_lead)

@@ -125,3 +125,28 @@ async fn a_month_that_is_used_up_sends_nothing() {
         .await;
     assert_eq!(bots.telegram.sent(&token).len(), 1);
 }
+
+#[tokio::test]
+async fn what_has_failed_is_said_again() {
+    let bots = Bots::start().await;
+    let garage = bots.app.onboard("garage", "cars").await;
+    let (token, path) = conversation(&bots, &garage, 1, 7).await;
+    bots.telegram.block(&token, 7);
+    let failed = say(&bots, &garage, &path, "Oi?").await;
+    let again = format!("{path}/{}/resend", failed["id"].as_str().unwrap());
+    bots.await_rows(&garage, STATES, json!([["Oi?", "failed", "blocked"]]))
+        .await;
+    bots.telegram.unblock(&token, 7);
+    let call = || bots.app.post(&again).by(&garage).idempotency_key("one");
+    let said = call().await.expect(201).json();
+    assert_eq!(call().await.expect(201).json(), said);
+    assert_eq!(
+        (&said["body"], &said["status"]),
+        (&json!("Oi?"), &json!("queued"))
+    );
+    assert_eq!(bots.telegram.await_sent(&token, 2).await[1].text(), "Oi?");
+    let path = format!("{path}/{}/resend", said["id"].as_str().unwrap());
+    let sent = json!([["Oi?", "failed", "blocked"], ["Oi?", "sent", null]]);
+    bots.await_rows(&garage, STATES, sent).await;
+    bots.app.post(&path).by(&garage).await.problem(409, "wrong_state");
+}

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::access::{Access, Proof};
+use super::access::Access;
 use super::query::{Columns, Query};
 use crate::db::DbError;
 use crate::domain::ids::{ConversationId, MessageId, UserId};
@@ -50,15 +50,43 @@ pub fn insert_outbound(
     body: MessageText,
     access: &Access,
 ) -> Query<Message> {
-    let session = match access.proof() {
-        Proof::Session(hash) => Some(hash.as_bytes().to_vec()),
-        Proof::ApiKey(_) | Proof::Public | Proof::System => None,
-    };
     Query::one(INSERT, read)
         .bind(id.as_uuid())
         .bind(conversation.as_uuid())
         .bind(String::from(body))
-        .bind(session)
+        .bind(session_of(access))
+        .bind(access.now())
+}
+
+fn session_of(access: &Access) -> Option<Vec<u8>> {
+    access.session().map(|hash| hash.as_bytes().to_vec())
+}
+
+/// Refuses when there is no such message in the conversation, or with [`crate::db::Refusal::State`] when it has not failed.
+pub fn require_failed(id: MessageId, conversation: ConversationId) -> Query<u64> {
+    Query::execute(
+        "select case when m.id is null then helixai.refuse('HX404') \
+         when m.direction <> 'outbound' or m.status <> 'failed' then helixai.refuse('HX412') else 0 end \
+         from (values (true)) as request (one) left join messages m on m.id = $1 and m.conversation_id = $2",
+    )
+    .bind(id.as_uuid())
+    .bind(conversation.as_uuid())
+}
+
+const INSERT_AGAIN: &str = concat!(
+    "insert into messages (id, conversation_id, instance_id, direction, author, user_id, kind, body, payload, status, created_at) ",
+    "select $1, c.id, c.instance_id, 'outbound', case when $3::bytea is null then 'bot' else 'user' end, ",
+    "(select s.user_id from sessions s where s.token_hash = $3), m.kind, m.body, m.payload, 'queued', $4 ",
+    "from messages m join conversations c on c.id = m.conversation_id where m.id = $2 returning ",
+    columns!()
+);
+
+/// Says again what has failed. Runs after [`super::conversations::lock`] and [`require_failed`].
+pub fn insert_again(id: MessageId, failed: MessageId, access: &Access) -> Query<Message> {
+    Query::one(INSERT_AGAIN, read)
+        .bind(id.as_uuid())
+        .bind(failed.as_uuid())
+        .bind(session_of(access))
         .bind(access.now())
 }
 

@@ -7,6 +7,7 @@ use actix_web::{HttpResponse, get, post, web};
 use serde::Deserialize;
 
 use crate::db::tenant::{audit, conversations, messages, outbox};
+use crate::db::{DbError, Refusal};
 use crate::domain::conversation::BOT_PAUSE;
 use crate::domain::ids::{ConversationId, MessageId};
 use crate::domain::invalid::FieldErrors;
@@ -93,4 +94,45 @@ pub async fn create_message(
     };
     let show = |(_, message, _, _, _)| message;
     access.create(creation, batch, show, |_| None).await
+}
+
+/// Say again what could not be sent: a new message with the same content. One that has not failed is refused with 409 `wrong_state`.
+#[utoipa::path(
+    tag = "conversations", operation_id = "resend_message", security(("bearer" = [])),
+    params(
+        ("id" = ConversationId, Path), ("message_id" = MessageId, Path),
+        ("Idempotency-Key" = Option<String>, Header, description = "Repeats of a request with the same key are one request")
+    ),
+    responses((status = 201, body = Message), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody))
+)]
+#[post("/api/conversations/{id}/messages/{message_id}/resend")]
+pub async fn resend_message(
+    access: TenantAccess<WriteData>,
+    path: web::Path<(String, String)>,
+    key: IdempotencyHeader,
+) -> Result<HttpResponse, Problem> {
+    let (conversation, failed) = path.into_inner();
+    let conversation: ConversationId = access.check(path_id(&conversation)).await?;
+    let failed: MessageId = access.check(path_id(&failed)).await?;
+    let id = MessageId::new();
+    let batch = (
+        conversations::lock(conversation, None),
+        messages::require_failed(failed, conversation),
+        messages::insert_again(id, failed, &access.access),
+        outbox::insert_message(id, conversation, access.now),
+        audit::insert(&access.access, "message.resend", "messages", id),
+    );
+    let creation = Creation {
+        operation: "resend_message",
+        key,
+        hash: hash_at(failed, [0; 32]),
+        row: Some(id.as_uuid()),
+    };
+    let show = |(_, _, message, _, _)| message;
+    access.create(creation, batch, show, refuse_resend).await
+}
+
+fn refuse_resend(error: &DbError) -> Option<Problem> {
+    let wrong = error.refusal() == Some(Refusal::State);
+    wrong.then(|| Problem::conflict("wrong_state", "Only a message that has failed is sent again."))
 }
