@@ -245,6 +245,7 @@ pub fn points(group: &str) -> Vec<String> {
             "payments",
             "customers",
             "dues",
+            "channels",
         ];
         assert!(
             known.contains(&point.split('.').next().unwrap_or_default()),
