@@ -15,6 +15,7 @@ use crate::http::form::Changes;
 #[serde(deny_unknown_fields)]
 pub struct CreateBot {
     /// What the tenant calls it: one line of at most 100 characters.
+    #[schema(value_type = String)]
     name: Option<String>,
     /// The token that BotFather gave. It is never shown again.
     #[schema(value_type = String, example = "123456789:AAEhBOweik6ad9r_QXMENQjcrGbqCr4K-bc")]
