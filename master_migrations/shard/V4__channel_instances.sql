@@ -59,12 +59,25 @@ as $$
 declare
     begun boolean;
 begin
-    with dead as (delete from channel_workers w where w.alive_until <= clock_timestamp() and w.worker <> beating returning w.worker)
-    update channel_instances c set held_by = null from dead where c.held_by = dead.worker;
-    insert into channel_workers as w (worker, alive_until) values (beating, clock_timestamp() + make_interval(secs => lease))
-    on conflict (worker) do update set alive_until = excluded.alive_until
-    returning (w.xmax = 0) into begun;
-    update channel_instances c set heard = h.revision from unnest(instances, revisions) as h (instance_id, revision)
+    -- A row that a tenant's transaction holds keeps nobody waiting: it is freed, or heard, with a later beat.
+    update channel_instances c set held_by = null
+    where c.instance_id in (
+        select d.instance_id from channel_instances d join channel_workers w on w.worker = d.held_by
+        where w.alive_until <= clock_timestamp() and w.worker <> beating for update of d skip locked);
+    delete from channel_workers w
+    where w.alive_until <= clock_timestamp() and w.worker <> beating
+      and not exists (select from channel_instances c where c.held_by = w.worker);
+    begun := not exists (select from channel_workers w where w.worker = beating and w.alive_until > clock_timestamp());
+    if begun then
+        -- What others have not taken yet it is told of anew.
+        update channel_instances c set heard = -1 where c.held_by = beating;
+    end if;
+    insert into channel_workers as w (worker, alive_until)
+    values (beating, clock_timestamp() + make_interval(secs => lease))
+    on conflict (worker) do update set alive_until = excluded.alive_until;
+    update channel_instances c set heard = h.revision
+    from (select f.instance_id, f.revision from unnest(instances, revisions) as f (instance_id, revision)
+          join channel_instances o on o.instance_id = f.instance_id for update of o skip locked) h
     where c.instance_id = h.instance_id and c.held_by = beating and c.heard < h.revision;
     update channel_instances c set held_by = beating, heard = -1
     where c.instance_id in (
@@ -106,7 +119,7 @@ set search_path = helixai, pg_temp
 as $$
     select (select count(*) from channel_instances c where c.held_by = counting),
            (select count(*) from channel_instances c),
-           (select count(*) from channel_workers)
+           (select count(*) from channel_workers w where w.alive_until > clock_timestamp())
 $$;
 
 grant execute on function note_channel(uuid, boolean) to public;

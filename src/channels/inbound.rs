@@ -1,5 +1,7 @@
 //! Hearing: whatever a provider brings is stored first, and only then is the provider told that it has arrived.
 
+use serde_json::Value;
+
 use super::Channels;
 use crate::db::DbError;
 use crate::db::tenant::inbound::{self, Heard, Stored};
@@ -25,7 +27,7 @@ impl Channels {
         crate::kill_point!("channels.heard");
         let now = self.clock.now();
         let store = inbound::store(instance, channel, storable(heard), now);
-        let (_, _, _, _, stored) = db.run(&Access::system(now), store).await?.output;
+        let (_, stored) = db.run(&Access::system(now), store).await?.output;
         crate::kill_point!("channels.stored");
         Ok(stored)
     }
@@ -37,10 +39,21 @@ fn storable(mut heard: Heard) -> Heard {
         let text: String = text.chars().filter(|c| *c != '\0').take(most).collect();
         (!text.trim().is_empty()).then_some(text)
     };
+    strip(&mut heard.payload);
     heard.body = heard.body.and_then(|body| clean(body, BODY_MAX));
     heard.name = heard
         .name
         .and_then(|name| clean(name, 200))
         .map(|name| name.trim().to_owned());
     heard
+}
+
+/// No NUL in any text of it.
+fn strip(value: &mut Value) {
+    match value {
+        Value::String(text) => text.retain(|c| c != '\0'),
+        Value::Array(values) => values.iter_mut().for_each(strip),
+        Value::Object(fields) => fields.values_mut().for_each(strip),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
 }

@@ -31,8 +31,10 @@ const BATCH: i64 = 32;
 const AT_ONCE: usize = 8;
 /// How long the provider may take with one message.
 const SENDING: Duration = Duration::from_secs(20);
-/// Longer than a batch can last; then another process may take it for lost.
+/// For how long a line is nobody else's: then another process may take it for lost.
 const LEASE: TimeDelta = TimeDelta::seconds(90);
+/// Within so much of it sending is begun.
+const OWN: Duration = Duration::from_secs(60);
 /// The outbox is looked at this often even when nobody says that there is something in it.
 const LOOK: Duration = Duration::from_secs(60);
 /// When what is nobody's fault is tried again.
@@ -104,26 +106,27 @@ async fn batch(running: &Running, outlet: &dyn Outlet) -> Result<Round, DbError>
         return Ok(Round::Ended(End::Stopped));
     }
     let now = running.channels.clock.now();
+    // Nothing is taken that could not be sent.
+    match running.standing.speaks(&running.channels).await {
+        Ok(true) => {}
+        Ok(false) => return Ok(Round::Nothing(Some(now + UNPAID))),
+        Err(_) => return Ok(Round::Nothing(Some(now + SOON))),
+    }
+    let claimed = Instant::now();
     let claim = sending::claim(running.worker, running.instance, BATCH, (now, now + LEASE));
     let mut messages = running.run(claim).await?;
     if messages.is_empty() {
-        let next = running.run(sending::next_due(running.instance)).await?;
+        let next = running.run(sending::next_due(running.instance, now)).await?;
         return Ok(Round::Nothing(next));
     }
     crate::kill_point!("channels.claimed");
     messages.sort_by_key(|message| message.id);
-    let speaks = running.standing.speaks(&running.channels).await;
-    let held_back = match speaks {
-        Ok(true) => None,
-        Ok(false) => Some((UNPAID, "subscription_inactive")),
-        Err(_) => Some((SOON, "registry_away")),
-    };
     let mut lanes: BTreeMap<ConversationId, Vec<ToSend>> = BTreeMap::new();
     for message in messages {
         lanes.entry(message.conversation).or_default().push(message);
     }
     let ends: Vec<Result<Option<End>, DbError>> = stream::iter(lanes.into_values())
-        .map(|lane| send_lane(running, outlet, lane, held_back))
+        .map(|lane| send_lane(running, outlet, lane, claimed))
         .buffer_unordered(AT_ONCE)
         .collect()
         .await;
@@ -139,12 +142,16 @@ async fn send_lane(
     running: &Running,
     outlet: &dyn Outlet,
     lane: Vec<ToSend>,
-    mut held_back: Option<(TimeDelta, &'static str)>,
+    claimed: Instant,
 ) -> Result<Option<End>, DbError> {
-    let mut end = None;
+    let (mut end, mut held_back) = (None, None);
     for message in lane {
         if held_back.is_none() && running.stop.is_cancelled() {
             held_back = Some((TimeDelta::zero(), "stopped"));
+        }
+        // Before its lease is over a line is given back, not sent.
+        if held_back.is_none() && claimed.elapsed() >= OWN {
+            held_back = Some((TimeDelta::zero(), "taken_too_long"));
         }
         if let Some((wait, why)) = held_back {
             let now = running.channels.clock.now();
@@ -250,12 +257,12 @@ async fn sent(
 async fn failed(running: &Running, message: &ToSend, why: &'static str) -> Result<Outcome, DbError> {
     count_sent(running.runnable.channel, "failed");
     let now = running.channels.clock.now();
-    running
-        .run(sending::set_failed(message.id, running.worker, why, now))
-        .await?;
-    let key = UsageKey::outbox(message.id.as_uuid());
-    // What is not given back now the sweeper gives back.
-    let _ = running.channels.metering.release(running.tenant, &key).await;
+    let set_failed = sending::set_failed(message.id, running.worker, why, now);
+    if running.run(set_failed).await? > 0 {
+        let key = UsageKey::outbox(message.id.as_uuid());
+        // What is not given back now the sweeper gives back.
+        let _ = running.channels.metering.release(running.tenant, &key).await;
+    }
     Ok(Outcome::Over)
 }
 

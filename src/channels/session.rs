@@ -48,6 +48,8 @@ pub(super) struct Running {
     pub(super) worker: Uuid,
     /// Something waits to be sent.
     pub(super) outbox: Notify,
+    /// Something may wait to be answered that this run has not heard.
+    pub(super) unheard: Notify,
     /// This run is over, for whatever reason.
     pub(super) stop: CancellationToken,
 }
@@ -99,6 +101,7 @@ impl Running {
                 biased;
                 () = self.stop.cancelled() => return End::Stopped,
                 Some(conversation) = heard.recv() => Ok(vec![conversation]),
+                () = self.unheard.notified() => self.run(inbound::list_unanswered(self.instance, UNANSWERED)).await,
                 _ = look.tick() => self.run(inbound::list_unanswered(self.instance, UNANSWERED)).await,
             };
             let mut outcome = conversations
@@ -125,22 +128,15 @@ impl Running {
     }
 
     /// Hears what the shard says of the bot: its row has changed, something waits to be sent or answered.
-    async fn mind(&self, wake: &Notify, heard: &mpsc::UnboundedSender<ConversationId>) -> End {
+    async fn mind(&self, wake: &Notify) -> End {
         loop {
             tokio::select! {
                 () = self.stop.cancelled() => return End::Stopped,
                 () = wake.notified() => {}
             }
-            let news = (
-                instances::find_runnable(self.instance),
-                inbound::list_unanswered(self.instance, UNANSWERED),
-            );
-            match self.run(news).await {
-                Ok((Some(runnable), unanswered)) if runnable.version == self.runnable.version => {
-                    for conversation in unanswered {
-                        // Whoever receives lives as long as this.
-                        let _ = heard.send(conversation);
-                    }
+            match self.run(instances::find_runnable(self.instance)).await {
+                Ok(Some(runnable)) if runnable.version == self.runnable.version => {
+                    self.unheard.notify_one();
                     self.outbox.notify_one();
                 }
                 Ok(_) => return End::Changed,
@@ -178,10 +174,10 @@ impl Running {
             self.stop.cancel();
         };
         tokio::join!(
-            async { ended(hear(heard.clone()).await) },
+            async { ended(hear(heard).await) },
             async { ended(self.answer_all(&mut conversations).await) },
             async { ended(outbound::run(self, outlet).await) },
-            async { ended(self.mind(wake, &heard).await) },
+            async { ended(self.mind(wake).await) },
         );
         first.get().copied().unwrap_or(End::Stopped)
     }
@@ -219,7 +215,7 @@ pub(super) async fn run(
         };
         let mut wait = wait;
         if let Some(running) = &running {
-            if state == InstanceState::Reconnecting && !running.runnable.auto_reconnect {
+            if is_the_providers(end) && !running.runnable.auto_reconnect {
                 running
                     .set_state(InstanceState::Failed, json!({ "code": "away" }), None)
                     .await;
@@ -288,6 +284,7 @@ async fn once(
         pace: Pace::new(gaps),
         worker: outbound::worker(),
         outbox: Notify::new(),
+        unheard: Notify::new(),
         stop: stop.child_token(),
     };
     match running.standing.hears(channels).await {
@@ -300,6 +297,11 @@ async fn once(
         Channel::WhatsappWeb | Channel::WhatsappCloud => (End::Dead("channel_unknown"), false),
     };
     (end, Some(running), lived)
+}
+
+/// Whether it is the provider who is away: not the tenant, nor the registry.
+fn is_the_providers(end: End) -> bool {
+    matches!(end, End::Retry(code) if code.starts_with("provider") || ["too_fast", "conflict"].contains(&code))
 }
 
 fn backoff(failures: u32) -> Duration {

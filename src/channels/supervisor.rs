@@ -28,7 +28,7 @@ const BELIEVED: Duration = Duration::from_secs(7);
 /// Bots that are taken with one beat.
 const TAKEN: i32 = 200;
 /// How often shards are looked up, and bots are spread evenly, in beats.
-const SHARDS_EVERY: u32 = 30;
+const SHARDS_EVERY: u32 = 10;
 const SPREAD_EVERY: u32 = 5;
 /// Bots that are given away at once, so that they are not all away at once.
 const GIVEN_AWAY: usize = 20;
@@ -48,7 +48,9 @@ pub fn spawn(channels: Channels, stop: CancellationToken) -> JoinHandle<()> {
                 _ = tick.tick() => {}
             }
             if beats.is_multiple_of(SHARDS_EVERY) || shards.is_empty() {
-                look_up(&channels, worker, &mut shards).await;
+                // A registry that says nothing must not keep beats waiting.
+                let look_up = look_up(&channels, worker, &mut shards);
+                let _ = tokio::time::timeout(BEAT * 2, look_up).await;
             }
             join_all(shards.values_mut().map(|shard| shard.beat(beats))).await;
         }
@@ -191,12 +193,15 @@ impl Shard {
 
     /// Gives back what has stopped.
     async fn give_back(&mut self) -> Result<(), DbError> {
-        let ended = self.stopping.extract_if(.., |(_, task)| task.is_finished());
-        let ended: Vec<InstanceId> = ended.map(|(instance, _)| instance).collect();
+        let ended = self.stopping.iter().filter(|(_, task)| task.is_finished());
+        let ended: Vec<InstanceId> = ended.map(|(instance, _)| *instance).collect();
         if ended.is_empty() {
             return Ok(());
         }
-        held::leave(&self.channels.lanes, &self.door, self.worker, ended).await
+        held::leave(&self.channels.lanes, &self.door, self.worker, ended.clone()).await?;
+        // Not before: what was not given back would be nobody's.
+        self.stopping.retain(|(instance, _)| !ended.contains(instance));
+        Ok(())
     }
 
     /// Gives some bots away when others have fewer.

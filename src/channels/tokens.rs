@@ -7,9 +7,9 @@ use chrono::TimeDelta;
 use secrecy::ExposeSecret;
 
 use super::Channels;
-use crate::db::DbError;
 use crate::db::master::bot_tokens;
 use crate::db::tenant::{Access, instances};
+use crate::db::{DbError, Refusal};
 use crate::domain::ids::{InstanceId, TenantId};
 use crate::domain::instance::BotToken;
 
@@ -68,7 +68,12 @@ impl Channels {
             return Ok(true);
         };
         let access = Access::system(self.clock.now());
-        Ok(db.run(&access, instances::exists(holder.instance)).await?.output)
+        match db.run(&access, instances::exists(holder.instance)).await {
+            Ok(reply) => Ok(reply.output),
+            // Away for a moment: it keeps what it has.
+            Err(error) if error.refusal().is_some_and(Refusal::is_about_the_tenant) => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 
     /// Lets the token of a bot go: this one, or whichever it has.

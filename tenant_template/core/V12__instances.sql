@@ -45,5 +45,7 @@ create table instances (
 
 -- What came in and waits for an answer: nothing, but for the moment, or after a crash.
 create index messages_unprocessed_idx on messages (instance_id, id) where direction = 'inbound' and processed_at is null;
+-- What was said before it in the same conversation, and waits still.
+create index messages_queued_in_conversation_idx on messages (conversation_id, id) where status = 'queued';
 -- What waits to be sent by a bot, in order.
 create index messages_queued_idx on messages (instance_id, id) where status = 'queued';

@@ -8,5 +8,8 @@ update jobs set leased_until = null, leased_by = null where dedupe_key = 'custom
 update messages set status = 'failed', error = 'restored' where direction = 'outbound' and status = 'queued';
 -- What a charge was when the snapshot was made says nothing of what it is now, and a copy's dues have none.
 update dues set charge_id = null, pix_code = null, pix_expires_at = null where charge_id is not null;
+-- What waited for an answer has been answered since, or is out of date.
+update messages set processed_at = created_at
+where direction = 'inbound' and processed_at is null and instance_id in (select id from instances);
 -- Bots come back as they were, and are looked at anew.
 update instances set state = 'created', state_detail = '{}' where deleted_at is null;

@@ -114,6 +114,7 @@ impl Rows {
                 if create.id == "create_bot" {
                     // One token is one bot's on the whole platform.
                     let number = uuid::Uuid::now_v7().as_u128() % 1_000_000_000;
+                    body["is_active"] = false.into();
                     body["token"] = format!("{number}:AA{}", "x".repeat(33)).into();
                 }
                 call.json(&body).await

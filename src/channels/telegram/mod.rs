@@ -5,7 +5,7 @@ mod polling;
 mod sending;
 pub mod webhook;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use secrecy::ExposeSecret;
 use serde_json::json;
@@ -25,6 +25,8 @@ pub use self::heard::read_update;
 const POLL: Duration = Duration::from_secs(50);
 /// The longest wait for any other answer.
 const CALL: Duration = Duration::from_secs(15);
+/// Who has run for so long was well; the next failure is a first one.
+const LIVED: Duration = Duration::from_secs(60);
 /// Telegram takes about thirty messages a second of a bot, and one a second in a chat.
 const GAPS: Gaps = Gaps {
     any: Duration::from_millis(34),
@@ -111,7 +113,7 @@ impl Api {
     }
 }
 
-/// Runs a bot; why it is over, and whether Telegram has let it in.
+/// Runs a bot; why it is over, and whether it has lived for a while.
 pub(super) async fn run(running: &Running, wake: &Notify) -> (End, bool) {
     running.set_state(InstanceState::Starting, json!({}), None).await;
     let channels = &running.channels;
@@ -137,6 +139,7 @@ pub(super) async fn run(running: &Running, wake: &Notify) -> (End, bool) {
         .set_state(InstanceState::Connected, json!({}), username)
         .await;
     let outlet = sending::Telegram { bot };
+    let begun = Instant::now();
     let end = running
         .live(&outlet, wake, async |heard| {
             if channels.hooks.is_some() {
@@ -146,7 +149,7 @@ pub(super) async fn run(running: &Running, wake: &Notify) -> (End, bool) {
             polling::run(running, &channels.telegram.polling_bot(&token), &heard).await
         })
         .await;
-    (end, true)
+    (end, begun.elapsed() >= LIVED)
 }
 
 /// Asks who the bot is, and says how it wants to hear.
@@ -190,9 +193,7 @@ fn unsent(error: &RequestError) -> Unsent {
             ApiError::ChatNotFound => Unsent::Never("chat_not_found"),
             ApiError::TerminatedByOtherGetUpdates | ApiError::CantGetUpdates => Unsent::Away("conflict"),
             // Telegram's own troubles come as errors, too.
-            ApiError::Unknown(text)
-                if text.starts_with("Internal Server Error") || text.starts_with("Bad Gateway") =>
-            {
+            ApiError::Unknown(text) if !text.starts_with("Bad Request") && !text.starts_with("Forbidden") => {
                 Unsent::Away("provider_error")
             }
             _ => Unsent::Never("rejected"),

@@ -65,6 +65,10 @@ pub(super) async fn run(running: &Running, bot: &Bot, heard: &UnboundedSender<Co
 /// Stores what was said, however long that takes; why the bot has to stop, if it has to.
 async fn store(running: &Running, update: Update, heard: &UnboundedSender<ConversationId>) -> Option<End> {
     let said = read_update(&update)?;
+    // Who has canceled is not heard; Telegram keeps what it was not thanked for.
+    if let Ok(false) = running.standing.hears(&running.channels).await {
+        return Some(End::Retry("subscription_inactive"));
+    }
     loop {
         let stored = running
             .channels

@@ -68,8 +68,9 @@ impl Channels {
             return Ok(());
         };
         let db = self.db(tenant).await?.ok_or(WebhookError::NotServed)?;
-        let stored = self.hear(&db, instance, Channel::Telegram, heard).await?;
-        if stored.new && !self.here.wake(instance) {
+        self.hear(&db, instance, Channel::Telegram, heard).await?;
+        // Also when it was stored before: whoever stored it may have died then.
+        if !self.here.wake(instance) {
             let access = Access::system(self.clock.now());
             db.run(&access, instances::wake(instance)).await?;
         }

@@ -75,19 +75,16 @@ with made as (
 )
 select c.id, exists (select from made) from conversations c where c.instance_id = $2 and c.external_id = $8";
 
+/// What there has to be before something can be stored: the bot, the contact, the conversation.
+pub type Ensured = (Query<u64>, Option<Query<u64>>, Query<u64>, Query<u64>);
+
 /// Stores something, with its contact and conversation, in one round trip. Refuses when there is no such bot.
 pub fn store(
     instance: InstanceId,
     channel: Channel,
     heard: Heard,
     now: DateTime<Utc>,
-) -> (
-    Query<u64>,
-    Option<Query<u64>>,
-    Query<u64>,
-    Query<u64>,
-    Query<Stored>,
-) {
+) -> (Ensured, Query<Stored>) {
     let contact = ContactId::new();
     let lock = Query::execute(LOCK_INSTANCE).bind(instance.as_uuid());
     let adopt = heard.phone.clone().map(|phone| {
@@ -128,7 +125,7 @@ pub fn store(
         .bind(heard.provider_message_id)
         .bind(now)
         .bind(heard.chat);
-    (lock, adopt, ensure_contact, ensure_conversation, insert)
+    ((lock, adopt, ensure_contact, ensure_conversation), insert)
 }
 
 /// A conversation in which something waits for an answer: its lane, locked, and what the answer depends on. It has no `Debug`: it is

@@ -34,7 +34,7 @@ with due as (
       and (o.leased_until is null or o.leased_until <= $3)
       and not exists (
         select from messages q join outbox p on p.id = q.id
-        where q.instance_id = $4 and q.status = 'queued' and q.conversation_id = m.conversation_id and q.id < m.id
+        where q.status = 'queued' and q.conversation_id = m.conversation_id and q.id < m.id
           and p.state = 'pending' and ((p.last_error is not null and p.due_at > $3) or p.leased_until > $3))
     order by m.id limit $5 for update of o skip locked
 )
@@ -69,53 +69,52 @@ pub fn claim(
         .bind(most)
 }
 
-/// Notes that the provider has taken a message, and what it calls it, if it has said so.
+/// Notes that the provider has taken a message, and what it calls it, if it has said so; 0 when another worker has it.
 pub fn set_sent(
     id: MessageId,
     worker: Uuid,
     provider_message_id: Option<String>,
     now: DateTime<Utc>,
-) -> (Query<u64>, Query<u64>) {
-    let message = Query::execute(
-        "update messages set status = 'sent', provider_message_id = $2, error = null where id = $1 and status = 'queued'",
-    );
-    (
-        end(id, worker, "sent", None, now),
-        message.bind(id.as_uuid()).bind(provider_message_id),
-    )
+) -> Query<u64> {
+    end(id, worker, ("sent", "sent"), None, provider_message_id, now)
 }
 
-/// Notes that a message will not be sent, and why.
-pub fn set_failed(
-    id: MessageId,
-    worker: Uuid,
-    error: &'static str,
-    now: DateTime<Utc>,
-) -> (Query<u64>, Query<u64>) {
-    let message = Query::execute(
-        "update messages set status = 'failed', error = $2 where id = $1 and status = 'queued'",
-    );
-    (
-        end(id, worker, "failed", Some(error), now),
-        message.bind(id.as_uuid()).bind(error),
-    )
+/// Notes that a message will not be sent, and why; 0 when another worker has it.
+pub fn set_failed(id: MessageId, worker: Uuid, error: &'static str, now: DateTime<Utc>) -> Query<u64> {
+    end(id, worker, ("failed", "failed"), Some(error), None, now)
 }
 
 fn end(
     id: MessageId,
     worker: Uuid,
-    state: &'static str,
+    (line, message): (&'static str, &'static str),
     error: Option<&'static str>,
+    provider_message_id: Option<String>,
     now: DateTime<Utc>,
 ) -> Query<u64> {
     Query::execute(
-        "update outbox set state = $3, last_error = $4, leased_by = null, leased_until = null, updated_at = $5 \
-         where id = $1 and leased_by = $2",
+        "with line as (update outbox set state = $3, last_error = $5, leased_by = null, leased_until = null, updated_at = $7 \
+         where id = $1 and leased_by = $2 returning id) \
+         update messages m set status = $4, error = $5, provider_message_id = $6 from line where m.id = line.id and m.status = 'queued'",
     )
     .bind(id.as_uuid())
     .bind(worker)
-    .bind(state)
+    .bind(line)
+    .bind(message)
     .bind(error)
+    .bind(provider_message_id)
+    .bind(now)
+}
+
+/// Gives up whatever a bot that is removed was to send.
+pub fn cancel_all(instance: InstanceId, now: DateTime<Utc>) -> Query<u64> {
+    Query::execute(
+        "with given_up as (update messages set status = 'failed', error = 'bot_removed' \
+         where instance_id = $1 and status = 'queued' returning id) \
+         update outbox o set state = 'canceled', leased_by = null, leased_until = null, updated_at = $2 from given_up \
+         where o.id = given_up.id and o.state = 'pending'",
+    )
+    .bind(instance.as_uuid())
     .bind(now)
 }
 
@@ -140,12 +139,16 @@ pub fn put_off(
     .bind(now)
 }
 
-/// When the next message of a bot is due; `None` when there is none.
-pub fn next_due(instance: InstanceId) -> Query<Option<DateTime<Utc>>> {
+/// When the next message of a bot is due; `None` when there is none. What waits for an earlier one of its conversation is not asked.
+pub fn next_due(instance: InstanceId, now: DateTime<Utc>) -> Query<Option<DateTime<Utc>>> {
     Query::one(
         "select min(greatest(o.due_at, o.leased_until)) from messages m join outbox o on o.id = m.id \
-         where m.instance_id = $1 and m.status = 'queued' and o.state = 'pending'",
+         where m.instance_id = $1 and m.status = 'queued' and o.state = 'pending' and not exists ( \
+           select from messages q join outbox p on p.id = q.id \
+           where q.status = 'queued' and q.conversation_id = m.conversation_id and q.id < m.id \
+             and p.state = 'pending' and ((p.last_error is not null and p.due_at > $2) or p.leased_until > $2))",
         |mut row| row.next(),
     )
     .bind(instance.as_uuid())
+    .bind(now)
 }

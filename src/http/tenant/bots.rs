@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::bot_forms::{CreateBot, UpdateBot};
 use crate::channels::telegram::TokenOf;
-use crate::db::tenant::{audit, instances};
+use crate::db::tenant::{audit, instances, sending};
 use crate::db::{DbError, Refusal};
 use crate::domain::conversation::Channel;
 use crate::domain::ids::InstanceId;
@@ -294,7 +294,10 @@ pub async fn delete_bot(
     let id = access.check(path_id(&id)).await?;
     let batch = (
         instances::lock(id, None, access.access.session()),
-        instances::delete(id, access.now),
+        (
+            instances::delete(id, access.now),
+            sending::cancel_all(id, access.now),
+        ),
         instances::note(id),
         audit::insert(&access.access, "bot.delete", "instances", id),
     );

@@ -180,6 +180,8 @@ impl<'a> Loading<'a> {
             replace(&transaction, to, &aside).await?;
             crate::kill_point!("restore.replaced");
         }
+        let schema = if to.over { &to.schema } else { &aside };
+        note_bots(&transaction, to, schema).await?;
         transaction.commit().await?;
         crate::kill_point!("restore.committed");
         Ok(newest)
@@ -216,7 +218,7 @@ pub(super) async fn bring_up(transaction: &Transaction<'_>, plan: &Plan<'_>) -> 
     Ok(newest)
 }
 
-/// Tells the shard when the work that goes on by the clock is due, and which bots are to run: what it knew of the tenant may be gone.
+/// Tells the shard when the work that goes on by the clock is due: what it knew of the tenant may be gone.
 async fn note_work(transaction: &Transaction<'_>, to: &Destination, aside: &str) -> Result<(), DbError> {
     let command = format!(
         "insert into helixai.due_work (tenant_id, due_at)
@@ -225,6 +227,11 @@ async fn note_work(transaction: &Transaction<'_>, to: &Destination, aside: &str)
         ident(aside)
     );
     transaction.execute(&command, &[&to.tenant.as_uuid()]).await?;
+    Ok(())
+}
+
+/// Tells the shard which bots are to run. Last, since processes wait for these rows every second.
+async fn note_bots(transaction: &Transaction<'_>, to: &Destination, schema: &str) -> Result<(), DbError> {
     transaction
         .execute(
             "update helixai.channel_instances set wanted = false, revision = revision + 1 where tenant_id = $1",
@@ -235,7 +242,7 @@ async fn note_work(transaction: &Transaction<'_>, to: &Destination, aside: &str)
         "insert into helixai.channel_instances as c (instance_id, tenant_id, wanted, revision, heard)
          select id, $1, true, 1, 0 from {}.instances where is_active
          on conflict (instance_id) do update set wanted = true, revision = c.revision + 1 where c.tenant_id = excluded.tenant_id",
-        ident(aside)
+        ident(schema)
     );
     transaction.execute(&command, &[&to.tenant.as_uuid()]).await?;
     Ok(())
