@@ -4,16 +4,16 @@ use serde_json::Value;
 
 use super::Channels;
 use crate::db::DbError;
-use crate::db::tenant::inbound::{self, Heard, Stored};
+use crate::db::tenant::inbound::{self, Heard};
 use crate::db::tenant::{Access, TenantDb};
 use crate::domain::conversation::Channel;
-use crate::domain::ids::InstanceId;
+use crate::domain::ids::{ConversationId, InstanceId};
 
 /// Most characters of what somebody says that are kept.
 const BODY_MAX: usize = 65_536;
 
 impl Channels {
-    /// Stores something that was said to a bot. Repeated, it changes nothing.
+    /// Stores something that was said to a bot; in which conversation. Repeated, it changes nothing.
     ///
     /// # Errors
     /// [`crate::db::Refusal::NotFound`] when there is no such bot; when the tenant is not served, or its database fails.
@@ -23,13 +23,13 @@ impl Channels {
         instance: InstanceId,
         channel: Channel,
         heard: Heard,
-    ) -> Result<Stored, DbError> {
+    ) -> Result<ConversationId, DbError> {
         crate::kill_point!("channels.heard");
         let now = self.clock.now();
         let store = inbound::store(instance, channel, storable(heard), now);
-        let (_, stored) = db.run(&Access::system(now), store).await?.output;
+        let (_, conversation) = db.run(&Access::system(now), store).await?.output;
         crate::kill_point!("channels.stored");
-        Ok(stored)
+        Ok(conversation)
     }
 }
 

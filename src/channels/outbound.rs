@@ -11,7 +11,6 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::StreamExt as _;
 use futures_util::stream;
-use uuid::Uuid;
 
 use super::session::{End, Running};
 use crate::billing::metering::MeteringError;
@@ -197,6 +196,12 @@ async fn send_one(running: &Running, outlet: &dyn Outlet, message: &ToSend) -> R
         Err(_) => return put_off(running, message, SOON, "registry_away", true).await,
     }
     let at = running.pace.take(&message.chat, Instant::now());
+    // A line is not held for longer than it is this worker's.
+    let wait = at.saturating_duration_since(Instant::now());
+    if wait > OWN {
+        let wait = TimeDelta::from_std(wait).unwrap_or(SOON);
+        return put_off(running, message, wait, "too_fast", true).await;
+    }
     tokio::select! {
         () = tokio::time::sleep_until(at.into()) => {}
         () = running.stop.cancelled() => return put_off(running, message, TimeDelta::zero(), "stopped", true).await,
@@ -292,9 +297,4 @@ impl Running {
         let access = Access::system(self.channels.clock.now());
         Ok(self.db.run(&access, batch).await?.output)
     }
-}
-
-/// A process of its own for the leases of lines.
-pub(super) fn worker() -> Uuid {
-    Uuid::now_v7()
 }

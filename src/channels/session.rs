@@ -270,10 +270,7 @@ async fn once(
         let _ = db.run(&access, stopped).await;
         return (End::Stopped, None, false);
     };
-    let gaps = match runnable.channel {
-        Channel::Telegram => telegram::gaps(runnable.message_delay_ms),
-        Channel::WhatsappWeb | Channel::WhatsappCloud => telegram::gaps(runnable.message_delay_ms),
-    };
+    let gaps = telegram::gaps(runnable.message_delay_ms);
     let running = Running {
         channels: channels.clone(),
         tenant: told.tenant,
@@ -282,7 +279,7 @@ async fn once(
         runnable,
         standing: Standing::new(told.tenant),
         pace: Pace::new(gaps),
-        worker: outbound::worker(),
+        worker: Uuid::now_v7(),
         outbox: Notify::new(),
         unheard: Notify::new(),
         stop: stop.child_token(),

@@ -1,5 +1,7 @@
 //! Bots of Telegram: what is said to them arrives once, is answered in order, and no tenant hears another's.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use helixai_fakes::telegram::{Failure, Incoming, Media, What};
 use serde_json::{Value, json};
 
@@ -266,6 +268,24 @@ async fn telegram_tells_by_webhook() {
         .await
         .problem(401, "signature_invalid");
     let heard = "select to_jsonb(count(*)) from messages where direction = 'inbound'";
+    assert_eq!(bots.rows(&garage, heard).await, [json!(1)]);
+    // Who has canceled is not heard: Telegram is asked to bring it again.
+    let admin = bots.app.test.admin().await;
+    admin
+        .batch_execute("update master.subscriptions set status = 'canceled', canceled_at = now()")
+        .await
+        .unwrap();
+    let whose = format!("{}:{}", garage.id, bot["id"].as_str().unwrap());
+    let secret = bots
+        .app
+        .test
+        .platform
+        .key
+        .fingerprint("telegram_webhook", whose.as_bytes());
+    let secret = URL_SAFE_NO_PAD.encode(secret);
+    call(Some(&secret), &update)
+        .await
+        .problem(503, "tenant_unavailable");
     assert_eq!(bots.rows(&garage, heard).await, [json!(1)]);
 }
 

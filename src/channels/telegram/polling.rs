@@ -75,9 +75,9 @@ async fn store(running: &Running, update: Update, heard: &UnboundedSender<Conver
             .hear(&running.db, running.instance, Channel::Telegram, said.clone())
             .await;
         match stored {
-            Ok(stored) => {
+            Ok(conversation) => {
                 // Whoever receives lives as long as this.
-                let _ = heard.send(stored.conversation);
+                let _ = heard.send(conversation);
                 return None;
             }
             Err(error) if error.refusal().is_none() && !error.is_transient() => {

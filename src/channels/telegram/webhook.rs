@@ -8,6 +8,7 @@ use teloxide_core::types::Update;
 
 use super::read_update;
 use crate::channels::Channels;
+use crate::channels::standing::Standing;
 use crate::db::DbError;
 use crate::db::tenant::{Access, instances};
 use crate::domain::conversation::Channel;
@@ -68,6 +69,10 @@ impl Channels {
             return Ok(());
         };
         let db = self.db(tenant).await?.ok_or(WebhookError::NotServed)?;
+        // Who has canceled is not heard; Telegram brings it again.
+        if !Standing::new(tenant).hears(self).await? {
+            return Err(WebhookError::NotServed);
+        }
         self.hear(&db, instance, Channel::Telegram, heard).await?;
         // Also when it was stored before: whoever stored it may have died then.
         if !self.here.wake(instance) {

@@ -28,15 +28,6 @@ pub struct Heard {
     pub payload: Value,
 }
 
-/// Where something was stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stored {
-    /// The conversation.
-    pub conversation: ConversationId,
-    /// Not: it was there already.
-    pub new: bool,
-}
-
 // Of two messages with which somebody begins to speak the second waits here for the first, so that there are not two of anything.
 const LOCK_INSTANCE: &str = "\
 select case when i.id is null then helixai.refuse('HX404') else 0 end from (values (true)) as request (one)
@@ -73,18 +64,18 @@ with made as (
         status = 'open', snoozed_until = null, updated_at = $7
     from made where c.id = made.conversation_id
 )
-select c.id, exists (select from made) from conversations c where c.instance_id = $2 and c.external_id = $8";
+select c.id from conversations c where c.instance_id = $2 and c.external_id = $8";
 
 /// What there has to be before something can be stored: the bot, the contact, the conversation.
 pub type Ensured = (Query<u64>, Option<Query<u64>>, Query<u64>, Query<u64>);
 
-/// Stores something, with its contact and conversation, in one round trip. Refuses when there is no such bot.
+/// Stores something, with its contact and conversation, in one round trip; which conversation it is. Refuses when there is no such bot.
 pub fn store(
     instance: InstanceId,
     channel: Channel,
     heard: Heard,
     now: DateTime<Utc>,
-) -> (Ensured, Query<Stored>) {
+) -> (Ensured, Query<ConversationId>) {
     let contact = ContactId::new();
     let lock = Query::execute(LOCK_INSTANCE).bind(instance.as_uuid());
     let adopt = heard.phone.clone().map(|phone| {
@@ -110,12 +101,7 @@ pub fn store(
         .bind(now)
         .bind(heard.phone)
         .bind(contact.as_uuid());
-    let insert = Query::one(INSERT, |mut row| {
-        Ok(Stored {
-            conversation: ConversationId::from_uuid(row.next()?),
-            new: row.next()?,
-        })
-    });
+    let insert = Query::one(INSERT, |mut row| Ok(ConversationId::from_uuid(row.next()?)));
     let insert = insert
         .bind(MessageId::new().as_uuid())
         .bind(instance.as_uuid())

@@ -223,6 +223,9 @@ const UPDATE: &str = concat!(
     "update instances set ",
     fields!(patched),
     "credentials_sealed = coalesce($4, credentials_sealed), ",
+    "state = case when $2 ->> 'is_active' = 'false' then 'stopped' else state end, ",
+    "state_detail = case when $2 ->> 'is_active' = 'false' then '{}' else state_detail end, ",
+    "state_changed_at = case when $2 ->> 'is_active' = 'false' and state <> 'stopped' then $3 else state_changed_at end, ",
     "version = version + 1, updated_at = $3 where id = $1 returning ",
     columns!()
 );
@@ -258,7 +261,7 @@ pub struct Runnable {
     pub channel: Channel,
     /// How it is let in.
     pub credentials_sealed: Vec<u8>,
-    /// Where the button under its first message leads.
+    /// Milliseconds between two messages.
     pub message_delay_ms: i32,
     /// How often sending a message is tried.
     pub max_attempts: i32,
