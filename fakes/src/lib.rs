@@ -2,8 +2,9 @@
 //!
 //! Each is a real TCP server that speaks the service's own protocol, keeps its state, enforces what the service enforces, fails
 //! when told to, and remembers what it was asked. It is driven from a test of the same process ([`gateways::FakeGateway`],
-//! [`smtp`], [`telegram::FakeTelegram`]), or over HTTP, below `/_control`, when the binary `fakes` runs it.
+//! [`smtp`], [`telegram::FakeTelegram`], [`whatsapp_cloud::FakeCloud`]), or over HTTP, below `/_control`, when the binary `fakes` runs it.
 
 pub mod gateways;
 pub mod smtp;
 pub mod telegram;
+pub mod whatsapp_cloud;

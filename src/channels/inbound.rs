@@ -12,6 +12,23 @@ use crate::domain::ids::{ConversationId, InstanceId};
 /// Most characters of what somebody says that are kept.
 const BODY_MAX: usize = 65_536;
 
+/// Why a webhook was not heard.
+#[derive(Debug, thiserror::Error)]
+pub enum WebhookError {
+    /// The secret or the signature is missing or another's.
+    #[error("the secret or the signature is missing or wrong")]
+    Secret,
+    /// It says nothing that is known.
+    #[error("the news cannot be read")]
+    Unreadable,
+    /// The tenant is not served.
+    #[error("the tenant is not served")]
+    NotServed,
+    /// A database failed, or there is no such bot.
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
 impl Channels {
     /// Stores something that was said to a bot; in which conversation. Repeated, it changes nothing.
     ///

@@ -24,6 +24,7 @@ mod standing;
 pub mod supervisor;
 pub mod telegram;
 pub mod tokens;
+pub mod whatsapp_cloud;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -56,7 +57,11 @@ pub struct Channels {
     pub clock: Clock,
     /// Telegram.
     pub telegram: telegram::Api,
-    /// Where webhooks come in, without a final slash; `None`: bots ask for what was said.
+    /// WhatsApp's Cloud API.
+    pub whatsapp_cloud: whatsapp_cloud::Api,
+    /// The address of the platform's own routes, without a final slash.
+    pub base_url: String,
+    /// Where webhooks of Telegram come in, without a final slash; `None`: its bots ask for what was said.
     pub hooks: Option<String>,
     /// The bots that run in this process.
     pub here: Here,
@@ -66,8 +71,9 @@ impl Channels {
     /// Webhooks come in at this address, if any do.
     pub fn served_at(&mut self, base_url: String) {
         if self.hooks.is_some() {
-            self.hooks = Some(base_url);
+            self.hooks = Some(base_url.clone());
         }
+        self.base_url = base_url;
     }
 
     /// The database of a tenant that is served; `None` when it is not.

@@ -19,6 +19,8 @@ pub struct Gaps {
 /// The pace of one bot.
 pub(super) struct Pace {
     gaps: Gaps,
+    /// What may be said at once in a chat in which nothing was said for long, as the time that it takes otherwise.
+    burst: Duration,
     slots: Mutex<Slots>,
 }
 
@@ -29,12 +31,18 @@ struct Slots {
 
 impl Pace {
     pub(super) fn new(gaps: Gaps) -> Self {
+        Self::bursting(gaps, 1)
+    }
+
+    /// In a chat so many may follow each other at once; the gaps that they have left out are kept after them.
+    pub(super) fn bursting(gaps: Gaps, burst: u32) -> Self {
         let slots = Slots {
             next: Instant::now(),
             chats: HashMap::new(),
         };
         Self {
             gaps,
+            burst: gaps.chat * burst.saturating_sub(1),
             slots: Mutex::new(slots),
         }
     }
@@ -42,14 +50,17 @@ impl Pace {
     /// Takes the next moment at which something may be said in this chat.
     pub(super) fn take(&self, chat: &str, now: Instant) -> Instant {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_chat = slots.chats.get(chat).copied().unwrap_or(now);
+        let in_turn = slots.chats.get(chat).copied().unwrap_or(now);
+        let of_chat = in_turn.checked_sub(self.burst).unwrap_or(now);
         let at = now.max(slots.next).max(of_chat);
         // A chat that has to wait does not make the others wait.
         slots.next = slots.next.max(now) + self.gaps.any;
         if slots.chats.len() >= REMEMBERED {
             slots.chats.retain(|_, next| *next > now);
         }
-        slots.chats.insert(chat.to_owned(), at + self.gaps.chat);
+        slots
+            .chats
+            .insert(chat.to_owned(), at.max(in_turn) + self.gaps.chat);
         at
     }
 
@@ -79,6 +90,24 @@ mod tests {
         let all: Vec<Duration> = (0..30).map(|n| first(&format!("c{n}"))).collect();
         assert!(all.is_sorted());
         assert!(*all.last().unwrap() >= Duration::from_millis(34 * 30));
+    }
+
+    #[test]
+    fn a_burst_is_made_up_for() {
+        let gaps = Gaps {
+            any: Duration::from_millis(10),
+            chat: Duration::from_secs(6),
+        };
+        let (pace, now) = (Pace::bursting(gaps, 3), Instant::now());
+        let take = |at: Duration| pace.take("a", now + at).saturating_duration_since(now);
+        let quick: Vec<Duration> = (0..3).map(|_| take(Duration::ZERO)).collect();
+        assert_eq!(quick, [0, 10, 20].map(Duration::from_millis));
+        assert_eq!(take(Duration::ZERO), Duration::from_secs(6));
+        assert_eq!(take(Duration::ZERO), Duration::from_secs(12));
+        // Who was silent for long may be quick again.
+        let later = Duration::from_secs(60);
+        assert_eq!(take(later), later);
+        assert_eq!(take(later), later + gaps.any);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::answer::answer;
 use super::outbound::{self, Outlet};
 use super::pacing::Pace;
 use super::standing::Standing;
-use super::{Channels, telegram};
+use super::{Channels, telegram, whatsapp_cloud};
 use crate::db::DbError;
 use crate::db::tenant::held::Told;
 use crate::db::tenant::instances::{self, Runnable};
@@ -270,7 +270,10 @@ async fn once(
         let _ = db.run(&access, stopped).await;
         return (End::Stopped, None, false);
     };
-    let gaps = telegram::gaps(runnable.message_delay_ms);
+    let pace = match runnable.channel {
+        Channel::WhatsappCloud => whatsapp_cloud::pace(runnable.message_delay_ms),
+        Channel::Telegram | Channel::WhatsappWeb => Pace::new(telegram::gaps(runnable.message_delay_ms)),
+    };
     let running = Running {
         channels: channels.clone(),
         tenant: told.tenant,
@@ -278,7 +281,7 @@ async fn once(
         db,
         runnable,
         standing: Standing::new(told.tenant),
-        pace: Pace::new(gaps),
+        pace,
         worker: Uuid::now_v7(),
         outbox: Notify::new(),
         unheard: Notify::new(),
@@ -291,7 +294,8 @@ async fn once(
     }
     let (end, lived) = match running.runnable.channel {
         Channel::Telegram => telegram::run(&running, wake).await,
-        Channel::WhatsappWeb | Channel::WhatsappCloud => (End::Dead("channel_unknown"), false),
+        Channel::WhatsappCloud => whatsapp_cloud::run(&running, wake).await,
+        Channel::WhatsappWeb => (End::Dead("channel_unknown"), false),
     };
     (end, Some(running), lived)
 }

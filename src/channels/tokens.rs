@@ -1,15 +1,15 @@
-//! Credentials of bots: sealed in the tenant's row, for this tenant and this bot; and one token once on the whole platform.
+//! Credentials of bots: sealed in the tenant's row, for this tenant and this bot; and one token, or one number, once on the whole platform.
 //!
-//! Registry and schema have no common transaction. A token is claimed in the registry first, then its bot is stored; who dies in
+//! Registry and schema have no common transaction. A token or a number is claimed in the registry first, then its bot is stored; who dies in
 //! between leaves a claim without a bot, which counts no more when somebody asks for the token after a while.
 
 use chrono::TimeDelta;
-use secrecy::ExposeSecret;
 
 use super::Channels;
 use crate::db::master::bot_tokens;
 use crate::db::tenant::{Access, instances};
 use crate::db::{DbError, Refusal};
+use crate::domain::bot_credentials::{CloudAccount, Credentials};
 use crate::domain::ids::{InstanceId, TenantId};
 use crate::domain::instance::BotToken;
 
@@ -22,10 +22,9 @@ fn context(tenant: TenantId, instance: InstanceId) -> String {
 }
 
 impl Channels {
-    /// A token as it is stored.
-    pub fn seal_token(&self, tenant: TenantId, instance: InstanceId, token: &BotToken) -> Vec<u8> {
-        let plain = token.secret().expose_secret().as_bytes();
-        self.key.seal(&context(tenant, instance), plain)
+    /// Credentials as they are stored.
+    pub fn seal_token(&self, tenant: TenantId, instance: InstanceId, credentials: &Credentials) -> Vec<u8> {
+        self.key.seal(&context(tenant, instance), &credentials.plain())
     }
 
     /// A stored token; `None` when it is another bot's or tenant's, or was sealed with another key.
@@ -34,12 +33,23 @@ impl Channels {
         BotToken::parse(std::str::from_utf8(&plain).ok()?).ok()
     }
 
-    fn fingerprint(&self, token: &BotToken) -> [u8; 32] {
-        let plain = token.secret().expose_secret().as_bytes();
-        self.key.fingerprint("bot_token", plain)
+    /// The same for a number of WhatsApp's Cloud API.
+    pub fn open_account(
+        &self,
+        tenant: TenantId,
+        instance: InstanceId,
+        sealed: &[u8],
+    ) -> Option<CloudAccount> {
+        let plain = self.key.open(&context(tenant, instance), sealed)?;
+        CloudAccount::from_plain(&plain)
     }
 
-    /// Takes a token for a bot; `false` when another bot has it, of whatever tenant.
+    fn fingerprint(&self, credentials: &Credentials) -> [u8; 32] {
+        let (kind, claimed) = credentials.claimed();
+        self.key.fingerprint(kind, claimed)
+    }
+
+    /// Takes a token or a number for a bot; `false` when another bot has it, of whatever tenant.
     ///
     /// # Errors
     /// When the registry fails, or whoever claimed the token cannot be asked.
@@ -47,9 +57,9 @@ impl Channels {
         &self,
         tenant: TenantId,
         instance: InstanceId,
-        token: &BotToken,
+        credentials: &Credentials,
     ) -> Result<bool, DbError> {
-        let (fingerprint, now) = (self.fingerprint(token), self.clock.now());
+        let (fingerprint, now) = (self.fingerprint(credentials), self.clock.now());
         let holder = bot_tokens::claim(&self.master, fingerprint, tenant, instance, now).await?;
         if (holder.tenant, holder.instance) == (tenant, instance) {
             return Ok(true);
@@ -76,12 +86,16 @@ impl Channels {
         }
     }
 
-    /// Lets the token of a bot go: this one, or whichever it has.
+    /// Lets what a bot has taken go: this, or whichever it has.
     ///
     /// # Errors
     /// When the registry fails.
-    pub async fn release_token(&self, instance: InstanceId, token: Option<&BotToken>) -> Result<(), DbError> {
-        let fingerprint = token.map(|token| self.fingerprint(token));
+    pub async fn release_token(
+        &self,
+        instance: InstanceId,
+        credentials: Option<&Credentials>,
+    ) -> Result<(), DbError> {
+        let fingerprint = credentials.map(|credentials| self.fingerprint(credentials));
         bot_tokens::release(&self.master, fingerprint, instance).await
     }
 }

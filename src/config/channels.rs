@@ -25,10 +25,24 @@ pub struct ChannelSettings {
     pub telegram_url: String,
     /// How its bots hear.
     pub telegram_updates: TelegramUpdates,
+    /// Base address of Meta's Graph API.
+    pub whatsapp_cloud_url: String,
+    /// Version of it.
+    pub whatsapp_cloud_version: String,
 }
 
 impl ChannelSettings {
     pub(super) fn check(&self, problems: &mut Problems) {
         check_url("channels.telegram_url", &self.telegram_url, problems);
+        check_url("channels.whatsapp_cloud_url", &self.whatsapp_cloud_url, problems);
+        let version = self.whatsapp_cloud_version.strip_prefix('v');
+        let numbers = version.and_then(|version| version.split_once('.'));
+        if !numbers.is_some_and(|(major, minor)| major.parse::<u16>().is_ok() && minor.parse::<u16>().is_ok())
+        {
+            problems.add(
+                "channels.whatsapp_cloud_version",
+                "must be a version such as v24.0",
+            );
+        }
     }
 }

@@ -127,6 +127,10 @@ pub struct Message {
     pub status: String,
     /// Why it was not sent.
     pub error: Option<String>,
+    /// When it has arrived, where the channel tells.
+    pub delivered_at: Option<DateTime<Utc>>,
+    /// When it was seen, where the channel tells.
+    pub read_at: Option<DateTime<Utc>>,
     /// When it was said.
     pub created_at: DateTime<Utc>,
 }

@@ -12,6 +12,7 @@
 pub mod api_key;
 pub mod audit;
 pub mod billing;
+pub mod bot_credentials;
 mod bounded;
 pub mod charge;
 pub mod clock;

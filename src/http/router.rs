@@ -66,6 +66,8 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(hooks::hear_stripe)
         .service(hooks::hear_asaas)
         .service(hooks::telegram::hear_telegram)
+        .service(hooks::whatsapp_cloud::verify_whatsapp_cloud)
+        .service(hooks::whatsapp_cloud::hear_whatsapp_cloud)
         .service(tenant::checkout::create_checkout)
         .service(tenant::checkout::pay_invoice)
         .service(tenant::checkout::get_invoice_pix_png)

@@ -3,7 +3,7 @@
 use super::StartError;
 use crate::billing::metering::Metering;
 use crate::channels::telegram::Api;
-use crate::channels::{Channels, Here};
+use crate::channels::{Channels, Here, whatsapp_cloud};
 use crate::config::{Settings, TelegramUpdates};
 use crate::db::master::MasterDb;
 use crate::db::tenant::Lanes;
@@ -19,6 +19,12 @@ pub(super) fn of(
 ) -> Result<Channels, StartError> {
     let telegram = Api::new(&settings.channels.telegram_url)
         .map_err(|error| StartError::Setting(format!("channels.telegram_url: {error}")))?;
+    let (graph, version) = (
+        &settings.channels.whatsapp_cloud_url,
+        &settings.channels.whatsapp_cloud_version,
+    );
+    let whatsapp_cloud = whatsapp_cloud::Api::new(graph, version)
+        .map_err(|error| StartError::Setting(format!("channels.whatsapp_cloud_url: {error}")))?;
     let hears_by_webhook = settings.channels.telegram_updates == TelegramUpdates::Webhook;
     Ok(Channels {
         master: master.clone(),
@@ -28,6 +34,8 @@ pub(super) fn of(
         key: key.clone(),
         clock: clock.clone(),
         telegram,
+        whatsapp_cloud,
+        base_url: settings.server.base_url(),
         hooks: hears_by_webhook.then(|| settings.server.base_url()),
         here: Here::default(),
     })

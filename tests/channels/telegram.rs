@@ -306,7 +306,7 @@ async fn one_who_has_not_paid_is_heard_and_does_not_speak() {
     let sealed = channels.seal_token(
         tenant,
         instance,
-        &helixai::domain::instance::BotToken::parse(&token).unwrap(),
+        &helixai::domain::instance::BotToken::parse(&token).unwrap().into(),
     );
     let db = channels.db(tenant).await.unwrap().unwrap();
     let fields = json!({

@@ -50,7 +50,7 @@ async fn a_claim_without_its_bot_counts_no_more_after_a_while() {
     // Whoever claims it dies before the bot is stored.
     assert!(
         channels
-            .claim_token(id, InstanceId::new(), &parsed)
+            .claim_token(id, InstanceId::new(), &parsed.into())
             .await
             .unwrap()
     );
@@ -72,7 +72,7 @@ async fn credentials_open_in_their_own_row_only() {
     let (garage, imob) = (TenantId::new(), TenantId::new());
     let (bot, other) = (InstanceId::new(), InstanceId::new());
     let parsed = BotToken::parse(&token(1)).unwrap();
-    let sealed = channels.seal_token(garage, bot, &parsed);
+    let sealed = channels.seal_token(garage, bot, &parsed.into());
     let opened = channels.open_token(garage, bot, &sealed).expect("its own");
     assert_eq!(opened.secret().expose_secret(), &token(1));
     assert!(channels.open_token(imob, bot, &sealed).is_none());

@@ -205,6 +205,7 @@ impl TestApp {
             .set("gateways.patience_ms", 1)
             // Nobody is there; who wants somebody starts one.
             .set("channels.telegram_url", "http://127.0.0.1:1")
+            .set("channels.whatsapp_cloud_url", "http://127.0.0.1:1")
             .set("metrics.bind", "");
         AppBuilder(defaults)
     }

@@ -35,6 +35,8 @@ const PUBLIC: &[(&str, Plane)] = &[
     ("hear_stripe", Plane::Platform),
     ("hear_asaas", Plane::Platform),
     ("hear_telegram", Plane::Platform),
+    ("verify_whatsapp_cloud", Plane::Platform),
+    ("hear_whatsapp_cloud", Plane::Platform),
     // Shop windows.
     ("get_vehicle_storefront", Plane::Tenant),
     ("get_property_storefront", Plane::Tenant),

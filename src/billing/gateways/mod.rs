@@ -16,7 +16,7 @@ mod http;
 mod lenient;
 mod mercado_pago;
 mod order;
-mod signature;
+pub(crate) mod signature;
 mod stripe;
 
 use std::time::Duration;

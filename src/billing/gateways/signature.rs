@@ -7,7 +7,7 @@ use sha2::Sha256;
 const LENGTH: usize = 64;
 
 /// Whether `signature` is that of the parts, one after the other. Takes the same time for each wrong one.
-pub(super) fn is_signed(secret: &str, parts: &[&[u8]], signature: &str) -> bool {
+pub(crate) fn is_signed(secret: &str, parts: &[&[u8]], signature: &str) -> bool {
     let (Some(given), Ok(mut mac)) = (
         decode(signature),
         Hmac::<Sha256>::new_from_slice(secret.as_bytes()),

@@ -122,7 +122,7 @@ pub(super) async fn run(running: &Running, wake: &Notify) -> (End, bool) {
         return (End::Dead("credentials_unreadable"), false);
     };
     match channels
-        .claim_token(running.tenant, running.instance, &token)
+        .claim_token(running.tenant, running.instance, &token.clone().into())
         .await
     {
         Ok(true) => {}

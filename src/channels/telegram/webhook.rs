@@ -8,28 +8,11 @@ use teloxide_core::types::Update;
 
 use super::read_update;
 use crate::channels::Channels;
+use crate::channels::inbound::WebhookError;
 use crate::channels::standing::Standing;
-use crate::db::DbError;
 use crate::db::tenant::{Access, instances};
 use crate::domain::conversation::Channel;
 use crate::domain::ids::{InstanceId, TenantId};
-
-/// Why nothing was heard.
-#[derive(Debug, thiserror::Error)]
-pub enum WebhookError {
-    /// The secret is missing or another's.
-    #[error("the secret is missing or wrong")]
-    Secret,
-    /// It is no update.
-    #[error("the update cannot be read")]
-    Unreadable,
-    /// The tenant is not served.
-    #[error("the tenant is not served")]
-    NotServed,
-    /// A database failed, or there is no such bot.
-    #[error(transparent)]
-    Db(#[from] DbError),
-}
 
 fn secret(channels: &Channels, tenant: TenantId, instance: InstanceId) -> String {
     let whose = format!("{tenant}:{instance}");

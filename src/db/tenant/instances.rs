@@ -290,6 +290,42 @@ pub fn find_runnable(id: InstanceId) -> Query<Option<Runnable>> {
     .bind(id.as_uuid())
 }
 
+/// What a bot is let in with, as it is stored.
+#[derive(Debug, Clone)]
+pub struct Sealed {
+    /// Where it speaks.
+    pub channel: Channel,
+    /// Sealed for its tenant and itself.
+    pub sealed: Vec<u8>,
+    /// Another one: it was changed.
+    pub version: i32,
+}
+
+/// What a bot is let in with; `None` when there is no such bot.
+pub fn find_sealed(id: InstanceId) -> Query<Option<Sealed>> {
+    Query::optional(
+        "select channel, credentials_sealed, version from instances \
+         where id = $1 and deleted_at is null and credentials_sealed is not null",
+        |mut row| {
+            Ok(Sealed {
+                channel: row.parse()?,
+                sealed: row.next()?,
+                version: row.next()?,
+            })
+        },
+    )
+    .bind(id.as_uuid())
+}
+
+/// What all bots of a channel are let in with.
+pub fn list_sealed(channel: Channel) -> Query<Vec<(InstanceId, Vec<u8>)>> {
+    Query::all(
+        "select id, credentials_sealed from instances where channel = $1 and deleted_at is null and credentials_sealed is not null",
+        |mut row| Ok((InstanceId::from_uuid(row.next()?), row.next()?)),
+    )
+    .bind(channel.as_str())
+}
+
 /// Notes what has become of a bot, and what the provider calls it, if that is known now.
 pub fn set_state(
     id: InstanceId,

@@ -14,7 +14,7 @@ use crate::domain::page::{Cursor, Limit};
 
 macro_rules! columns {
     () => {
-        "id, conversation_id, direction, author, user_id, kind, body, payload, status, error, created_at"
+        "id, conversation_id, direction, author, user_id, kind, body, payload, status, error, delivered_at, read_at, created_at"
     };
 }
 
@@ -30,6 +30,8 @@ fn read(mut row: Columns<'_>) -> Result<Message, DbError> {
         payload: row.next()?,
         status: row.next()?,
         error: row.next()?,
+        delivered_at: row.next()?,
+        read_at: row.next()?,
         created_at: row.next()?,
     })
 }

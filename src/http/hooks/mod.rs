@@ -1,7 +1,8 @@
-//! Where gateways and channels ([`telegram`]) tell their news, on the base domain only. Whoever comes is known by the signature of what they bring: it is
+//! Where gateways and channels ([`telegram`], [`whatsapp_cloud`]) tell their news, on the base domain only. Whoever comes is known by the signature of what they bring: it is
 //! verified on the body as it came in, stored once and answered; nothing of it is believed.
 
 pub mod telegram;
+pub mod whatsapp_cloud;
 
 use actix_web::dev::Payload as Incoming;
 use actix_web::{FromRequest, HttpRequest, HttpResponse, post, web};
@@ -9,6 +10,8 @@ use serde::Serialize;
 
 use crate::billing::gateways::Delivery;
 use crate::billing::payments::hooks::HookError;
+use crate::channels::inbound::WebhookError;
+use crate::db::Refusal;
 use crate::domain::ids::GatewayAccountId;
 use crate::domain::payment::GatewayKind;
 use crate::http::body::{path_id, receive};
@@ -134,5 +137,25 @@ fn refused(error: HookError) -> Problem {
         ),
         HookError::Unknown => Problem::not_found(),
         HookError::Db(error) => error.into(),
+    }
+}
+
+/// What a channel is told of which nothing was heard: it brings it again.
+fn unheard(error: WebhookError) -> Problem {
+    match error {
+        WebhookError::Secret => Problem::new(
+            actix_web::http::StatusCode::UNAUTHORIZED,
+            "signature_invalid",
+            "The secret or the signature is missing or wrong: nothing was stored.",
+        ),
+        WebhookError::Unreadable => Problem::bad_request(
+            "event_unreadable",
+            "This is nothing that the channel's provider says.",
+        ),
+        WebhookError::Db(error) if error.refusal() == Some(Refusal::NotFound) => Problem::not_found(),
+        WebhookError::Db(error) if error.refusal().is_none() => error.into(),
+        WebhookError::NotServed | WebhookError::Db(_) => {
+            Problem::unavailable("tenant_unavailable", "The bot's tenant is not served just now.")
+        }
     }
 }

@@ -2,9 +2,8 @@
 
 use actix_web::{HttpResponse, post, web};
 
-use super::{Heard, Hook, LARGEST};
-use crate::channels::telegram::webhook::WebhookError;
-use crate::db::Refusal;
+use super::{Heard, Hook, LARGEST, unheard};
+use crate::channels::inbound::WebhookError;
 use crate::domain::ids::{InstanceId, TenantId};
 use crate::http::body::{path_id, receive};
 use crate::http::problem::{Problem, ProblemBody};
@@ -32,34 +31,13 @@ pub async fn hear_telegram(hook: Hook, path: web::Path<(String, String)>) -> Res
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
     if !channels.is_telegram(tenant, bot, presented) {
-        return Err(refused(WebhookError::Secret));
+        return Err(unheard(WebhookError::Secret));
     }
     let time = hook.platform.settings.server.request_timeout / 2;
     let body = receive(&hook.request, hook.payload, LARGEST, time).await?;
     channels
         .hear_telegram(tenant, bot, &body)
         .await
-        .map_err(refused)?;
+        .map_err(unheard)?;
     Ok(HttpResponse::Ok().json(Heard::YES))
-}
-
-fn refused(error: WebhookError) -> Problem {
-    match error {
-        WebhookError::Secret => Problem::new(
-            actix_web::http::StatusCode::UNAUTHORIZED,
-            "signature_invalid",
-            "The secret is missing or wrong: nothing was stored.",
-        ),
-        WebhookError::Unreadable => {
-            Problem::bad_request("event_unreadable", "This is no update of Telegram.")
-        }
-        WebhookError::NotServed => {
-            Problem::unavailable("tenant_unavailable", "The bot's tenant is not served just now.")
-        }
-        WebhookError::Db(error) if error.refusal() == Some(Refusal::NotFound) => Problem::not_found(),
-        WebhookError::Db(error) if error.refusal().is_some() => {
-            Problem::unavailable("tenant_unavailable", "The bot's tenant is not served just now.")
-        }
-        WebhookError::Db(error) => error.into(),
-    }
 }

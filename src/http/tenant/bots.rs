@@ -3,13 +3,15 @@
 //! Credentials come in and never go out. Whatever is changed here is heard at once by the process that runs the bot.
 
 use actix_web::{HttpResponse, delete, get, patch, post, put, web};
+use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::bot_forms::{CreateBot, UpdateBot};
+use super::bot_forms::{BotWebhook, CreateBot, ShownBot, UpdateBot};
 use crate::channels::telegram::TokenOf;
 use crate::db::tenant::{audit, instances, sending};
 use crate::db::{DbError, Refusal};
+use crate::domain::bot_credentials::Credentials;
 use crate::domain::conversation::Channel;
 use crate::domain::ids::InstanceId;
 use crate::domain::instance::{BotToken, Instance, InstanceStats};
@@ -28,7 +30,7 @@ const AGAIN_SECONDS: u32 = 5;
 fn taken() -> Problem {
     Problem::conflict(
         "bot_token_taken",
-        "A bot has this token already: each bot needs a token of its own, which BotFather gives.",
+        "Another bot has this token or number already: each bot needs one of its own.",
     )
 }
 
@@ -125,13 +127,14 @@ pub async fn validate_bot_token(
     }
 }
 
-/// Make a bot. It is started at once, unless `is_active` is `false`; what becomes of it is its `state`. A token that another bot
-/// has, of whatever tenant, is refused with 409 `bot_token_taken`.
+/// Make a bot. It is started at once, unless `is_active` is `false`; what becomes of it is its `state`. A token or a number that another bot
+/// has, of whatever tenant, is refused with 409 `bot_token_taken`. The answer for a number of WhatsApp's Cloud API says what is to be entered as its webhook
+/// at Meta.
 #[utoipa::path(
     tag = "bots", operation_id = "create_bot", request_body = CreateBot, security(("bearer" = [])),
     params(("Idempotency-Key" = Option<String>, Header, description = "Repeats of a request with the same key are one request")),
     responses(
-        (status = 201, body = Instance),
+        (status = 201, body = ShownBot),
         (status = 402, body = ProblemBody, description = "`limit_exceeded`: the plan includes no more bots"),
         (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)
     )
@@ -143,20 +146,27 @@ pub async fn create_bot(
     body: Body<CreateBot>,
 ) -> Result<HttpResponse, Problem> {
     let bot = access.check(body.value).await?;
-    let (fields, token) = access.check(bot.check()).await?;
+    let (fields, credentials) = access.check(bot.check()).await?;
     // Only who may takes a token.
     access.run(()).await?;
     let id = InstanceId::new();
     let (channels, tenant) = (&access.platform().channels, access.tenant.home.id);
-    let ours = channels.claim_token(tenant, id, &token).await?;
-    let sealed = channels.seal_token(tenant, id, &token);
+    let ours = channels.claim_token(tenant, id, &credentials).await?;
+    let sealed = channels.seal_token(tenant, id, &credentials);
+    let webhook = match &credentials {
+        Credentials::WhatsappCloud(account) => Some(BotWebhook {
+            url: channels.cloud_address(tenant, id),
+            verify_token: Some(account.verify_token.expose_secret().to_owned()),
+        }),
+        Credentials::Telegram(_) => None,
+    };
     let batch = (
         // A repeated request is answered what it was; any other is refused here.
         (!ours).then(instances::refuse_taken),
         instances::room(access.tenant.limit_of(METER)),
         instances::insert(
             id,
-            Channel::Telegram,
+            credentials.channel(),
             fields,
             sealed,
             access.access.session(),
@@ -171,12 +181,11 @@ pub async fn create_bot(
         hash: body.hash,
         row: Some(id.as_uuid()),
     };
-    let outcome = access
-        .create(creation, batch, |(_, _, bot, _, _)| bot, refuse)
-        .await;
+    let show = |(_, _, bot, _, _)| ShownBot { bot, webhook };
+    let outcome = access.create(creation, batch, show, refuse).await;
     if ours && outcome.is_err() {
         // What is not let go now counts no more after a while.
-        let _ = channels.release_token(id, Some(&token)).await;
+        let _ = channels.release_token(id, Some(&credentials)).await;
     }
     access.counting(outcome, METER, instances::count()).await
 }
@@ -188,19 +197,25 @@ fn refuse(error: &DbError) -> Option<Problem> {
 /// Read a bot, without its credentials.
 #[utoipa::path(
     tag = "bots", operation_id = "get_bot", params(("id" = InstanceId, Path)), security(("bearer" = [])),
-    responses((status = 200, body = Instance), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody))
+    responses((status = 200, body = ShownBot), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody))
 )]
 #[get("/api/bots/{id}")]
 pub async fn get_bot(
     access: TenantAccess<ReadData>,
     id: web::Path<String>,
-) -> Result<web::Json<Instance>, Problem> {
+) -> Result<web::Json<ShownBot>, Problem> {
     let id = access.check(path_id(&id)).await?;
-    let bot = access
-        .run(instances::find(id, access.access.session()))
-        .await?
-        .output;
-    bot.map(web::Json).ok_or_else(Problem::not_found)
+    let find = instances::find(id, access.access.session());
+    let bot = access.run(find).await?.output.ok_or_else(Problem::not_found)?;
+    let is_told = bot.channel == Channel::WhatsappCloud.as_str();
+    let webhook = is_told.then(|| BotWebhook {
+        url: access
+            .platform()
+            .channels
+            .cloud_address(access.tenant.home.id, id),
+        verify_token: None,
+    });
+    Ok(web::Json(ShownBot { bot, webhook }))
 }
 
 /// Change a bot: what is left out stays. It goes on with the change at once, without a restart of anything.
@@ -219,17 +234,24 @@ pub async fn update_bot(
     let update = access.check(body.value).await?;
     let checked = access.check(update.check()).await?;
     let (channels, tenant) = (&access.platform().channels, access.tenant.home.id);
-    let mut sealed = None;
-    if let Some(token) = &checked.token {
+    let (mut version, mut sealed) = (checked.version, None);
+    if checked.credentials.any() {
         // Only who may change this bot takes a token for it.
-        let lock = instances::lock(id, checked.version, access.access.session());
-        access.run(lock).await?;
-        if !channels.claim_token(tenant, id, token).await? {
+        let lock = instances::lock(id, version, access.access.session());
+        let (_, stored) = access.run((lock, instances::find_sealed(id))).await?.output;
+        let stored = stored.ok_or_else(Problem::not_found)?;
+        let account = channels.open_account(tenant, id, &stored.sealed);
+        let credentials = access
+            .check(checked.credentials.onto(stored.channel, account))
+            .await?;
+        if !channels.claim_token(tenant, id, &credentials).await? {
             return Err(taken());
         }
-        sealed = Some(channels.seal_token(tenant, id, token));
+        // What was not given is as it was read.
+        version = Some(stored.version);
+        sealed = Some(channels.seal_token(tenant, id, &credentials));
     }
-    change(&access, id, checked.version, checked.fields, sealed, "bot.update").await
+    change(&access, id, version, checked.fields, sealed, "bot.update").await
 }
 
 async fn change(
