@@ -458,7 +458,7 @@ fn referred(field: &str) -> Option<&'static str> {
         "customer_plan_id" => Some("/api/customer-plans"),
         "template_id" => Some("/api/message-templates"),
         // An id of the caller's own choosing, or of the outside world.
-        "external_id" => None,
+        "external_id" | "phone_number_id" => None,
         _ => {
             assert!(
                 !field.ends_with("_id") && !field.ends_with("_ids"),

@@ -97,7 +97,7 @@ fn allowed<'a>(book: &'a mut Book, number: &str, token: &str) -> Result<&'a mut 
 
 fn say(book: &mut Book, number: &str, token: &str, request: &Value) -> Result<Value, Refused> {
     let taken = take(book, number, token, request);
-    let noted = taken.as_ref().map(Clone::clone).map_err(|(_, code)| *code);
+    let noted = taken.clone().map_err(|(_, code)| code);
     note(book, number, request, noted);
     let wamid = taken?;
     let to = to(request);

@@ -3,13 +3,12 @@
 
 use serde_json::{Map, Value, json};
 
+use super::refusals;
 use crate::db::tenant::inbound::Heard;
 use crate::db::tenant::receipts::Receipt;
 use crate::domain::ids::MessageId;
 use crate::domain::message::{MessageKind, MessageStatus};
 use crate::domain::phone::Phone;
-
-use super::refusals;
 
 /// Most characters of a name that Meta gives something.
 const NAME_MOST: usize = 200;
@@ -69,12 +68,11 @@ fn read_message(value: &Value, message: &Value) -> Option<Heard> {
     if message.get("group_id").is_some() {
         return None;
     }
-    let (kind, body, payload) = content(message)?;
+    let (kind, body, mut payload) = content(message)?;
     let from = name(message, "from").or_else(|| name(message, "from_user_id"))?;
     let called = |contact: &&Value| [text(contact, "wa_id"), text(contact, "user_id")].contains(&Some(from));
     let contact = list(value, "contacts").find(called);
     let phone = Phone::parse(&format!("+{from}")).ok().map(String::from);
-    let mut payload = payload;
     for (field, found) in [
         ("reply_to", message.pointer("/context/id")),
         ("referral", message.get("referral")),
@@ -101,13 +99,15 @@ fn read_message(value: &Value, message: &Value) -> Option<Heard> {
     })
 }
 
-/// What it is, its words, and what it carries besides; `None` for what is no message.
-fn content(message: &Value) -> Option<(MessageKind, Option<&str>, Map<String, Value>)> {
+/// What it is, its words, and what it carries besides.
+type Content<'a> = (MessageKind, Option<&'a str>, Map<String, Value>);
+
+/// What a message says; `None` for what is no message.
+fn content(message: &Value) -> Option<Content<'_>> {
     let kind = text(message, "type")?;
     let part = message.get(kind).unwrap_or(&Value::Null);
-    let is = |kind, body| Some((kind, body, Map::new()));
     match kind {
-        "text" => is(MessageKind::Text, text(part, "body")),
+        "text" => Some((MessageKind::Text, text(part, "body"), Map::new())),
         "image" => media(MessageKind::Image, part),
         "audio" | "voice" => media(MessageKind::Audio, part),
         "video" => media(MessageKind::Video, part),
@@ -142,8 +142,6 @@ fn content(message: &Value) -> Option<(MessageKind, Option<&str>, Map<String, Va
         _ => Some((MessageKind::Other, None, some(message, &["type", kind]))),
     }
 }
-
-type Content<'a> = (MessageKind, Option<&'a str>, Map<String, Value>);
 
 /// A file is named, not brought.
 fn media(kind: MessageKind, part: &Value) -> Option<Content<'_>> {

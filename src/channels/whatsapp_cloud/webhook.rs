@@ -11,6 +11,7 @@ use crate::channels::Channels;
 use crate::channels::inbound::WebhookError;
 use crate::channels::standing::Standing;
 use crate::db::DbError;
+use crate::db::tenant::inbound::Heard;
 use crate::db::tenant::{Access, TenantDb, instances, receipts};
 use crate::domain::bot_credentials::CloudAccount;
 use crate::domain::conversation::Channel;
@@ -124,7 +125,7 @@ impl Channels {
         &self,
         hook: &CloudHook,
         instance: InstanceId,
-        heard: crate::db::tenant::inbound::Heard,
+        heard: Heard,
     ) -> Result<(), WebhookError> {
         match self.hear(&hook.db, instance, Channel::WhatsappCloud, heard).await {
             Ok(_) => {}

@@ -31,10 +31,9 @@ pub struct Shown {
 impl Shown {
     /// Whether this is said back: it is text, and not much.
     fn is_echoed(&self) -> bool {
-        let text = self.challenge.bytes();
         self.mode == "subscribe"
             && (1..=LONGEST_CHALLENGE).contains(&self.challenge.len())
-            && text.into_iter().all(|byte| byte.is_ascii_graphic())
+            && self.challenge.bytes().all(|byte| byte.is_ascii_graphic())
     }
 }
 
