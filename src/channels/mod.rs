@@ -24,6 +24,8 @@ mod standing;
 pub mod supervisor;
 pub mod telegram;
 pub mod tokens;
+#[cfg(feature = "whatsapp_web")]
+pub mod whatsapp_web;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

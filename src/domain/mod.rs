@@ -68,3 +68,4 @@ pub mod turns;
 pub mod usage;
 pub mod user;
 pub mod vehicle;
+pub mod whatsapp_key;

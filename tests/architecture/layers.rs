@@ -88,7 +88,7 @@ const LAYERS: [(&str, &[&str]); 16] = [
 const EVERYWHERE: [&str; 2] = ["kill_point", "kill_if_armed"];
 
 /// Packages with a home: nobody else names them.
-const HOMES: [(&str, &[&str]); 20] = [
+const HOMES: [(&str, &[&str]); 22] = [
     ("sqlx", &["db"]),
     ("tokio_postgres", &["db"]),
     ("tokio_postgres_rustls", &["db"]),
@@ -109,6 +109,8 @@ const HOMES: [(&str, &[&str]); 20] = [
     ("chacha20poly1305", &["domain"]),
     ("lettre", &["mail"]),
     ("minijinja", &["mail"]),
+    ("wacore", &["channels"]),
+    ("whatsapp_rust", &["channels"]),
 ];
 
 #[test]

@@ -40,6 +40,7 @@ mod text;
 pub mod throttle;
 pub mod users;
 pub mod vehicles;
+pub mod whatsapp;
 mod wire;
 pub mod work;
 

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::bot_forms::{CreateBot, UpdateBot};
 use crate::channels::telegram::TokenOf;
-use crate::db::tenant::{audit, instances, sending};
+use crate::db::tenant::{audit, instances, sending, whatsapp};
 use crate::db::{DbError, Refusal};
 use crate::domain::conversation::Channel;
 use crate::domain::ids::InstanceId;
@@ -296,6 +296,7 @@ pub async fn delete_bot(
         instances::lock(id, None, access.access.session()),
         (
             instances::delete(id, access.now),
+            whatsapp::remove(id),
             sending::cancel_all(id, access.now),
         ),
         instances::note(id),
