@@ -12,11 +12,14 @@
 //! next owner begins by looking at them. What was handed to a provider by a process that died before it could say so is sent
 //! again: better twice than never.
 //!
+//! - A bot of WhatsApp is linked to a telephone and is a device of its own there ([`whatsapp_web`]).
+//!
 //! To add a channel: an [`outbound::Outlet`], something that hears, and an arm in [`session`].
 
 pub mod answer;
 mod greeting;
 pub mod inbound;
+pub mod link_codes;
 pub mod outbound;
 mod pacing;
 pub mod session;
@@ -25,6 +28,9 @@ pub mod supervisor;
 pub mod telegram;
 pub mod tokens;
 #[cfg(feature = "whatsapp_web")]
+pub mod whatsapp_web;
+#[cfg(not(feature = "whatsapp_web"))]
+#[path = "whatsapp_web_off.rs"]
 pub mod whatsapp_web;
 
 use std::collections::HashMap;
@@ -58,6 +64,8 @@ pub struct Channels {
     pub clock: Clock,
     /// Telegram.
     pub telegram: telegram::Api,
+    /// WhatsApp, by the way that its own pages take.
+    pub whatsapp: whatsapp_web::Api,
     /// Where webhooks come in, without a final slash; `None`: bots ask for what was said.
     pub hooks: Option<String>,
     /// The bots that run in this process.

@@ -60,6 +60,11 @@ pub enum Unsent {
 /// What messages leave by.
 #[async_trait]
 pub trait Outlet: Send + Sync {
+    /// Whether anything can be sent now; whoever makes it so notifies [`Running::outbox`].
+    fn is_open(&self) -> bool {
+        true
+    }
+
     /// Sends a message; answers what the provider calls it, if it has said so.
     async fn send(&self, message: &ToSend) -> Result<Option<String>, Unsent>;
 }
@@ -106,6 +111,9 @@ async fn batch(running: &Running, outlet: &dyn Outlet) -> Result<Round, DbError>
     }
     let now = running.channels.clock.now();
     // Nothing is taken that could not be sent.
+    if !outlet.is_open() {
+        return Ok(Round::Nothing(None));
+    }
     match running.standing.speaks(&running.channels).await {
         Ok(true) => {}
         Ok(false) => return Ok(Round::Nothing(Some(now + UNPAID))),

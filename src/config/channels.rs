@@ -25,6 +25,10 @@ pub struct ChannelSettings {
     pub telegram_url: String,
     /// How its bots hear.
     pub telegram_updates: TelegramUpdates,
+    /// Address of WhatsApp's socket; empty: WhatsApp's own.
+    pub whatsapp_url: String,
+    /// Which version of WhatsApp's page to be, as `2.3000.1015901307`; empty: the one that WhatsApp's page names.
+    pub whatsapp_version: String,
 }
 
 impl ChannelSettings {

@@ -124,6 +124,10 @@ bounded_number!(
     10
 );
 
+/// What whoever makes a bot of `whatsapp_web` should know.
+pub const UNOFFICIAL: &str = "Conexão não oficial: o WhatsApp pode bloquear o número, e o uso pode contrariar os termos dele. / \
+    Unofficial connection: WhatsApp may ban the number, and using it may break its terms.";
+
 /// A bot, without its credentials.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Instance {
@@ -168,6 +172,9 @@ pub struct Instance {
     pub created_at: DateTime<Utc>,
     /// When it was last changed.
     pub updated_at: DateTime<Utc>,
+    /// What whoever has it should know: WhatsApp has not made the way that `whatsapp_web` takes, and may shut out who takes it.
+    #[schema(value_type = Option<String>)]
+    pub notice: Option<&'static str>,
 }
 
 /// How many bots there are, and what they do.

@@ -3,7 +3,7 @@
 use super::StartError;
 use crate::billing::metering::Metering;
 use crate::channels::telegram::Api;
-use crate::channels::{Channels, Here};
+use crate::channels::{Channels, Here, whatsapp_web};
 use crate::config::{Settings, TelegramUpdates};
 use crate::db::master::MasterDb;
 use crate::db::tenant::Lanes;
@@ -19,6 +19,11 @@ pub(super) fn of(
 ) -> Result<Channels, StartError> {
     let telegram = Api::new(&settings.channels.telegram_url)
         .map_err(|error| StartError::Setting(format!("channels.telegram_url: {error}")))?;
+    let whatsapp = whatsapp_web::Api::new(
+        &settings.channels.whatsapp_url,
+        &settings.channels.whatsapp_version,
+    )
+    .map_err(|error| StartError::Setting(format!("channels.{error}")))?;
     let hears_by_webhook = settings.channels.telegram_updates == TelegramUpdates::Webhook;
     Ok(Channels {
         master: master.clone(),
@@ -28,6 +33,7 @@ pub(super) fn of(
         key: key.clone(),
         clock: clock.clone(),
         telegram,
+        whatsapp,
         hooks: hears_by_webhook.then(|| settings.server.base_url()),
         here: Here::default(),
     })

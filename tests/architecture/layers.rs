@@ -98,7 +98,8 @@ const HOMES: [(&str, &[&str]); 22] = [
     ("refinery_core", &["db"]),
     ("actix_web", &["http", "app", "cli"]),
     ("clap", &["cli", "main"]),
-    ("anyhow", &["cli", "main"]),
+    // The client of WhatsApp speaks it.
+    ("anyhow", &["cli", "main", "channels"]),
     ("argon2", &["accounts"]),
     ("image", &["photos", "billing"]),
     ("qrcode", &["billing"]),

@@ -6,6 +6,7 @@ mod killed;
 mod outbound;
 mod telegram;
 mod tokens;
+mod whatsapp_web;
 
 use helixai_fakes::telegram::{FakeTelegram, Limits};
 use serde_json::{Value, json};

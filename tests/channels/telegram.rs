@@ -317,7 +317,7 @@ async fn one_who_has_not_paid_is_heard_and_does_not_speak() {
             instance,
             helixai::domain::conversation::Channel::Telegram,
             fields.as_object().unwrap().clone(),
-            sealed,
+            Some(sealed),
             None,
             chrono::Utc::now(),
         ),

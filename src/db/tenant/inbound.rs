@@ -33,11 +33,14 @@ const LOCK_INSTANCE: &str = "\
 select case when i.id is null then helixai.refuse('HX404') else 0 end from (values (true)) as request (one)
 left join (select id from instances where id = $1 and deleted_at is null for no key update) i on true";
 
-// A conversation that was begun here with whoever has this number is held by the bot from now on.
+// A conversation that was begun here with whoever has this number is held by the bot from now on; and one that the bot holds under
+// another form of the number is the same one.
 const ADOPT: &str = "\
 update conversations c set instance_id = $1, external_id = $2, updated_at = $5
 from contacts k
-where k.phone = $3 and c.contact_id = k.id and c.channel = $4 and c.instance_id is null
+where k.phone = $3 and c.contact_id = k.id and c.channel = $4
+  and c.id = (select o.id from conversations o where o.contact_id = k.id and o.channel = $4
+              and (o.instance_id is null or o.instance_id = $1) order by o.instance_id nulls last limit 1)
   and not exists (select from conversations o where o.instance_id = $1 and o.external_id = $2)";
 
 const ENSURE_CONTACT: &str = "\
@@ -66,6 +69,18 @@ with made as (
 )
 select c.id from conversations c where c.instance_id = $2 and c.external_id = $8";
 
+const INSERT_OWN: &str = "\
+with made as (
+    insert into messages (id, conversation_id, instance_id, direction, author, kind, body, payload, provider_message_id, status, created_at)
+    select $1, c.id, $2, 'outbound', 'user', $3, $4, $5, $6, 'sent', $7
+    from conversations c where c.instance_id = $2 and c.external_id = $8
+    on conflict on constraint messages_instance_id_provider_message_id_key do nothing
+    returning conversation_id
+)
+update conversations c set last_message_at = greatest(c.last_message_at, $7), updated_at = $7,
+    bot_paused_until = greatest(c.bot_paused_until, $9)
+from made where c.id = made.conversation_id";
+
 /// What there has to be before something can be stored: the bot, the contact, the conversation.
 pub type Ensured = (Query<u64>, Option<Query<u64>>, Query<u64>, Query<u64>);
 
@@ -76,6 +91,44 @@ pub fn store(
     heard: Heard,
     now: DateTime<Utc>,
 ) -> (Ensured, Query<ConversationId>) {
+    let ensured = ensure(instance, channel, &heard, now);
+    let insert = Query::one(INSERT, |mut row| Ok(ConversationId::from_uuid(row.next()?)));
+    let insert = insert
+        .bind(MessageId::new().as_uuid())
+        .bind(instance.as_uuid())
+        .bind(heard.kind.as_str())
+        .bind(heard.body)
+        .bind(heard.payload)
+        .bind(heard.provider_message_id)
+        .bind(now)
+        .bind(heard.chat);
+    (ensured, insert)
+}
+
+/// Stores something that the bot's owner has said in its name elsewhere, with contact and conversation: the bot is silent until then.
+/// Refuses when there is no such bot.
+pub fn store_own(
+    instance: InstanceId,
+    channel: Channel,
+    said: Heard,
+    paused_until: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> (Ensured, Query<u64>) {
+    let ensured = ensure(instance, channel, &said, now);
+    let insert = Query::execute(INSERT_OWN)
+        .bind(MessageId::new().as_uuid())
+        .bind(instance.as_uuid())
+        .bind(said.kind.as_str())
+        .bind(said.body)
+        .bind(said.payload)
+        .bind(said.provider_message_id)
+        .bind(now)
+        .bind(said.chat)
+        .bind(paused_until);
+    (ensured, insert)
+}
+
+fn ensure(instance: InstanceId, channel: Channel, heard: &Heard, now: DateTime<Utc>) -> Ensured {
     let contact = ContactId::new();
     let lock = Query::execute(LOCK_INSTANCE).bind(instance.as_uuid());
     let adopt = heard.phone.clone().map(|phone| {
@@ -88,7 +141,7 @@ pub fn store(
     });
     let ensure_contact = Query::execute(ENSURE_CONTACT)
         .bind(contact.as_uuid())
-        .bind(heard.name)
+        .bind(heard.name.clone())
         .bind(heard.phone.clone())
         .bind(instance.as_uuid())
         .bind(heard.chat.clone())
@@ -99,19 +152,9 @@ pub fn store(
         .bind(instance.as_uuid())
         .bind(heard.chat.clone())
         .bind(now)
-        .bind(heard.phone)
+        .bind(heard.phone.clone())
         .bind(contact.as_uuid());
-    let insert = Query::one(INSERT, |mut row| Ok(ConversationId::from_uuid(row.next()?)));
-    let insert = insert
-        .bind(MessageId::new().as_uuid())
-        .bind(instance.as_uuid())
-        .bind(heard.kind.as_str())
-        .bind(heard.body)
-        .bind(heard.payload)
-        .bind(heard.provider_message_id)
-        .bind(now)
-        .bind(heard.chat);
-    ((lock, adopt, ensure_contact, ensure_conversation), insert)
+    (lock, adopt, ensure_contact, ensure_conversation)
 }
 
 /// A conversation in which something waits for an answer: its lane, locked, and what the answer depends on. It has no `Debug`: it is

@@ -11,7 +11,7 @@ use super::text::{given, named, patched};
 use crate::db::DbError;
 use crate::domain::conversation::Channel;
 use crate::domain::ids::{InstanceId, UserId};
-use crate::domain::instance::{Instance, InstanceState, InstanceStats};
+use crate::domain::instance::{Instance, InstanceState, InstanceStats, UNOFFICIAL};
 use crate::domain::page::{Cursor, Limit};
 use crate::domain::token::TokenHash;
 
@@ -51,10 +51,19 @@ macro_rules! may_have {
     };
 }
 
+/// Whether only a person starts it again.
+macro_rules! parked {
+    () => {
+        "(channel = 'whatsapp_web' and state in ('qr_expired', 'replaced', 'banned', 'outdated', 'logged_out', 'failed'))"
+    };
+}
+
 fn read(mut row: Columns<'_>) -> Result<Instance, DbError> {
+    let (id, channel) = (InstanceId::from_uuid(row.next()?), row.next::<String>()?);
     Ok(Instance {
-        id: InstanceId::from_uuid(row.next()?),
-        channel: row.next()?,
+        id,
+        notice: notice_of(&channel),
+        channel,
         name: row.next()?,
         username: row.next()?,
         user_id: row.next::<Option<Uuid>>()?.map(UserId::from_uuid),
@@ -71,6 +80,10 @@ fn read(mut row: Columns<'_>) -> Result<Instance, DbError> {
         created_at: row.next()?,
         updated_at: row.next()?,
     })
+}
+
+fn notice_of(channel: &str) -> Option<&'static str> {
+    (channel == Channel::WhatsappWeb.as_str()).then_some(UNOFFICIAL)
 }
 
 fn hash(session: Option<&TokenHash>) -> Option<Vec<u8>> {
@@ -117,12 +130,12 @@ const INSERT: &str = concat!(
     columns!()
 );
 
-/// Adds a bot of these fields. Runs after [`room`].
+/// Adds a bot of these fields, with the credentials that its channel wants at once. Runs after [`room`].
 pub fn insert(
     id: InstanceId,
     channel: Channel,
     fields: Map<String, Value>,
-    credentials_sealed: Vec<u8>,
+    credentials_sealed: Option<Vec<u8>>,
     session: Option<&TokenHash>,
     now: DateTime<Utc>,
 ) -> Query<Instance> {
@@ -223,14 +236,18 @@ const UPDATE: &str = concat!(
     "update instances set ",
     fields!(patched),
     "credentials_sealed = coalesce($4, credentials_sealed), ",
-    "state = case when $2 ->> 'is_active' = 'false' then 'stopped' else state end, ",
-    "state_detail = case when $2 ->> 'is_active' = 'false' then '{}' else state_detail end, ",
+    "state = case when $2 ->> 'is_active' = 'false' then 'stopped' when $2 ->> 'is_active' = 'true' and ",
+    parked!(),
+    " then 'created' else state end, ",
+    "state_detail = case when $2 ->> 'is_active' = 'false' or ($2 ->> 'is_active' = 'true' and ",
+    parked!(),
+    ") then '{}' else state_detail end, ",
     "state_changed_at = case when $2 ->> 'is_active' = 'false' and state <> 'stopped' then $3 else state_changed_at end, ",
     "version = version + 1, updated_at = $3 where id = $1 returning ",
     columns!()
 );
 
-/// Changes the fields named in `changes`, and the credentials when there are others. Runs after [`lock`].
+/// Changes the fields named in `changes`: `is_active`, also when it was, starts it again whatever it waits for. And the credentials when there are others. Runs after [`lock`].
 pub fn update(
     id: InstanceId,
     changes: Map<String, Value>,
@@ -259,8 +276,12 @@ pub fn delete(id: InstanceId, now: DateTime<Utc>) -> Query<u64> {
 pub struct Runnable {
     /// Where it speaks.
     pub channel: Channel,
-    /// How it is let in.
+    /// How it is let in; empty where it is linked to a telephone instead.
     pub credentials_sealed: Vec<u8>,
+    /// Only a person starts it again.
+    pub parked: bool,
+    /// It is to give up the telephone that it is linked to.
+    pub unlinked: bool,
     /// Milliseconds between two messages.
     pub message_delay_ms: i32,
     /// How often sending a message is tried.
@@ -273,13 +294,21 @@ pub struct Runnable {
 
 /// A bot that is to run; `None` when it is not.
 pub fn find_runnable(id: InstanceId) -> Query<Option<Runnable>> {
+    const FIND: &str = concat!(
+        "select channel, coalesce(credentials_sealed, ''), ",
+        parked!(),
+        ", state = 'logged_out', message_delay_ms, max_attempts, auto_reconnect, version ",
+        "from instances where id = $1 and is_active and deleted_at is null ",
+        "and (channel = 'whatsapp_web' or credentials_sealed is not null)"
+    );
     Query::optional(
-        "select channel, credentials_sealed, message_delay_ms, max_attempts, auto_reconnect, version \
-         from instances where id = $1 and is_active and deleted_at is null and credentials_sealed is not null",
+        FIND,
         |mut row| {
             Ok(Runnable {
                 channel: row.parse()?,
                 credentials_sealed: row.next()?,
+                parked: row.next()?,
+                unlinked: row.next()?,
                 message_delay_ms: row.next()?,
                 max_attempts: row.next()?,
                 auto_reconnect: row.next()?,
@@ -290,7 +319,8 @@ pub fn find_runnable(id: InstanceId) -> Query<Option<Runnable>> {
     .bind(id.as_uuid())
 }
 
-/// Notes what has become of a bot, and what the provider calls it, if that is known now.
+/// Notes what has become of a bot, and what the provider calls it, if that is known now. One that was logged out here is so until it
+/// is started again, whatever whoever runs it still believes.
 pub fn set_state(
     id: InstanceId,
     state: InstanceState,
@@ -301,6 +331,7 @@ pub fn set_state(
     Query::execute(
         "update instances set state = $2, state_detail = $3, username = coalesce($4, username), \
          state_changed_at = case when state = $2 then state_changed_at else $5 end where id = $1 and deleted_at is null \
+         and (state <> 'logged_out' or $2 in ('logged_out', 'stopped')) \
          and (state, state_detail, coalesce(username, '')) is distinct from ($2, $3, coalesce($4, username, ''))",
     )
     .bind(id.as_uuid())
@@ -308,4 +339,23 @@ pub fn set_state(
     .bind(detail)
     .bind(username)
     .bind(now)
+}
+
+/// Has a bot give up the telephone that it is linked to: whoever runs it does so, and it waits for a person then. Runs after [`lock`].
+pub fn log_out(id: InstanceId, now: DateTime<Utc>) -> Query<Instance> {
+    const LOG_OUT: &str = concat!(
+        "update instances set state = 'logged_out', state_detail = '{\"code\": \"logged_out_here\"}', state_changed_at = $2, ",
+        "version = version + 1, updated_at = $2 where id = $1 returning ",
+        columns!()
+    );
+    Query::one(LOG_OUT, read).bind(id.as_uuid()).bind(now)
+}
+
+/// Whether a bot is to give up the telephone that it was linked to: it was logged out, or removed.
+pub fn is_unlinked(id: InstanceId) -> Query<bool> {
+    Query::one(
+        "select coalesce(bool_or(deleted_at is not null or state = 'logged_out'), false) from instances where id = $1",
+        |mut row| row.next(),
+    )
+    .bind(id.as_uuid())
 }

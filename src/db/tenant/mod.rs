@@ -41,6 +41,7 @@ pub mod throttle;
 pub mod users;
 pub mod vehicles;
 pub mod whatsapp;
+pub mod whatsapp_codes;
 mod wire;
 pub mod work;
 

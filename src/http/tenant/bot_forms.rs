@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::domain::conversation::Channel;
 use crate::domain::instance::{BotToken, ButtonLink, MaxAttempts, MessageDelayMs};
 use crate::domain::invalid::{FieldErrors, Invalid};
 use crate::domain::message::MessageText;
@@ -17,8 +18,11 @@ pub struct CreateBot {
     /// What the tenant calls it: one line of at most 100 characters.
     #[schema(value_type = String)]
     name: Option<String>,
-    /// The token that BotFather gave. It is never shown again.
-    #[schema(value_type = String, example = "123456789:AAEhBOweik6ad9r_QXMENQjcrGbqCr4K-bc")]
+    /// Where it speaks: `telegram` when left out. A bot of `whatsapp_web` is linked to a telephone by a QR code (`GET …/qr`).
+    #[schema(value_type = Option<Channel>)]
+    channel: Option<String>,
+    /// The token that BotFather gave, of a bot of Telegram only. It is never shown again.
+    #[schema(value_type = Option<String>, example = "123456789:AAEhBOweik6ad9r_QXMENQjcrGbqCr4K-bc")]
     token: Option<String>,
     /// What Telegram calls it; when left out, what Telegram says.
     #[schema(value_type = Option<String>)]
@@ -119,8 +123,15 @@ impl UpdateBot {
 }
 
 impl CreateBot {
-    pub(super) fn check(self) -> Result<(Map<String, Value>, BotToken), FieldErrors> {
-        let missing = self.token.is_none();
+    pub(super) fn check(self) -> Result<NewBot, FieldErrors> {
+        let mut errors = FieldErrors::new();
+        let channel = errors.check_opt("channel", self.channel, |channel| hosted(&channel));
+        let channel = channel.unwrap_or(Channel::Telegram);
+        match (channel, &self.token) {
+            (Channel::Telegram, None) => errors.push("token", Invalid::required()),
+            (Channel::WhatsappWeb, Some(_)) => errors.push("token", no_token()),
+            _ => {}
+        }
         let given = UpdateBot {
             name: self.name.map_or(Patch::Null, Patch::Value),
             token: self.token,
@@ -133,16 +144,37 @@ impl CreateBot {
             auto_reconnect: Patch::Value(self.auto_reconnect.unwrap_or(true)),
             version: None,
         };
-        let mut errors = FieldErrors::new();
-        if missing {
-            errors.push("token", Invalid::required());
-        }
         let checked = errors.merge(given.check());
         errors.finish(|| {
             let checked = checked?;
-            Some((checked.fields, checked.token?))
+            Some(NewBot {
+                channel,
+                fields: checked.fields,
+                token: checked.token,
+            })
         })
     }
+}
+
+/// A bot to be made.
+pub(super) struct NewBot {
+    pub(super) channel: Channel,
+    pub(super) fields: Map<String, Value>,
+    /// Of a bot of Telegram.
+    pub(super) token: Option<BotToken>,
+}
+
+/// A channel that bots can be made for.
+fn hosted(channel: &str) -> Result<Channel, Invalid> {
+    match Channel::parse(channel)? {
+        Channel::WhatsappCloud => Err(Invalid::unknown_value(&["telegram", "whatsapp_web"])),
+        channel => Ok(channel),
+    }
+}
+
+/// What is said to who gives a token to a bot that is linked to a telephone.
+pub(super) fn no_token() -> Invalid {
+    Invalid::new("unexpected", "is for bots of Telegram: this one is linked to a telephone")
 }
 
 /// What Telegram calls a bot, with or without its `@`.

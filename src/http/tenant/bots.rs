@@ -6,9 +6,9 @@ use actix_web::{HttpResponse, delete, get, patch, post, put, web};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::bot_forms::{CreateBot, UpdateBot};
+use super::bot_forms::{CreateBot, UpdateBot, no_token};
 use crate::channels::telegram::TokenOf;
-use crate::db::tenant::{audit, instances, sending, whatsapp};
+use crate::db::tenant::{audit, instances, sending, whatsapp, whatsapp_codes};
 use crate::db::{DbError, Refusal};
 use crate::domain::conversation::Channel;
 use crate::domain::ids::InstanceId;
@@ -125,7 +125,7 @@ pub async fn validate_bot_token(
     }
 }
 
-/// Make a bot. It is started at once, unless `is_active` is `false`; what becomes of it is its `state`. A token that another bot
+/// Make a bot, of Telegram with a token, of WhatsApp without: see `GET /api/bots/{id}/qr`. It is started at once, unless `is_active` is `false`; what becomes of it is its `state`. A token that another bot
 /// has, of whatever tenant, is refused with 409 `bot_token_taken`.
 #[utoipa::path(
     tag = "bots", operation_id = "create_bot", request_body = CreateBot, security(("bearer" = [])),
@@ -143,21 +143,24 @@ pub async fn create_bot(
     body: Body<CreateBot>,
 ) -> Result<HttpResponse, Problem> {
     let bot = access.check(body.value).await?;
-    let (fields, token) = access.check(bot.check()).await?;
-    // Only who may takes a token.
-    access.run(()).await?;
+    let bot = access.check(bot.check()).await?;
     let id = InstanceId::new();
     let (channels, tenant) = (&access.platform().channels, access.tenant.home.id);
-    let ours = channels.claim_token(tenant, id, &token).await?;
-    let sealed = channels.seal_token(tenant, id, &token);
+    let (mut ours, mut sealed) = (true, None);
+    if let Some(token) = &bot.token {
+        // Only who may takes a token.
+        access.run(()).await?;
+        ours = channels.claim_token(tenant, id, token).await?;
+        sealed = Some(channels.seal_token(tenant, id, token));
+    }
     let batch = (
         // A repeated request is answered what it was; any other is refused here.
         (!ours).then(instances::refuse_taken),
         instances::room(access.tenant.limit_of(METER)),
         instances::insert(
             id,
-            Channel::Telegram,
-            fields,
+            bot.channel,
+            bot.fields,
             sealed,
             access.access.session(),
             access.now,
@@ -174,9 +177,9 @@ pub async fn create_bot(
     let outcome = access
         .create(creation, batch, |(_, _, bot, _, _)| bot, refuse)
         .await;
-    if ours && outcome.is_err() {
+    if let (true, Some(token), true) = (ours, &bot.token, outcome.is_err()) {
         // What is not let go now counts no more after a while.
-        let _ = channels.release_token(id, Some(&token)).await;
+        let _ = channels.release_token(id, Some(token)).await;
     }
     access.counting(outcome, METER, instances::count()).await
 }
@@ -222,8 +225,12 @@ pub async fn update_bot(
     let mut sealed = None;
     if let Some(token) = &checked.token {
         // Only who may change this bot takes a token for it.
-        let lock = instances::lock(id, checked.version, access.access.session());
-        access.run(lock).await?;
+        let session = access.access.session();
+        let lock = instances::lock(id, checked.version, session);
+        let (_, bot) = access.run((lock, instances::find(id, session))).await?.output;
+        if bot.is_some_and(|bot| bot.channel != Channel::Telegram.as_str()) {
+            return Err(Problem::invalid_field("token", no_token()));
+        }
         if !channels.claim_token(tenant, id, token).await? {
             return Err(taken());
         }
@@ -232,7 +239,7 @@ pub async fn update_bot(
     change(&access, id, checked.version, checked.fields, sealed, "bot.update").await
 }
 
-async fn change(
+pub(super) async fn change(
     access: &TenantAccess<WriteData>,
     id: InstanceId,
     version: Option<i32>,
@@ -297,6 +304,7 @@ pub async fn delete_bot(
         (
             instances::delete(id, access.now),
             whatsapp::remove(id),
+            whatsapp_codes::delete_all(id),
             sending::cancel_all(id, access.now),
         ),
         instances::note(id),

@@ -2,6 +2,7 @@
 
 pub mod api_keys;
 mod bot_forms;
+pub mod bot_links;
 pub mod bots;
 pub mod checkout;
 pub mod contacts;
