@@ -23,7 +23,10 @@ impl Api {
 
 pub(super) fn gaps(_message_delay_ms: i32) -> Gaps {
     let none = Duration::ZERO;
-    Gaps { any: none, chat: none }
+    Gaps {
+        any: none,
+        chat: none,
+    }
 }
 
 pub(super) async fn park(_running: &Running) -> End {

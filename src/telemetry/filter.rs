@@ -98,7 +98,12 @@ mod tests {
         assert_eq!(ceiling("sqlx::query"), Some(LevelFilter::WARN));
         assert_eq!(ceiling("tokio_postgres_extra"), None);
         assert_eq!(ceiling("helixai::db"), None);
-        for target in ["whatsapp_rust::client", "Client/PairCode", "Bot/PairCode", "wacore::pair"] {
+        for target in [
+            "whatsapp_rust::client",
+            "Client/PairCode",
+            "Bot/PairCode",
+            "wacore::pair",
+        ] {
             assert_eq!(ceiling(target), Some(LevelFilter::OFF), "{target}");
         }
     }

@@ -24,7 +24,10 @@ pub(super) fn describe() {
         SENT,
         "Attempts to send a message of a bot, by channel and outcome"
     );
-    describe_counter!(SILENT, "Bots of WhatsApp that believed to be connected and heard nothing");
+    describe_counter!(
+        SILENT,
+        "Bots of WhatsApp that believed to be connected and heard nothing"
+    );
     describe_gauge!(HTTP_IN_FLIGHT, "Requests being served");
     describe_counter!(RATE_LIMITED, "Requests refused with 429, by reason");
     describe_counter!(DB_ROUND_TRIPS, "Round trips to PostgreSQL, by plane");

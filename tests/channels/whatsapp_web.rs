@@ -60,7 +60,11 @@ impl Shops {
     async fn linked(&self, tenant: &TestTenant, phone: &str) -> Value {
         let bot = self.make(tenant, false).await;
         let device = self.whatsapp.linked_device(phone).expect("a device");
-        self.store(tenant, &bot).await.save(&device).await.expect("stored");
+        self.store(tenant, &bot)
+            .await
+            .save(&device)
+            .await
+            .expect("stored");
         bot
     }
 
@@ -152,13 +156,17 @@ async fn what_the_owner_writes_on_the_telephone_silences_the_bot() {
     let shops = Shops::start().await;
     let garage = shops.bots.app.onboard("garage", "cars").await;
     shops.connected(&garage, SHOP).await;
-    let wrote = shops.whatsapp.send_from_phone(SHOP, PERSON, "Aqui é o João").await;
+    let wrote = shops
+        .whatsapp
+        .send_from_phone(SHOP, PERSON, "Aqui é o João")
+        .await;
     wrote.expect("sent");
     shops
         .await_said(&garage, json!([["outbound", "user", "Aqui é o João", "sent"]]))
         .await;
     shops.say(SHOP, "Oi").await;
-    let waiting = "select to_jsonb(count(*)) from messages where direction = 'inbound' and processed_at is not null";
+    let waiting =
+        "select to_jsonb(count(*)) from messages where direction = 'inbound' and processed_at is not null";
     shops.bots.await_rows(&garage, waiting, json!([1])).await;
     assert_eq!(shops.whatsapp.sent_texts(SHOP), []);
     let one = "select jsonb_build_array(count(*), bool_and(bot_paused_until > now())) from conversations";
@@ -210,7 +218,8 @@ async fn whom_whatsapp_refuses_waits_for_a_person() {
         let garage = shops.bots.app.onboard("garage", "cars").await;
         let bot = refused(&shops, &garage, refusal, state).await;
         if refusal == ban {
-            let until: chrono::DateTime<Utc> = serde_json::from_value(bot["state_detail"]["until"].clone()).unwrap();
+            let until: chrono::DateTime<Utc> =
+                serde_json::from_value(bot["state_detail"]["until"].clone()).unwrap();
             assert!(until > Utc::now() + TimeDelta::hours(5));
         }
         // Neither news of it nor another process tries again by itself.
@@ -249,7 +258,13 @@ async fn who_is_unlinked_loses_the_device() {
     for code in [401, 403] {
         let bot = refused(&shops, &garage, Refusal::Code(code), "logged_out").await;
         assert_eq!(shops.bots.rows(&garage, kept).await, [json!([false, true, 0])]);
-        shops.bots.app.delete(&path_of(&bot)).by(&garage).await.expect(204);
+        shops
+            .bots
+            .app
+            .delete(&path_of(&bot))
+            .by(&garage)
+            .await
+            .expect(204);
         shops.bots.await_rows(&garage, kept, json!([])).await;
     }
     let bot = shops.connected(&garage, SHOP).await;
@@ -267,12 +282,17 @@ async fn a_bot_gives_its_telephone_up() {
     let answer = shops.act(&garage, &bot, "logout").await;
     assert_eq!(answer["state"], "logged_out");
     shops.whatsapp.until_gone(SHOP).await;
-    let kept = "select jsonb_build_array(state_sealed is not null, archived_at is not null) from whatsapp_devices";
-    shops
+    let kept =
+        "select jsonb_build_array(state_sealed is not null, archived_at is not null) from whatsapp_devices";
+    shops.bots.await_rows(&garage, kept, json!([[false, true]])).await;
+    let read = shops
         .bots
-        .await_rows(&garage, kept, json!([[false, true]]))
-        .await;
-    let read = shops.bots.app.get(&path_of(&bot)).by(&garage).await.expect(200).json();
+        .app
+        .get(&path_of(&bot))
+        .by(&garage)
+        .await
+        .expect(200)
+        .json();
     assert_eq!(read["state"], "logged_out");
     // The telephone knows nothing of it any more.
     let device = shops.whatsapp.linked_device(SHOP).expect("a device");
@@ -291,7 +311,9 @@ async fn whoever_is_away_for_a_moment_comes_back_alone() {
     shops
         .bots
         .app
-        .until("it has come back", async || shops.whatsapp.logins(SHOP).len() == 2)
+        .until("it has come back", async || {
+            shops.whatsapp.logins(SHOP).len() == 2
+        })
         .await;
     shops.bots.await_state(&garage, &bot, "connected").await;
     // Somebody else comes in with its credentials.
@@ -345,21 +367,33 @@ async fn a_code_is_shown_to_its_own_tenant_only() {
     assert_eq!(scanned(&png.expect(200).body), "2@segredo,a,b,c");
     app.get(&format!("{path}/qr.svg")).by(&garage).await.expect(200);
     for name in ["qr", "qr.png", "qr.svg", "pair-code"] {
-        app.get(&format!("{path}/{name}")).by(&imob).await.problem(404, "not_found");
+        app.get(&format!("{path}/{name}"))
+            .by(&imob)
+            .await
+            .problem(404, "not_found");
         app.get(&format!("{path}/{name}")).of(&garage).await.expect(401);
     }
     // Worth nothing in another row, nor when it is spent.
     let imob_id: TenantId = imob.id.parse().unwrap();
     let theirs = channels.db(imob_id).await.unwrap().unwrap();
-    let set = whatsapp_codes::set_qr(instance_of(&other), sealed.clone(), now + TimeDelta::seconds(60), now);
+    let set = whatsapp_codes::set_qr(
+        instance_of(&other),
+        sealed.clone(),
+        now + TimeDelta::seconds(60),
+        now,
+    );
     theirs.run(&app.test.system(), set).await.unwrap();
     app.get(&format!("{}/qr", path_of(&other)))
         .by(&imob)
         .await
         .problem(409, "no_code");
     show(sealed, -1).await;
-    app.get(&format!("{path}/qr")).by(&garage).await.problem(409, "no_code");
-    let clear = "select to_jsonb(count(*)) from whatsapp_codes where position('segredo'::bytea in code_sealed) > 0";
+    app.get(&format!("{path}/qr"))
+        .by(&garage)
+        .await
+        .problem(409, "no_code");
+    let clear =
+        "select to_jsonb(count(*)) from whatsapp_codes where position('segredo'::bytea in code_sealed) > 0";
     assert_eq!(shops.bots.rows(&garage, clear).await, [json!(0)]);
     for what in ["reconnect", "logout"] {
         app.post(&format!("{path}/{what}")).by(&imob).await.expect(404);
@@ -391,4 +425,102 @@ async fn channels_want_what_they_want() {
     let put = shops.bots.app.call(Method::PUT, &path_of(&bot)).by(&garage);
     let put = put.json(&json!({"token": token})).await;
     put.refused_fields(&[("token", "unexpected")]);
+}
+
+#[tokio::test]
+async fn a_number_is_written_to_once_whoever_has_it() {
+    let shops = Shops::start().await;
+    let app = &shops.bots.app;
+    let garage = app.onboard("garage", "cars").await;
+    let imob = app.onboard("imob", "real_estate").await;
+    let bot = shops.connected(&garage, SHOP).await;
+    let other = shops.make(&imob, false).await;
+    let body =
+        json!({"number": "(11) 98765-0002", "message": "Seu carro chegou", "sessionId": "loja-centro"});
+    let mut answers = Vec::new();
+    for _ in 0..10 {
+        let call = app.post("/send-message").by(&garage).idempotency_key("k1");
+        answers.push(call.json(&body).await.expect(201).json());
+    }
+    answers.dedup();
+    assert_eq!((answers.len(), &answers[0]["status"]), (1, &json!("queued")));
+    let sent = shops.whatsapp.until_sent(SHOP, 1).await;
+    assert_eq!(
+        (sent[0].to.as_str(), sent[0].text.as_str()),
+        (PERSON, "Seu carro chegou")
+    );
+    // Who answers does so in the same conversation, under whatever form of the number.
+    let from = shops.whatsapp.send_text("551187650002", SHOP, "Obrigado").await;
+    from.expect("sent");
+    let counts = "select jsonb_build_array((select count(*) from contacts), (select count(*) from conversations), \
+        (select count(*) from messages where direction = 'inbound'))";
+    shops.bots.await_rows(&garage, counts, json!([[1, 1, 1]])).await;
+    let wrong = app
+        .post("/send-message")
+        .by(&garage)
+        .json(&json!({"number": "12", "message": ""}));
+    wrong
+        .await
+        .refused_fields(&[("number", "invalid_format"), ("message", "required")]);
+    for session in [bot["id"].as_str().unwrap(), "garage", garage.id.as_str()] {
+        let theirs = json!({"phone": PERSON, "text": "Oi", "session_id": session});
+        app.post("/send-message")
+            .by(&imob)
+            .json(&theirs)
+            .await
+            .expect(404);
+    }
+    let theirs = json!({"to": PERSON, "body": "Oi", "empresa_id": other["id"]});
+    app.post("/send-message")
+        .by(&garage)
+        .json(&theirs)
+        .await
+        .expect(404);
+}
+
+#[tokio::test]
+async fn sessions_go_by_the_names_that_others_gave_them() {
+    let shops = Shops::start().await;
+    let app = &shops.bots.app;
+    let garage = app.onboard("garage", "cars").await;
+    let imob = app.onboard("imob", "real_estate").await;
+    let bot = shops.connected(&garage, SHOP).await;
+    let id = bot["id"].as_str().unwrap();
+    for path in [
+        format!("/status/{id}"),
+        "/status/loja-centro".to_owned(),
+        format!("/status?sessionId={id}"),
+        "/status?session_id=garage".to_owned(),
+        format!("/status?empresa_id={}", garage.id),
+        "/status".to_owned(),
+        "/api/bot/status/garage".to_owned(),
+        format!("/qr/{id}"),
+        "/qr".to_owned(),
+    ] {
+        let answer = app.get(&path).by(&garage).await.expect(200).json();
+        assert_eq!(answer["sessionId"], id, "{path}");
+        assert_eq!(
+            (&answer["connected"], &answer["qrCode"]),
+            (&json!(true), &json!(null))
+        );
+        assert_eq!(answer["phoneNumber"], format!("+{SHOP}"));
+        app.get(&path).by(&imob).await.problem(404, "not_found");
+    }
+    let list = app.get("/sessions").by(&garage).await.expect(200).json();
+    assert_eq!(list["sessions"].as_array().unwrap().len(), 1);
+    let none = app.get("/sessions").by(&imob).await.expect(200).json();
+    assert_eq!(none["sessions"], json!([]));
+    for path in [
+        "/reconnect",
+        "/reconnect/loja-centro",
+        "/reconnect?sessionId=garage",
+        "/api/bot/connect/garage",
+    ] {
+        app.post(path).by(&imob).await.problem(404, "not_found");
+    }
+    app.post("/reconnect/loja-centro").by(&garage).await.expect(200);
+    app.until("it has come anew", async || {
+        shops.whatsapp.logins(SHOP).len() == 2
+    })
+    .await;
 }

@@ -11,6 +11,9 @@ fn need(operation: &Operation) -> Need {
     let resource = operation.path.split('/').nth(2).unwrap_or_default();
     match (operation.id.as_str(), resource) {
         ("delete_session" | "change_my_password", _) => Need::SignedIn,
+        // Whoever has a code links a telephone.
+        ("get_bot_qr" | "get_bot_qr_png" | "get_bot_qr_svg" | "get_bot_pair_code", _) => Need::Write,
+        ("get_session_qr" | "get_named_qr", _) => Need::Write,
         ("reset_user_password" | "export_account", _) => Need::Own,
         (_, "subscription" | "invoices" | "checkout") if !operation.reads() => Need::Own,
         (_, "payment-accounts") => Need::Own,

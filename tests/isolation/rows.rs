@@ -36,8 +36,8 @@ impl Rows {
             .map(|operation| operation.path.as_str())
             .filter(|path| path.contains('{'))
             .collect();
-        // Collections before what is inside their rows.
-        paths.sort_by_key(|path| path.matches('{').count());
+        // Collections before what is inside their rows, and bots before what else they are called.
+        paths.sort_by_key(|path| (path.matches('{').count(), !path.starts_with("/api/bots/")));
         for path in paths {
             let end = path.rfind('}').expect("a parameter") + 1;
             if !rows.named.contains_key(&path[..end]) {
@@ -57,6 +57,12 @@ impl Rows {
         // Rows that no POST makes.
         if param == "tenant_key" {
             names.push(self.tenant.key.clone());
+            self.named.insert(path.to_owned(), names);
+            return;
+        }
+        if param == "session" {
+            // Another name of a bot of WhatsApp.
+            names.extend(self.named["/api/bots/{id}"].clone());
             self.named.insert(path.to_owned(), names);
             return;
         }
@@ -112,10 +118,9 @@ impl Rows {
                     }
                 }
                 if create.id == "create_bot" {
-                    // One token is one bot's on the whole platform.
-                    let number = uuid::Uuid::now_v7().as_u128() % 1_000_000_000;
                     body["is_active"] = false.into();
-                    body["token"] = format!("{number}:AA{}", "x".repeat(33)).into();
+                    body["channel"] = "whatsapp_web".into();
+                    body.as_object_mut().expect("an object").remove("token");
                 }
                 call.json(&body).await
             }

@@ -5,7 +5,9 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedSender;
-use whatsapp_rust::types::events::{ConnectFailure, ConnectFailureReason, Event, EventKind, LoggedOut, Receipt};
+use whatsapp_rust::types::events::{
+    ConnectFailure, ConnectFailureReason, Event, EventKind, LoggedOut, Receipt,
+};
 use whatsapp_rust::types::presence::ReceiptType;
 
 use crate::channels::session::End;
@@ -98,7 +100,10 @@ fn read(event: &Event, now: DateTime<Utc>) -> Option<News> {
         Event::StreamReplaced(_) => Over::new(InstanceState::Replaced, json!({})),
         Event::TemporaryBan(ban) => {
             let until = now.checked_add_signed(ban.expire);
-            Over::new(InstanceState::Banned, json!({"until": until, "reason": ban.code.code()}))
+            Over::new(
+                InstanceState::Banned,
+                json!({"until": until, "reason": ban.code.code()}),
+            )
         }
         Event::ConnectFailure(failure) => return refused(failure),
         Event::Receipt(receipt) => return receipted(receipt),
@@ -176,7 +181,13 @@ mod tests {
         };
         assert_eq!(failed(ConnectFailureReason::ServiceUnavailable), None);
         assert_eq!(failed(ConnectFailureReason::InternalServerError), None);
-        assert_eq!(failed(ConnectFailureReason::TempBanned), Some(InstanceState::Banned));
-        assert_eq!(failed(ConnectFailureReason::BadUserAgent), Some(InstanceState::Failed));
+        assert_eq!(
+            failed(ConnectFailureReason::TempBanned),
+            Some(InstanceState::Banned)
+        );
+        assert_eq!(
+            failed(ConnectFailureReason::BadUserAgent),
+            Some(InstanceState::Failed)
+        );
     }
 }

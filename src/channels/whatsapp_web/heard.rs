@@ -82,9 +82,7 @@ impl Hearing {
             }
             Said::Ours(said) => {
                 let said = said.clone();
-                let note = self
-                    .channels
-                    .hear_own(db, instance, Channel::WhatsappWeb, said);
+                let note = self.channels.hear_own(db, instance, Channel::WhatsappWeb, said);
                 note.await.map(|()| None)
             }
         }

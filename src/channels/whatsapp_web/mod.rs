@@ -77,7 +77,10 @@ mod tests {
     #[test]
     fn versions_are_three_numbers() {
         assert_eq!(parse_version(""), Ok(None));
-        assert_eq!(parse_version("2.3000.1015901307"), Ok(Some((2, 3000, 1_015_901_307))));
+        assert_eq!(
+            parse_version("2.3000.1015901307"),
+            Ok(Some((2, 3000, 1_015_901_307)))
+        );
         for wrong in ["2", "2.3000", "2.3000.x", "2.3000.1.1", " ", "-1.0.0"] {
             assert!(parse_version(wrong).is_err(), "{wrong}");
         }

@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 use whatsapp_rust::types::events::InboundMessage;
-use whatsapp_rust::waproto::whatsapp::Message;
 use whatsapp_rust::wacore::proto_helpers::MessageExt as _;
+use whatsapp_rust::waproto::whatsapp::Message;
 use whatsapp_rust::{Client, Jid, Server};
 
 use crate::db::tenant::inbound::Heard;

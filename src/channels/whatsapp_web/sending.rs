@@ -110,6 +110,9 @@ mod tests {
             body: Some("Bem-vindo!".to_owned()),
             payload: json!({"buttons": [{"text": "Entrar no VIP", "url": "https://vip.example"}]}),
         };
-        assert_eq!(words(&message), "Bem-vindo!\n\nEntrar no VIP: https://vip.example");
+        assert_eq!(
+            words(&message),
+            "Bem-vindo!\n\nEntrar no VIP: https://vip.example"
+        );
     }
 }

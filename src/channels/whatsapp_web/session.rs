@@ -150,9 +150,7 @@ async fn stop(running: &Running, store: &Store, handle: BotHandle, end: End, ove
     };
     tracing::info!(tenant_id = %running.tenant, instance_id = %running.instance, state = %over.state,
         "a bot waits for a person: {}", running.instance);
-    let _ = running
-        .run(whatsapp_codes::delete_all(running.instance))
-        .await;
+    let _ = running.run(whatsapp_codes::delete_all(running.instance)).await;
     if over.state == InstanceState::LoggedOut
         && let Err(error) = store.archive().await
     {

@@ -15,8 +15,8 @@ use super::events::{News, Over};
 use super::reading::own_id;
 use super::session::last_words;
 use crate::channels::session::{End, Running};
-use crate::db::tenant::whatsapp_codes::{self, CodeKind};
 use crate::db::tenant::sending;
+use crate::db::tenant::whatsapp_codes::{self, CodeKind};
 use crate::domain::ids::ConversationId;
 use crate::domain::instance::InstanceState;
 use crate::domain::message::MessageStatus;
@@ -243,12 +243,13 @@ impl<'a> Watch<'a> {
     async fn forget_pair_code(&mut self, refused: bool) {
         self.typed_until = None;
         let instance = self.running.instance;
-        let _ = self
-            .running
-            .run(whatsapp_codes::delete_pair_code(instance))
-            .await;
+        let _ = self.running.run(whatsapp_codes::delete_pair_code(instance)).await;
         if self.linkable {
-            let code = if refused { "pair_code_refused" } else { "pair_code_spent" };
+            let code = if refused {
+                "pair_code_refused"
+            } else {
+                "pair_code_spent"
+            };
             self.set(InstanceState::AwaitingQr, json!({ "code": code })).await;
         }
     }

@@ -29,7 +29,7 @@ pub struct Heard {
 }
 
 // Of two messages with which somebody begins to speak the second waits here for the first, so that there are not two of anything.
-const LOCK_INSTANCE: &str = "\
+pub(super) const LOCK_INSTANCE: &str = "\
 select case when i.id is null then helixai.refuse('HX404') else 0 end from (values (true)) as request (one)
 left join (select id from instances where id = $1 and deleted_at is null for no key update) i on true";
 

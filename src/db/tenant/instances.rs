@@ -177,6 +177,27 @@ pub fn exists(id: InstanceId) -> Query<bool> {
     .bind(id.as_uuid())
 }
 
+/// The bot of WhatsApp that goes by this name: its id, its name, or that in small letters and hyphens. By one of the tenant's own names
+/// (`tenant`), or by none, it is the oldest.
+pub fn find_session(
+    name: Option<String>,
+    tenant: Vec<String>,
+    session: Option<&TokenHash>,
+) -> Query<Option<Instance>> {
+    const FIND: &str = concat!(
+        "select ",
+        columns!(),
+        " from instances where channel = 'whatsapp_web' and deleted_at is null and ",
+        may_have!("$3"),
+        " and ($1::text is null or $1 = any ($2) or id::text = lower($1) or name = $1 ",
+        "or trim(both '-' from regexp_replace(lower(name), '[^a-z0-9]+', '-', 'g')) = lower($1)) order by created_at, id limit 1"
+    );
+    Query::optional(FIND, read)
+        .bind(name)
+        .bind(tenant)
+        .bind(hash(session))
+}
+
 /// Bots, newest first; one more than the page holds, to know whether there is another.
 pub fn list(session: Option<&TokenHash>, after: Option<Cursor>, limit: Limit) -> Query<Vec<Instance>> {
     const LIST: &str = concat!(
@@ -301,21 +322,18 @@ pub fn find_runnable(id: InstanceId) -> Query<Option<Runnable>> {
         "from instances where id = $1 and is_active and deleted_at is null ",
         "and (channel = 'whatsapp_web' or credentials_sealed is not null)"
     );
-    Query::optional(
-        FIND,
-        |mut row| {
-            Ok(Runnable {
-                channel: row.parse()?,
-                credentials_sealed: row.next()?,
-                parked: row.next()?,
-                unlinked: row.next()?,
-                message_delay_ms: row.next()?,
-                max_attempts: row.next()?,
-                auto_reconnect: row.next()?,
-                version: row.next()?,
-            })
-        },
-    )
+    Query::optional(FIND, |mut row| {
+        Ok(Runnable {
+            channel: row.parse()?,
+            credentials_sealed: row.next()?,
+            parked: row.next()?,
+            unlinked: row.next()?,
+            message_delay_ms: row.next()?,
+            max_attempts: row.next()?,
+            auto_reconnect: row.next()?,
+            version: row.next()?,
+        })
+    })
     .bind(id.as_uuid())
 }
 

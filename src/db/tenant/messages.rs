@@ -8,9 +8,10 @@ use uuid::Uuid;
 use super::access::Access;
 use super::query::{Columns, Query};
 use crate::db::DbError;
-use crate::domain::ids::{ConversationId, MessageId, UserId};
+use crate::domain::ids::{ConversationId, InstanceId, MessageId, UserId};
 use crate::domain::message::{Message, MessageKind, MessageText};
 use crate::domain::page::{Cursor, Limit};
+use crate::domain::phone::Phone;
 
 macro_rules! columns {
     () => {
@@ -60,6 +61,36 @@ pub fn insert_outbound(
 
 fn session_of(access: &Access) -> Option<Vec<u8>> {
     access.session().map(|hash| hash.as_bytes().to_vec())
+}
+
+const INSERT_TO: &str = concat!(
+    "with c as (update conversations set last_message_at = greatest(last_message_at, $6), updated_at = $6, ",
+    "bot_paused_until = greatest(bot_paused_until, $7) where id = (select o.id from conversations o ",
+    "join contacts k on k.id = o.contact_id where k.phone = $3 and o.instance_id = $2 order by o.last_message_at desc limit 1) ",
+    "returning id, instance_id) ",
+    "insert into messages (id, conversation_id, instance_id, direction, author, user_id, kind, body, status, created_at) ",
+    "select $1, c.id, c.instance_id, 'outbound', case when $5::bytea is null then 'bot' else 'user' end, ",
+    "(select s.user_id from sessions s where s.token_hash = $5), 'text', $4, 'queued', $6 from c returning ",
+    columns!()
+);
+
+/// Adds words to be sent to whoever has this number, in the bot's conversation with them. Runs after [`super::numbers::ensure`].
+pub fn insert_to(
+    id: MessageId,
+    instance: InstanceId,
+    phone: &Phone,
+    body: MessageText,
+    access: &Access,
+    bot_paused_until: Option<DateTime<Utc>>,
+) -> Query<Message> {
+    Query::one(INSERT_TO, read)
+        .bind(id.as_uuid())
+        .bind(instance.as_uuid())
+        .bind(String::from(phone.clone()))
+        .bind(String::from(body))
+        .bind(session_of(access))
+        .bind(access.now())
+        .bind(bot_paused_until)
 }
 
 /// Refuses when there is no such message in the conversation, or with [`crate::db::Refusal::State`] when it has not failed.

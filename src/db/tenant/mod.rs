@@ -25,6 +25,7 @@ pub mod lead_history;
 pub mod lead_stages;
 pub mod leads;
 pub mod messages;
+pub mod numbers;
 pub mod outbox;
 pub mod password_links;
 pub mod person;

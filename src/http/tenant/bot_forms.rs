@@ -174,7 +174,10 @@ fn hosted(channel: &str) -> Result<Channel, Invalid> {
 
 /// What is said to who gives a token to a bot that is linked to a telephone.
 pub(super) fn no_token() -> Invalid {
-    Invalid::new("unexpected", "is for bots of Telegram: this one is linked to a telephone")
+    Invalid::new(
+        "unexpected",
+        "is for bots of Telegram: this one is linked to a telephone",
+    )
 }
 
 /// What Telegram calls a bot, with or without its `@`.

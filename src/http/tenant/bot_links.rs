@@ -48,11 +48,7 @@ pub(super) async fn shown(
     Ok((bot, code))
 }
 
-async fn required(
-    access: &TenantAccess<WriteData>,
-    id: &str,
-    kind: CodeKind,
-) -> Result<LinkCode, Problem> {
+async fn required(access: &TenantAccess<WriteData>, id: &str, kind: CodeKind) -> Result<LinkCode, Problem> {
     let id = access.check(path_id(id)).await?;
     let (_, code) = shown(access, id, kind).await?;
     code.ok_or_else(|| Problem::conflict("no_code", "The bot shows no code just now: its `state` says why."))
@@ -148,8 +144,16 @@ pub async fn want_bot_pair_code(
     let session = access.access.session();
     let bot = access.run(instances::find(id, session)).await?.output;
     let bot = bot.ok_or_else(Problem::not_found)?;
-    let linkable = ["created", "starting", "awaiting_qr", "awaiting_pair_code", "reconnecting"];
-    if bot.channel != Channel::WhatsappWeb.as_str() || !bot.is_active || !linkable.contains(&bot.state.as_str())
+    let linkable = [
+        "created",
+        "starting",
+        "awaiting_qr",
+        "awaiting_pair_code",
+        "reconnecting",
+    ];
+    if bot.channel != Channel::WhatsappWeb.as_str()
+        || !bot.is_active
+        || !linkable.contains(&bot.state.as_str())
     {
         return Err(Problem::conflict(
             "not_linkable",

@@ -23,6 +23,7 @@ pub mod photo_files;
 pub mod photos;
 pub mod products;
 pub mod properties;
+pub mod session_paths;
 pub mod sessions;
 pub mod settings;
 pub mod storefront;
