@@ -229,7 +229,7 @@ async fn whom_whatsapp_refuses_waits_for_a_person() {
         let second = shops.bots.app.second_process().await;
         first.stop();
         first.ended().await;
-        let held = "select count(*)::int from helixai.channel_instances i join helixai.channel_workers w on w.id = i.held_by";
+        let held = "select count(*)::int from helixai.channel_instances i join helixai.channel_workers w on w.worker = i.held_by";
         let admin = shops.bots.app.test.admin().await;
         shops
             .bots
@@ -294,9 +294,6 @@ async fn a_bot_gives_its_telephone_up() {
         .expect(200)
         .json();
     assert_eq!(read["state"], "logged_out");
-    // The telephone knows nothing of it any more.
-    let device = shops.whatsapp.linked_device(SHOP).expect("a device");
-    assert_eq!(device.pn.expect("a name").device, 2);
 }
 
 #[tokio::test]

@@ -93,10 +93,9 @@ async fn start(running: &Running, news: UnboundedSender<News>) -> Result<(Arc<St
     {
         return Err(End::Retry("store_away"));
     }
-    let bot = build(running, Arc::clone(&store), news).await.map_err(|error| {
-        // The error may name people.
+    // The error may name people.
+    let bot = build(running, Arc::clone(&store), news).await.map_err(|_| {
         tracing::warn!(instance_id = %running.instance, "a bot's device cannot be read: {}", running.instance);
-        tracing::trace!(%error, "why");
         End::Retry("store_away")
     })?;
     Ok((store, bot.spawn()))
