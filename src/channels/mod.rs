@@ -19,6 +19,7 @@ mod greeting;
 pub mod inbound;
 pub mod outbound;
 mod pacing;
+pub mod served;
 pub mod session;
 mod standing;
 pub mod supervisor;
@@ -60,6 +61,8 @@ pub struct Channels {
     pub hooks: Option<String>,
     /// The bots that run in this process.
     pub here: Here,
+    /// Tenants that were called lately.
+    pub called: served::Called,
 }
 
 impl Channels {
