@@ -22,6 +22,7 @@ pub mod inbound;
 pub mod link_codes;
 pub mod outbound;
 mod pacing;
+pub mod served;
 pub mod session;
 mod standing;
 pub mod supervisor;
@@ -70,6 +71,8 @@ pub struct Channels {
     pub hooks: Option<String>,
     /// The bots that run in this process.
     pub here: Here,
+    /// Tenants that were called lately.
+    pub called: served::Called,
 }
 
 impl Channels {

@@ -7,7 +7,7 @@ use super::{
     text_value::text_value,
 };
 use chrono::{DateTime, Utc};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -71,6 +71,12 @@ impl BotToken {
         } else {
             Err(refused())
         }
+    }
+
+    /// The bot's number: its tokens change, the number stays.
+    pub fn number(&self) -> &str {
+        let token = self.0.expose_secret();
+        token.split_once(':').map_or(token, |(number, _)| number)
     }
 
     /// The token, to be sealed or shown to Telegram.
@@ -198,7 +204,6 @@ pub struct InstanceStats {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use secrecy::ExposeSecret;
 
     #[test]
     fn tokens_have_their_form() {
@@ -207,6 +212,7 @@ mod tests {
             BotToken::parse(&good).unwrap().secret().expose_secret(),
             good.trim()
         );
+        assert_eq!(BotToken::parse(&good).unwrap().number(), "123456789");
         let refused = |value: &str| BotToken::parse(value).map(|_| ()).map_err(|e| e.code);
         assert_eq!(refused(" "), Err("required"));
         for value in [

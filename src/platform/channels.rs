@@ -2,6 +2,7 @@
 
 use super::StartError;
 use crate::billing::metering::Metering;
+use crate::channels::served::Called;
 use crate::channels::telegram::Api;
 use crate::channels::{Channels, Here, whatsapp_web};
 use crate::config::{Settings, TelegramUpdates};
@@ -36,5 +37,6 @@ pub(super) fn of(
         whatsapp,
         hooks: hears_by_webhook.then(|| settings.server.base_url()),
         here: Here::default(),
+        called: Called::default(),
     })
 }

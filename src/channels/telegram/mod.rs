@@ -130,7 +130,8 @@ pub(super) async fn run(running: &Running, wake: &Notify) -> (End, bool) {
         Err(_) => return (End::Retry("registry_away"), false),
     }
     let bot = channels.telegram.bot(&token);
-    let me = match come_in(running, &bot).await {
+    let number = token.number().to_owned();
+    let me = match come_in(running, &bot, &number).await {
         Ok(me) => me,
         Err(error) => return (ended(&error), false),
     };
@@ -138,7 +139,10 @@ pub(super) async fn run(running: &Running, wake: &Notify) -> (End, bool) {
     running
         .set_state(InstanceState::Connected, json!({}), username)
         .await;
-    let outlet = sending::Telegram { bot };
+    let outlet = sending::Telegram {
+        bot,
+        number: number.clone(),
+    };
     let begun = Instant::now();
     let end = running
         .live(&outlet, wake, async |heard| {
@@ -146,16 +150,16 @@ pub(super) async fn run(running: &Running, wake: &Notify) -> (End, bool) {
                 running.stop.cancelled().await;
                 return End::Stopped;
             }
-            polling::run(running, &channels.telegram.polling_bot(&token), &heard).await
+            polling::run(running, &channels.telegram.polling_bot(&token), &number, &heard).await
         })
         .await;
     (end, begun.elapsed() >= LIVED)
 }
 
 /// Asks who the bot is, and says how it wants to hear.
-async fn come_in(running: &Running, bot: &Bot) -> Result<Me, RequestError> {
+async fn come_in(running: &Running, bot: &Bot, number: &str) -> Result<Me, RequestError> {
     let me = bot.get_me().await?;
-    match webhook::address(&running.channels, running.tenant, running.instance) {
+    match webhook::address(&running.channels, running.tenant, running.instance, number) {
         Some((url, secret)) => {
             bot.set_webhook(url)
                 .secret_token(secret)

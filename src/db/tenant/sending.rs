@@ -27,7 +27,8 @@ pub struct ToSend {
     pub payload: Value,
 }
 
-// What is to be tried again, or is in another worker's hands still, holds back what was said after it in the same conversation.
+// What is to be tried again, or is in a worker's hands still, holds back what was said after it in the same conversation. Of one
+// conversation only a few are taken, so that its heap does not keep the others waiting.
 const CLAIM: &str = "\
 with due as (
     select o.id from messages m join outbox o on o.id = m.id
@@ -37,6 +38,8 @@ with due as (
         select from messages q join outbox p on p.id = q.id
         where q.status = 'queued' and q.conversation_id = m.conversation_id and q.id < m.id
           and p.state = 'pending' and ((p.last_error is not null and p.due_at > $3) or p.leased_until > $3))
+      and (select count(*) from (
+        select from messages q where q.status = 'queued' and q.conversation_id = m.conversation_id and q.id < m.id limit 4) earlier) < 4
     order by m.id limit $5 for update of o skip locked
 )
 update outbox o set leased_by = $1, leased_until = $2, attempts = o.attempts + 1, updated_at = $3
@@ -44,7 +47,8 @@ from due, messages m, conversations c
 where o.id = due.id and m.id = o.id and c.id = m.conversation_id
 returning o.id, o.attempts, c.id, c.external_id, m.kind, m.body, m.payload";
 
-/// Takes at most `most` messages of a bot that are due, the oldest first, until `until`. They come in any order.
+/// Takes at most `most` messages of a bot that are due, the oldest first, until `until`: of one conversation the first few. They come in
+/// any order.
 pub fn claim(
     worker: Uuid,
     instance: InstanceId,
