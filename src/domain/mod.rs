@@ -22,6 +22,7 @@ pub mod day;
 pub mod document;
 pub mod due;
 pub mod email;
+pub mod event;
 pub mod finance;
 pub mod hex;
 pub mod host;

@@ -122,6 +122,8 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(tenant::messages::list_messages)
         .service(tenant::messages::create_message)
         .service(tenant::messages::resend_message)
+        .service(tenant::sockets::create_socket_ticket)
+        .service(tenant::sockets::open_socket)
         .service(tenant::leads::list_leads)
         .service(tenant::leads::create_lead)
         .service(tenant::leads::get_lead)

@@ -29,6 +29,8 @@ fn section(operation: &Operation) -> Section {
         "create_password_reset" | "confirm_password_reset" | "accept_invitation" => Section::Always,
         // What was reserved while there was a plan is settled while there is none that includes more.
         "settle_reservation" | "release_reservation" => Section::Read,
+        // To hear is to read.
+        "create_socket_ticket" => Section::Read,
         _ if operation.reads() => Section::Read,
         _ => Section::Write,
     }

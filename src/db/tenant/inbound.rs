@@ -5,6 +5,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::query::Query;
+use super::text::{tell_conversation, tell_message};
 use crate::domain::conversation::Channel;
 use crate::domain::ids::{ContactId, ConversationId, InstanceId, MessageId};
 use crate::domain::message::MessageKind;
@@ -52,19 +53,22 @@ select $1, k.id, $2, $3, $4, 'open', $5, $5, $5 from contacts k
 where k.id = coalesce((select id from contacts where phone = $6), $7)
   and not exists (select from conversations where instance_id = $3 and external_id = $4)";
 
-const INSERT: &str = "\
-with made as (
-    insert into messages (id, conversation_id, instance_id, direction, author, kind, body, payload, provider_message_id, status, created_at)
-    select $1, c.id, $2, 'inbound', 'contact', $3, $4, $5, $6, 'received', $7
-    from conversations c where c.instance_id = $2 and c.external_id = $8
-    on conflict on constraint messages_instance_id_provider_message_id_key do nothing
-    returning conversation_id
-), told as (
-    update conversations c set unread_count = c.unread_count + 1, last_message_at = greatest(c.last_message_at, $7),
-        status = 'open', snoozed_until = null, updated_at = $7
-    from made where c.id = made.conversation_id
-)
-select c.id from conversations c where c.instance_id = $2 and c.external_id = $8";
+const INSERT: &str = concat!(
+    "with made as (insert into messages ",
+    "(id, conversation_id, instance_id, direction, author, kind, body, payload, provider_message_id, status, created_at) ",
+    "select $1, c.id, $2, 'inbound', 'contact', $3, $4, $5, $6, 'received', $7 ",
+    "from conversations c where c.instance_id = $2 and c.external_id = $8 ",
+    "on conflict on constraint messages_instance_id_provider_message_id_key do nothing ",
+    "returning id, conversation_id, direction, author, status), ",
+    "noted as (update conversations c set unread_count = c.unread_count + 1, last_message_at = greatest(c.last_message_at, $7), ",
+    "status = 'open', snoozed_until = null, updated_at = $7 ",
+    "from made where c.id = made.conversation_id returning c.id, c.status, c.assigned_to, c.unread_count, c.version) ",
+    "select c.id, (select ",
+    tell_message!("message.created", "made"),
+    " from made), (select ",
+    tell_conversation!("noted"),
+    " from noted) from conversations c where c.instance_id = $2 and c.external_id = $8"
+);
 
 /// What there has to be before something can be stored: the bot, the contact, the conversation.
 pub type Ensured = (Query<u64>, Option<Query<u64>>, Query<u64>, Query<u64>);

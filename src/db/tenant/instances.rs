@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::query::{Columns, Query};
-use super::text::{given, named, patched};
+use super::text::{given, named, patched, tell_bot};
 use crate::db::DbError;
 use crate::domain::conversation::Channel;
 use crate::domain::ids::{InstanceId, UserId};
@@ -138,10 +138,12 @@ pub fn insert(
 
 /// Tells the shard that this bot has changed, and whether it is to run. Runs after the change.
 pub fn note(id: InstanceId) -> Query<u64> {
-    Query::execute(
-        "select helixai.note_channel($1, exists (select from instances where id = $1 and is_active))",
-    )
-    .bind(id.as_uuid())
+    const NOTE: &str = concat!(
+        "select helixai.note_channel($1, exists (select from instances where id = $1 and is_active)), (select ",
+        tell_bot!("i"),
+        " from instances i where i.id = $1)"
+    );
+    Query::execute(NOTE).bind(id.as_uuid())
 }
 
 /// One bot.
@@ -298,14 +300,18 @@ pub fn set_state(
     username: Option<String>,
     now: DateTime<Utc>,
 ) -> Query<u64> {
-    Query::execute(
-        "update instances set state = $2, state_detail = $3, username = coalesce($4, username), \
-         state_changed_at = case when state = $2 then state_changed_at else $5 end where id = $1 and deleted_at is null \
-         and (state, state_detail, coalesce(username, '')) is distinct from ($2, $3, coalesce($4, username, ''))",
-    )
-    .bind(id.as_uuid())
-    .bind(state.as_str())
-    .bind(detail)
-    .bind(username)
-    .bind(now)
+    const SET: &str = concat!(
+        "with changed as (update instances set state = $2, state_detail = $3, username = coalesce($4, username), ",
+        "state_changed_at = case when state = $2 then state_changed_at else $5 end where id = $1 and deleted_at is null ",
+        "and (state, state_detail, coalesce(username, '')) is distinct from ($2, $3, coalesce($4, username, '')) ",
+        "returning id, owner_id, channel, state, is_active) select ",
+        tell_bot!("changed"),
+        " from changed"
+    );
+    Query::execute(SET)
+        .bind(id.as_uuid())
+        .bind(state.as_str())
+        .bind(detail)
+        .bind(username)
+        .bind(now)
 }

@@ -36,6 +36,7 @@ mod scope;
 pub mod sending;
 pub mod sessions;
 pub mod settings;
+pub mod sockets;
 mod text;
 pub mod throttle;
 pub mod users;

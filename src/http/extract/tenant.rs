@@ -80,6 +80,8 @@ permissions! {
     LogIn: Read, Login;
     /// One's own session and password.
     OwnAccount: SignedIn, Login;
+    /// To ask for a socket of one's own.
+    OpenSocket: SignedIn, Read;
     /// To see the subscription, its use and invoices.
     Invoices: Read, Billing;
     /// To pay.

@@ -225,6 +225,7 @@ pub async fn create_conversation(
     let batch = (
         conversations::refuse_second(contact, channel),
         conversations::insert(id, new, access.now),
+        conversations::tell(id),
         audit::insert(&access.access, "conversation.create", "conversations", id),
     );
     let creation = Creation {
@@ -233,7 +234,7 @@ pub async fn create_conversation(
         hash: body.hash,
         row: Some(id.as_uuid()),
     };
-    let show = |(_, conversation, _)| conversation;
+    let show = |(_, conversation, _, _)| conversation;
     match access.create(creation, batch, show, refuse_creation).await {
         Err(problem) if problem.code() == EXISTS => {
             let existing = access
@@ -284,9 +285,10 @@ pub async fn update_conversation(
     let batch = (
         conversations::lock(id, version),
         conversations::update(id, changes, access.now),
+        conversations::tell(id),
         audit::insert(&access.access, "conversation.update", "conversations", id),
     );
-    let (_, conversation, _) = access.run_or(batch, refuse).await?.output;
+    let (_, conversation, _, _) = access.run_or(batch, refuse).await?.output;
     Ok(web::Json(conversation))
 }
 
@@ -305,9 +307,10 @@ pub async fn read_conversation(
     let batch = (
         conversations::lock(id, None),
         conversations::mark_read(id),
+        conversations::tell(id),
         audit::insert(&access.access, "conversation.read", "conversations", id),
     );
-    let (_, conversation, _) = access.run(batch).await?.output;
+    let (_, conversation, _, _) = access.run(batch).await?.output;
     Ok(web::Json(conversation))
 }
 

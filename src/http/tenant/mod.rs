@@ -24,6 +24,7 @@ pub mod products;
 pub mod properties;
 pub mod sessions;
 pub mod settings;
+pub mod sockets;
 pub mod storefront;
 pub mod subscription;
 pub mod subscription_changes;
