@@ -27,6 +27,7 @@ pub mod finance;
 pub mod hex;
 pub mod host;
 pub mod ids;
+pub mod inbox;
 pub mod instance;
 pub mod invalid;
 pub mod lead;

@@ -10,7 +10,9 @@ use crate::helpers::{Call, TestApp};
 fn need(operation: &Operation) -> Need {
     let resource = operation.path.split('/').nth(2).unwrap_or_default();
     match (operation.id.as_str(), resource) {
-        ("delete_session" | "change_my_password" | "create_socket_ticket", _) => Need::SignedIn,
+        (_, "notifications" | "socket-tickets") | ("delete_session" | "change_my_password", _) => {
+            Need::SignedIn
+        }
         ("reset_user_password" | "export_account", _) => Need::Own,
         (_, "subscription" | "invoices" | "checkout") if !operation.reads() => Need::Own,
         (_, "payment-accounts") => Need::Own,

@@ -281,3 +281,40 @@ async fn much_at_once_is_told_as_a_whole() {
     let message = say(&app, &garage, &id, "depois").await;
     assert_eq!(socket.next().await["data"]["id"], message["id"]);
 }
+
+#[tokio::test]
+async fn a_notification_is_told_to_its_user_alone() {
+    let app = TestApp::start().await;
+    let garage = app.onboard("garage-alpha", "cars").await;
+    let agent = app.add_user(&garage, "agent").await;
+    let (owner, token) = (app.log_in(&garage).await, app.session_of(&garage, agent).await);
+    let id = conversation(&app, &garage).await;
+    let mut of_agent = WebSocket::of(app.address, &garage, &token).await;
+    let mut of_owner = WebSocket::of(app.address, &garage, &owner).await;
+    let path = format!("/api/conversations/{id}");
+    let assign = app
+        .patch(&path)
+        .of(&garage)
+        .bearer(&owner)
+        .json(&json!({ "assigned_to": agent }));
+    assign.await.expect(200);
+    let told = of_agent.event("notification.created").await;
+    assert_eq!(
+        (&told["data"]["kind"], &told["data"]["conversation_id"]),
+        (&json!("conversation_assigned"), &json!(id))
+    );
+    let note = app
+        .post(&format!("{path}/notes"))
+        .of(&garage)
+        .bearer(&owner)
+        .json(&json!({"body": "segredo"}));
+    note.await.expect(201);
+    for _ in 0..2 {
+        let event = of_owner.next().await;
+        assert_eq!(
+            (&event["type"], &event["data"]["id"]),
+            (&json!("conversation.updated"), &json!(id))
+        );
+        assert!(!event.to_string().contains("segredo"));
+    }
+}

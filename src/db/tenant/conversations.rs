@@ -317,6 +317,19 @@ pub fn note_outbound(
         .bind(bot_paused_until)
 }
 
+const HAND_BACK: &str = concat!(
+    "with changed as (update conversations set bot_paused_until = null, assigned_to = null, version = version + 1, ",
+    "updated_at = $2 where id = $1 returning ",
+    columns!(),
+    ") ",
+    shown!("changed")
+);
+
+/// Lets the bot speak again, and nobody look after the conversation. Runs after [`lock`].
+pub fn hand_back(id: ConversationId, now: DateTime<Utc>) -> Query<Conversation> {
+    Query::one(HAND_BACK, read).bind(id.as_uuid()).bind(now)
+}
+
 /// Tells sockets how a conversation stands. Runs after what has changed it.
 pub fn tell(id: ConversationId) -> Query<u64> {
     const TELL: &str = concat!(

@@ -5,9 +5,9 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::query::Query;
-use super::text::{tell_conversation, tell_message};
+use super::text::{tell_conversation, tell_message, tell_notification};
 use crate::domain::conversation::Channel;
-use crate::domain::ids::{ContactId, ConversationId, InstanceId, MessageId};
+use crate::domain::ids::{ContactId, ConversationId, InstanceId, MessageId, NotificationId};
 use crate::domain::message::MessageKind;
 
 /// Something that somebody has said to a bot. It has no `Debug`: it is personal data.
@@ -62,12 +62,17 @@ const INSERT: &str = concat!(
     "returning id, conversation_id, direction, author, status), ",
     "noted as (update conversations c set unread_count = c.unread_count + 1, last_message_at = greatest(c.last_message_at, $7), ",
     "status = 'open', snoozed_until = null, updated_at = $7 ",
-    "from made where c.id = made.conversation_id returning c.id, c.status, c.assigned_to, c.unread_count, c.version) ",
+    "from made where c.id = made.conversation_id returning c.id, c.status, c.assigned_to, c.unread_count, c.version), ",
+    "notified as (insert into notifications (id, user_id, kind, conversation_id, created_at) ",
+    "select $9, n.assigned_to, 'message_received', n.id, $7 from noted n where n.assigned_to is not null ",
+    "on conflict do nothing returning id, user_id, kind, conversation_id, instance_id) ",
     "select c.id, (select ",
     tell_message!("message.created", "made"),
     " from made), (select ",
     tell_conversation!("noted"),
-    " from noted) from conversations c where c.instance_id = $2 and c.external_id = $8"
+    " from noted), (select ",
+    tell_notification!("notified"),
+    " from notified) from conversations c where c.instance_id = $2 and c.external_id = $8"
 );
 
 /// What there has to be before something can be stored: the bot, the contact, the conversation.
@@ -114,7 +119,8 @@ pub fn store(
         .bind(heard.payload)
         .bind(heard.provider_message_id)
         .bind(now)
-        .bind(heard.chat);
+        .bind(heard.chat)
+        .bind(NotificationId::new().as_uuid());
     ((lock, adopt, ensure_contact, ensure_conversation), insert)
 }
 

@@ -7,10 +7,10 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::query::{Columns, Query};
-use super::text::{given, named, patched, tell_bot};
+use super::text::{given, named, patched, tell_bot, tell_notification};
 use crate::db::DbError;
 use crate::domain::conversation::Channel;
-use crate::domain::ids::{InstanceId, UserId};
+use crate::domain::ids::{InstanceId, NotificationId, UserId};
 use crate::domain::instance::{Instance, InstanceState, InstanceStats};
 use crate::domain::page::{Cursor, Limit};
 use crate::domain::token::TokenHash;
@@ -292,7 +292,8 @@ pub fn find_runnable(id: InstanceId) -> Query<Option<Runnable>> {
     .bind(id.as_uuid())
 }
 
-/// Notes what has become of a bot, and what the provider calls it, if that is known now.
+/// Notes what has become of a bot, and what the provider calls it, if that is known now. When it does not come back by itself, whose it is
+/// is told, or an owner.
 pub fn set_state(
     id: InstanceId,
     state: InstanceState,
@@ -304,14 +305,23 @@ pub fn set_state(
         "with changed as (update instances set state = $2, state_detail = $3, username = coalesce($4, username), ",
         "state_changed_at = case when state = $2 then state_changed_at else $5 end where id = $1 and deleted_at is null ",
         "and (state, state_detail, coalesce(username, '')) is distinct from ($2, $3, coalesce($4, username, '')) ",
-        "returning id, owner_id, channel, state, is_active) select ",
+        "returning id, owner_id, channel, state, is_active), ",
+        "notified as (insert into notifications (id, user_id, kind, instance_id, created_at) ",
+        "select $6, u.id, 'bot_needs_person', i.id, $5 from changed i cross join lateral (select o.id from users o ",
+        "where o.status = 'active' and (o.id = i.owner_id or o.role = 'owner') ",
+        "order by (o.id = i.owner_id) desc nulls last, o.created_at limit 1) u where $6::uuid is not null ",
+        "on conflict do nothing returning id, user_id, kind, conversation_id, instance_id) select ",
         tell_bot!("changed"),
-        " from changed"
+        ", (select ",
+        tell_notification!("notified"),
+        " from notified) from changed"
     );
+    let notification = state.needs_person().then(|| NotificationId::new().as_uuid());
     Query::execute(SET)
         .bind(id.as_uuid())
         .bind(state.as_str())
         .bind(detail)
         .bind(username)
         .bind(now)
+        .bind(notification)
 }

@@ -131,6 +131,25 @@ macro_rules! tell_bot {
     };
 }
 
+/// As [`tell_message`], about a row of `notifications`, to whom it is for.
+macro_rules! tell_notification {
+    ($row:literal) => {
+        concat!(
+            "helixai.tell('notification.created', jsonb_build_object('user', ",
+            $row,
+            ".user_id), jsonb_build_object('id', ",
+            $row,
+            ".id, 'kind', ",
+            $row,
+            ".kind, 'conversation_id', ",
+            $row,
+            ".conversation_id, 'instance_id', ",
+            $row,
+            ".instance_id))"
+        )
+    };
+}
+
 /// Has processes that have sockets of this tenant look who may have them still.
 macro_rules! tell_access {
     () => {
@@ -140,5 +159,5 @@ macro_rules! tell_access {
 
 pub(in crate::db) use {
     fold, given, lock_row, named, patched, search_catalog, search_people, tell_access, tell_bot,
-    tell_conversation, tell_message,
+    tell_conversation, tell_message, tell_notification,
 };

@@ -3,6 +3,7 @@
 pub mod api_keys;
 mod bot_forms;
 pub mod bots;
+pub mod canned_replies;
 pub mod checkout;
 pub mod contacts;
 pub mod conversations;
@@ -15,6 +16,8 @@ pub mod lead_stages;
 pub mod leads;
 pub mod me;
 pub mod messages;
+pub mod notes;
+pub mod notifications;
 pub mod password_links;
 pub mod payment_accounts;
 pub mod person;

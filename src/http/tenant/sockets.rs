@@ -16,7 +16,7 @@ use crate::db::tenant::Actor;
 use crate::db::tenant::sockets::{self, Holder};
 use crate::domain::token::{NewToken, ParsedToken, TokenKind};
 use crate::http::body::Params;
-use crate::http::extract::{OpenSocket, PublicTenant, ReadData, TenantAccess};
+use crate::http::extract::{OwnReading, PublicTenant, ReadData, TenantAccess};
 use crate::http::problem::{Problem, ProblemBody};
 use crate::realtime::{Ending, Heard, Refused, Socket};
 
@@ -58,7 +58,7 @@ pub struct AskForSocket {
     responses((status = 201, body = SocketTicket), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody))
 )]
 #[post("/api/socket-tickets")]
-pub async fn create_socket_ticket(access: TenantAccess<OpenSocket>) -> Result<HttpResponse, Problem> {
+pub async fn create_socket_ticket(access: TenantAccess<OwnReading>) -> Result<HttpResponse, Problem> {
     let session = access.session().await?;
     let ticket = NewToken::generate(TokenKind::SocketTicket);
     let expires_at = access.now + TICKET;
