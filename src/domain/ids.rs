@@ -149,6 +149,12 @@ ids! {
     MessageTemplateId;
     /// When customers are reminded of what they owe.
     ReminderRuleId;
+    /// What somebody has noted about a conversation.
+    NoteId;
+    /// Words that people who answer use again and again.
+    CannedReplyId;
+    /// Something that a user is to look at.
+    NotificationId;
 }
 
 /// Only the hyphenated form: one thing has one address.

@@ -48,6 +48,16 @@ text_enum! {
     }
 }
 
+impl InstanceState {
+    /// Whether it stays so until somebody does something.
+    pub const fn needs_person(self) -> bool {
+        matches!(
+            self,
+            Self::QrExpired | Self::Replaced | Self::Banned | Self::Outdated | Self::LoggedOut | Self::Failed
+        )
+    }
+}
+
 /// A token that Telegram gives a bot: `<number>:<secret>`. Its text is shown nowhere.
 #[derive(Clone)]
 pub struct BotToken(SecretString);

@@ -20,14 +20,17 @@ const TELL_EVERY: Duration = Duration::from_secs(30);
 const PAY_EVERY: Duration = Duration::from_secs(5);
 
 impl Platform {
-    /// Hears change notices, until `stop`: every process must.
+    /// Hears change notices, and what sockets are told, until `stop`: every process must.
     pub fn watch(&self, stop: &CancellationToken) -> Vec<JoinHandle<()>> {
-        vec![listen::spawn(
-            self.master.clone(),
-            self.shards.clone(),
-            self.resolver.clone(),
-            stop.clone(),
-        )]
+        vec![
+            listen::spawn(
+                self.master.clone(),
+                self.shards.clone(),
+                self.resolver.clone(),
+                stop.clone(),
+            ),
+            self.realtime.spawn(stop.clone()),
+        ]
     }
 
     /// Finishes what was interrupted, lets go of forgotten holds, removes forgotten files, measures what tenants take, moves

@@ -32,6 +32,8 @@ fn section(operation: &Operation) -> Section {
         "get_session_qr" | "get_named_qr" => Section::Write,
         // What was reserved while there was a plan is settled while there is none that includes more.
         "settle_reservation" | "release_reservation" => Section::Read,
+        // To hear is to read.
+        "create_socket_ticket" => Section::Read,
         _ if operation.reads() => Section::Read,
         _ => Section::Write,
     }

@@ -10,7 +10,9 @@ use crate::helpers::{Call, TestApp};
 fn need(operation: &Operation) -> Need {
     let resource = operation.path.split('/').nth(2).unwrap_or_default();
     match (operation.id.as_str(), resource) {
-        ("delete_session" | "change_my_password", _) => Need::SignedIn,
+        (_, "notifications" | "socket-tickets") | ("delete_session" | "change_my_password", _) => {
+            Need::SignedIn
+        }
         // Whoever has a code links a telephone.
         ("get_bot_qr" | "get_bot_qr_png" | "get_bot_qr_svg" | "get_bot_pair_code", _) => Need::Write,
         ("get_session_qr" | "get_named_qr", _) => Need::Write,

@@ -77,6 +77,11 @@ impl Rows {
             self.named.insert(path.to_owned(), names);
             return;
         }
+        if collection == "/api/notifications" {
+            names.push(notification(app, &self.tenant).await);
+            self.named.insert(path.to_owned(), names);
+            return;
+        }
         if collection.starts_with("/hooks/") {
             return; // Whoever comes there is known by a signature, see tests/billing/payments and tests/channels.
         }
@@ -168,6 +173,18 @@ async fn invoice(app: &TestApp, tenant: &TestTenant) -> String {
     let call = app.post(&path).bearer(&app.admin.token).json(&items);
     let invoice = call.await.expect(201).json();
     invoice["id"].as_str().expect("an id").to_owned()
+}
+
+/// Has the tenant's owner told that a bot is in need of them; the notification's id.
+async fn notification(app: &TestApp, tenant: &TestTenant) -> String {
+    let made = format!(
+        "insert into {0}.notifications (id, user_id, kind, instance_id, created_at)
+         select gen_random_uuid(), u.id, 'bot_needs_person', i.id, now() from {0}.users u, {0}.instances i
+         where u.role = 'owner' limit 1 returning id::text",
+        tenant.schema
+    );
+    let admin = app.test.admin().await;
+    admin.query_one(&made, &[]).await.expect("a notification").get(0)
 }
 
 /// What a gateway tells and nobody expected, of an account of the platform; the finding's id.

@@ -83,7 +83,7 @@ impl Access {
         let proof = match token.kind {
             TokenKind::Session => Proof::Session(token.hash),
             TokenKind::ApiKey => Proof::ApiKey(token.hash),
-            TokenKind::AdminSession | TokenKind::PasswordLink => return None,
+            TokenKind::AdminSession | TokenKind::PasswordLink | TokenKind::SocketTicket => return None,
         };
         Some(Self {
             proof,

@@ -5,8 +5,9 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::query::Query;
+use super::text::{tell_conversation, tell_message, tell_notification};
 use crate::domain::conversation::Channel;
-use crate::domain::ids::{ContactId, ConversationId, InstanceId, MessageId};
+use crate::domain::ids::{ContactId, ConversationId, InstanceId, MessageId, NotificationId};
 use crate::domain::message::MessageKind;
 
 /// Something that somebody has said to a bot. It has no `Debug`: it is personal data.
@@ -55,31 +56,43 @@ select $1, k.id, $2, $3, $4, 'open', $5, $5, $5 from contacts k
 where k.id = coalesce((select id from contacts where phone = $6), $7)
   and not exists (select from conversations where instance_id = $3 and external_id = $4)";
 
-const INSERT: &str = "\
-with made as (
-    insert into messages (id, conversation_id, instance_id, direction, author, kind, body, payload, provider_message_id, status, created_at)
-    select $1, c.id, $2, 'inbound', 'contact', $3, $4, $5, $6, 'received', $7
-    from conversations c where c.instance_id = $2 and c.external_id = $8
-    on conflict on constraint messages_instance_id_provider_message_id_key do nothing
-    returning conversation_id
-), told as (
-    update conversations c set unread_count = c.unread_count + 1, last_message_at = greatest(c.last_message_at, $7),
-        status = 'open', snoozed_until = null, updated_at = $7
-    from made where c.id = made.conversation_id
-)
-select c.id from conversations c where c.instance_id = $2 and c.external_id = $8";
+const INSERT: &str = concat!(
+    "with made as (insert into messages ",
+    "(id, conversation_id, instance_id, direction, author, kind, body, payload, provider_message_id, status, created_at) ",
+    "select $1, c.id, $2, 'inbound', 'contact', $3, $4, $5, $6, 'received', $7 ",
+    "from conversations c where c.instance_id = $2 and c.external_id = $8 ",
+    "on conflict on constraint messages_instance_id_provider_message_id_key do nothing ",
+    "returning id, conversation_id, direction, author, status), ",
+    "noted as (update conversations c set unread_count = c.unread_count + 1, last_message_at = greatest(c.last_message_at, $7), ",
+    "status = 'open', snoozed_until = null, updated_at = $7 ",
+    "from made where c.id = made.conversation_id returning c.id, c.status, c.assigned_to, c.unread_count, c.version), ",
+    "notified as (insert into notifications (id, user_id, kind, conversation_id, created_at) ",
+    "select $9, n.assigned_to, 'message_received', n.id, $7 from noted n where n.assigned_to is not null ",
+    "on conflict do nothing returning id, user_id, kind, conversation_id, instance_id) ",
+    "select c.id, (select ",
+    tell_message!("message.created", "made"),
+    " from made), (select ",
+    tell_conversation!("noted"),
+    " from noted), (select ",
+    tell_notification!("notified"),
+    " from notified) from conversations c where c.instance_id = $2 and c.external_id = $8"
+);
 
-const INSERT_OWN: &str = "\
-with made as (
-    insert into messages (id, conversation_id, instance_id, direction, author, kind, body, payload, provider_message_id, status, created_at)
-    select $1, c.id, $2, 'outbound', 'user', $3, $4, $5, $6, 'sent', $7
-    from conversations c where c.instance_id = $2 and c.external_id = $8
-    on conflict on constraint messages_instance_id_provider_message_id_key do nothing
-    returning conversation_id
-)
-update conversations c set last_message_at = greatest(c.last_message_at, $7), updated_at = $7,
-    bot_paused_until = greatest(c.bot_paused_until, $9)
-from made where c.id = made.conversation_id";
+const INSERT_OWN: &str = concat!(
+    "with made as (insert into messages ",
+    "(id, conversation_id, instance_id, direction, author, kind, body, payload, provider_message_id, status, created_at) ",
+    "select $1, c.id, $2, 'outbound', 'user', $3, $4, $5, $6, 'sent', $7 ",
+    "from conversations c where c.instance_id = $2 and c.external_id = $8 ",
+    "on conflict on constraint messages_instance_id_provider_message_id_key do nothing ",
+    "returning id, conversation_id, direction, author, status), ",
+    "noted as (update conversations c set last_message_at = greatest(c.last_message_at, $7), updated_at = $7, ",
+    "bot_paused_until = greatest(c.bot_paused_until, $9) ",
+    "from made where c.id = made.conversation_id returning c.id, c.status, c.assigned_to, c.unread_count, c.version) select ",
+    tell_message!("message.created", "made"),
+    ", (select ",
+    tell_conversation!("noted"),
+    " from noted) from made"
+);
 
 /// What there has to be before something can be stored: the bot, the contact, the conversation.
 pub type Ensured = (Query<u64>, Option<Query<u64>>, Query<u64>, Query<u64>);
@@ -101,7 +114,8 @@ pub fn store(
         .bind(heard.payload)
         .bind(heard.provider_message_id)
         .bind(now)
-        .bind(heard.chat);
+        .bind(heard.chat)
+        .bind(NotificationId::new().as_uuid());
     (ensured, insert)
 }
 

@@ -7,10 +7,10 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::query::{Columns, Query};
-use super::text::{given, named, patched};
+use super::text::{given, named, patched, tell_bot, tell_notification};
 use crate::db::DbError;
 use crate::domain::conversation::Channel;
-use crate::domain::ids::{InstanceId, UserId};
+use crate::domain::ids::{InstanceId, NotificationId, UserId};
 use crate::domain::instance::{Instance, InstanceState, InstanceStats, UNOFFICIAL};
 use crate::domain::page::{Cursor, Limit};
 use crate::domain::token::TokenHash;
@@ -151,10 +151,12 @@ pub fn insert(
 
 /// Tells the shard that this bot has changed, and whether it is to run. Runs after the change.
 pub fn note(id: InstanceId) -> Query<u64> {
-    Query::execute(
-        "select helixai.note_channel($1, exists (select from instances where id = $1 and is_active))",
-    )
-    .bind(id.as_uuid())
+    const NOTE: &str = concat!(
+        "select helixai.note_channel($1, exists (select from instances where id = $1 and is_active)), (select ",
+        tell_bot!("i"),
+        " from instances i where i.id = $1)"
+    );
+    Query::execute(NOTE).bind(id.as_uuid())
 }
 
 /// One bot.
@@ -338,7 +340,8 @@ pub fn find_runnable(id: InstanceId) -> Query<Option<Runnable>> {
 }
 
 /// Notes what has become of a bot, and what the provider calls it, if that is known now. One that was logged out here is so until it
-/// is started again, whatever whoever runs it still believes.
+/// is started again, whatever whoever runs it still believes. When it does
+/// not come back by itself, whose it is is told, or an owner.
 pub fn set_state(
     id: InstanceId,
     state: InstanceState,
@@ -346,17 +349,30 @@ pub fn set_state(
     username: Option<String>,
     now: DateTime<Utc>,
 ) -> Query<u64> {
-    Query::execute(
-        "update instances set state = $2, state_detail = $3, username = coalesce($4, username), \
-         state_changed_at = case when state = $2 then state_changed_at else $5 end where id = $1 and deleted_at is null \
-         and (state <> 'logged_out' or $2 in ('logged_out', 'stopped')) \
-         and (state, state_detail, coalesce(username, '')) is distinct from ($2, $3, coalesce($4, username, ''))",
-    )
-    .bind(id.as_uuid())
-    .bind(state.as_str())
-    .bind(detail)
-    .bind(username)
-    .bind(now)
+    const SET: &str = concat!(
+        "with changed as (update instances set state = $2, state_detail = $3, username = coalesce($4, username), ",
+        "state_changed_at = case when state = $2 then state_changed_at else $5 end where id = $1 and deleted_at is null ",
+        "and (state <> 'logged_out' or $2 in ('logged_out', 'stopped')) ",
+        "and (state, state_detail, coalesce(username, '')) is distinct from ($2, $3, coalesce($4, username, '')) ",
+        "returning id, owner_id, channel, state, is_active), ",
+        "notified as (insert into notifications (id, user_id, kind, instance_id, created_at) ",
+        "select $6, u.id, 'bot_needs_person', i.id, $5 from changed i cross join lateral (select o.id from users o ",
+        "where o.status = 'active' and (o.id = i.owner_id or o.role = 'owner') ",
+        "order by (o.id = i.owner_id) desc nulls last, o.created_at limit 1) u where $6::uuid is not null ",
+        "on conflict do nothing returning id, user_id, kind, conversation_id, instance_id) select ",
+        tell_bot!("changed"),
+        ", (select ",
+        tell_notification!("notified"),
+        " from notified) from changed"
+    );
+    let notification = state.needs_person().then(|| NotificationId::new().as_uuid());
+    Query::execute(SET)
+        .bind(id.as_uuid())
+        .bind(state.as_str())
+        .bind(detail)
+        .bind(username)
+        .bind(now)
+        .bind(notification)
 }
 
 /// Has a bot give up the telephone that it is linked to: whoever runs it does so, and it waits for a person then. Runs after [`lock`].

@@ -30,6 +30,10 @@ select jsonb_build_object(
         select jsonb_agg(jsonb_build_object(
                    'id', v.id, 'channel', v.channel, 'external_id', v.external_id, 'status', v.status, 'labels', v.labels,
                    'created_at', v.created_at,
+                   'notes', coalesce((
+                       select jsonb_agg(jsonb_build_object('id', n.id, 'at', n.created_at, 'body', n.body)
+                                        order by n.created_at, n.id)
+                       from conversation_notes n where n.conversation_id = v.id), '[]'),
                    'messages', coalesce((
                        select jsonb_agg(jsonb_build_object('id', m.id, 'at', m.created_at, 'direction', m.direction,
                                                            'author', m.author, 'kind', m.kind, 'body', m.body,
@@ -80,6 +84,7 @@ where k.resource_id = $1
    or k.resource_id in (select l.id from leads l join contacts c on l.contact_id = c.id or l.phone = c.phone where c.id = $1)
    or k.resource_id in (select v.id from conversations v where v.contact_id = $1)
    or k.resource_id in (select m.id from messages m join conversations v on v.id = m.conversation_id where v.contact_id = $1)
+   or k.resource_id in (select n.id from conversation_notes n join conversations v on v.id = n.conversation_id where v.contact_id = $1)
    or k.resource_id in (select c.id from customers c where c.contact_id = $1)
    or k.resource_id in (select o.id from orders o join customers c on c.id = o.customer_id where c.contact_id = $1)
    or k.resource_id in (select d.id from dues d join customers c on c.id = d.customer_id where c.contact_id = $1)";
@@ -104,6 +109,10 @@ set body = null, payload = '{}', error = null, provider_message_id = null,
     status = case when m.direction = 'outbound' and m.status = 'queued' then 'failed' else m.status end
 from conversations v
 where v.contact_id = $1 and m.conversation_id = v.id";
+
+const ERASE_NOTES: &str = "\
+delete from conversation_notes n using conversations v
+where v.contact_id = $1 and n.conversation_id = v.id";
 
 const ERASE_CONVERSATIONS: &str = "\
 update conversations
@@ -141,7 +150,7 @@ set name = null, phone = null, email = null, notes = null, version = version + 1
 where id = $1";
 
 /// What is to be run, in this order, after [`super::contacts::lock`]: the answers that are remembered, the leads, what waits to be
-/// sent, the messages, the conversations, the customer with dues and orders, the contact; and answers of anybody that are kept no longer.
+/// sent, the messages, the conversations and the notes about them, the customer with dues and orders, the contact; and answers of anybody that are kept no longer.
 /// Each yields how many rows it has changed.
 pub fn erase(id: ContactId, now: DateTime<Utc>) -> Vec<Query<u64>> {
     let timed = |text| Query::execute(text).bind(id.as_uuid()).bind(now);
@@ -151,6 +160,7 @@ pub fn erase(id: ContactId, now: DateTime<Utc>) -> Vec<Query<u64>> {
         timed(ERASE_OUTBOX),
         Query::execute(ERASE_MESSAGES).bind(id.as_uuid()),
         timed(ERASE_CONVERSATIONS),
+        Query::execute(ERASE_NOTES).bind(id.as_uuid()),
         // The due before its reminders, as who pays it.
         timed(ERASE_DUES).bind(ERASED),
         reminders::cancel_of_contact(id, now),

@@ -5,6 +5,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::query::Query;
+use super::text::tell_message;
 use crate::domain::ids::{ConversationId, InstanceId, MessageId};
 use crate::domain::message::MessageStatus;
 
@@ -97,30 +98,35 @@ fn end(
     provider_message_id: Option<String>,
     now: DateTime<Utc>,
 ) -> Query<u64> {
-    Query::execute(
-        "with line as (update outbox set state = $3, last_error = $5, leased_by = null, leased_until = null, updated_at = $7 \
-         where id = $1 and leased_by = $2 returning id) \
-         update messages m set status = $4, error = $5, provider_message_id = $6 from line where m.id = line.id and m.status = 'queued'",
-    )
-    .bind(id.as_uuid())
-    .bind(worker)
-    .bind(line)
-    .bind(message)
-    .bind(error)
-    .bind(provider_message_id)
-    .bind(now)
+    const END: &str = concat!(
+        "with line as (update outbox set state = $3, last_error = $5, leased_by = null, leased_until = null, updated_at = $7 ",
+        "where id = $1 and leased_by = $2 returning id), ",
+        "ended as (update messages m set status = $4, error = $5, provider_message_id = $6 from line ",
+        "where m.id = line.id and m.status = 'queued' returning m.id, m.conversation_id, m.direction, m.author, m.status) select ",
+        tell_message!("message.updated", "ended"),
+        " from ended"
+    );
+    Query::execute(END)
+        .bind(id.as_uuid())
+        .bind(worker)
+        .bind(line)
+        .bind(message)
+        .bind(error)
+        .bind(provider_message_id)
+        .bind(now)
 }
 
 /// Gives up whatever a bot that is removed was to send.
 pub fn cancel_all(instance: InstanceId, now: DateTime<Utc>) -> Query<u64> {
-    Query::execute(
-        "with given_up as (update messages set status = 'failed', error = 'bot_removed' \
-         where instance_id = $1 and status = 'queued' returning id) \
-         update outbox o set state = 'canceled', leased_by = null, leased_until = null, updated_at = $2 from given_up \
-         where o.id = given_up.id and o.state = 'pending'",
-    )
-    .bind(instance.as_uuid())
-    .bind(now)
+    const CANCEL: &str = concat!(
+        "with given_up as (update messages set status = 'failed', error = 'bot_removed' ",
+        "where instance_id = $1 and status = 'queued' returning id, conversation_id, direction, author, status), ",
+        "canceled as (update outbox o set state = 'canceled', leased_by = null, leased_until = null, updated_at = $2 from given_up ",
+        "where o.id = given_up.id and o.state = 'pending') select ",
+        tell_message!("message.updated", "given_up"),
+        " from given_up"
+    );
+    Query::execute(CANCEL).bind(instance.as_uuid()).bind(now)
 }
 
 /// Gives a message back, to be tried again then. With `untried` this time does not count.

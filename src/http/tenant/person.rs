@@ -29,7 +29,7 @@ pub struct Erased {
 #[utoipa::path(
     tag = "contacts", operation_id = "export_contact", params(("id" = ContactId, Path)), security(("bearer" = [])),
     responses(
-        (status = 200, body = Object, description = "`{contact, leads: [{…, history}], conversations: [{…, messages}], customer}`"),
+        (status = 200, body = Object, description = "`{contact, leads: [{…, history}], conversations: [{…, notes, messages}], customer}`"),
         (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)
     )
 )]
