@@ -25,4 +25,5 @@ mod isolation;
 mod jobs;
 mod mail;
 mod photos;
+mod schedules;
 mod tenancy;

@@ -111,6 +111,14 @@ impl Rows {
                         body[field] = name.concat().into();
                     }
                 }
+                if create.id == "create_scheduled_message" {
+                    let name = self
+                        .names("/api/conversations/{id}")
+                        .expect("a row that was made before");
+                    body["conversation_id"] = name.concat().into();
+                    body["body"] = self.word.clone().into();
+                    body["at"] = "2099-12-24T18:00".into();
+                }
                 if create.id == "create_bot" {
                     // One token is one bot's on the whole platform.
                     let number = uuid::Uuid::now_v7().as_u128() % 1_000_000_000;
