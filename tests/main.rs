@@ -26,4 +26,5 @@ mod jobs;
 mod mail;
 mod photos;
 mod realtime;
+mod schedules;
 mod tenancy;

@@ -113,6 +113,8 @@ ids! {
     ConversationId;
     /// One message.
     MessageId;
+    /// A message that is said later.
+    ScheduledMessageId;
     /// One line of an audit.
     AuditId;
     /// One HTTP request.

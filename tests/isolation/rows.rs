@@ -122,6 +122,14 @@ impl Rows {
                         body[field] = name.concat().into();
                     }
                 }
+                if create.id == "create_scheduled_message" {
+                    let name = self
+                        .names("/api/conversations/{id}")
+                        .expect("a row that was made before");
+                    body["conversation_id"] = name.concat().into();
+                    body["body"] = self.word.clone().into();
+                    body["at"] = "2099-12-24T18:00".into();
+                }
                 if create.id == "create_bot" {
                     body["is_active"] = false.into();
                     body["channel"] = "whatsapp_web".into();

@@ -36,6 +36,7 @@ pub mod photos;
 pub mod products;
 pub mod properties;
 mod query;
+pub mod schedules;
 mod scope;
 pub mod sending;
 pub mod sessions;

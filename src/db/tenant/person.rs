@@ -39,7 +39,12 @@ select jsonb_build_object(
                                                            'author', m.author, 'kind', m.kind, 'body', m.body,
                                                            'payload', m.payload, 'status', m.status)
                                         order by m.created_at, m.id)
-                       from messages m where m.conversation_id = v.id), '[]'))
+                       from messages m where m.conversation_id = v.id), '[]'),
+                   'scheduled_messages', coalesce((
+                       select jsonb_agg(jsonb_build_object('id', s.id, 'next_at', s.next_at, 'state', s.state, 'body', s.body,
+                                                           'variables', s.variables)
+                                        order by s.id)
+                       from scheduled_messages s where s.conversation_id = v.id), '[]'))
                    order by v.created_at, v.id)
         from conversations v where v.contact_id = c.id), '[]'),
     'customer', (
@@ -85,6 +90,7 @@ where k.resource_id = $1
    or k.resource_id in (select v.id from conversations v where v.contact_id = $1)
    or k.resource_id in (select m.id from messages m join conversations v on v.id = m.conversation_id where v.contact_id = $1)
    or k.resource_id in (select n.id from conversation_notes n join conversations v on v.id = n.conversation_id where v.contact_id = $1)
+   or k.resource_id in (select s.id from scheduled_messages s join conversations v on v.id = s.conversation_id where v.contact_id = $1)
    or k.resource_id in (select c.id from customers c where c.contact_id = $1)
    or k.resource_id in (select o.id from orders o join customers c on c.id = o.customer_id where c.contact_id = $1)
    or k.resource_id in (select d.id from dues d join customers c on c.id = d.customer_id where c.contact_id = $1)";
@@ -113,6 +119,11 @@ where v.contact_id = $1 and m.conversation_id = v.id";
 const ERASE_NOTES: &str = "\
 delete from conversation_notes n using conversations v
 where v.contact_id = $1 and n.conversation_id = v.id";
+
+const DELETE_SCHEDULED: &str = "\
+delete from scheduled_messages s
+using conversations v
+where v.contact_id = $1 and s.conversation_id = v.id";
 
 const ERASE_CONVERSATIONS: &str = "\
 update conversations
@@ -150,7 +161,7 @@ set name = null, phone = null, email = null, notes = null, version = version + 1
 where id = $1";
 
 /// What is to be run, in this order, after [`super::contacts::lock`]: the answers that are remembered, the leads, what waits to be
-/// sent, the messages, the conversations and the notes about them, the customer with dues and orders, the contact; and answers of anybody that are kept no longer.
+/// sent, the messages, the conversations, the notes about them, what is to be said later, the customer with dues and orders, the contact; and answers of anybody that are kept no longer.
 /// Each yields how many rows it has changed.
 pub fn erase(id: ContactId, now: DateTime<Utc>) -> Vec<Query<u64>> {
     let timed = |text| Query::execute(text).bind(id.as_uuid()).bind(now);
@@ -161,6 +172,7 @@ pub fn erase(id: ContactId, now: DateTime<Utc>) -> Vec<Query<u64>> {
         Query::execute(ERASE_MESSAGES).bind(id.as_uuid()),
         timed(ERASE_CONVERSATIONS),
         Query::execute(ERASE_NOTES).bind(id.as_uuid()),
+        Query::execute(DELETE_SCHEDULED).bind(id.as_uuid()),
         // The due before its reminders, as who pays it.
         timed(ERASE_DUES).bind(ERASED),
         reminders::cancel_of_contact(id, now),

@@ -25,7 +25,7 @@ pub struct Erased {
 }
 
 /// All that is known of a person, as one JSON document: the contact, its leads with their history, its conversations with their
-/// messages, and as a customer its orders, dues and payments. Owners and managers only; noted in the audit.
+/// messages and what is to be said in them later, and as a customer its orders, dues and payments. Owners and managers only; noted in the audit.
 #[utoipa::path(
     tag = "contacts", operation_id = "export_contact", params(("id" = ContactId, Path)), security(("bearer" = [])),
     responses(
