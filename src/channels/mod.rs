@@ -17,6 +17,7 @@
 //! To add a channel: an [`outbound::Outlet`], something that hears, and an arm in [`session`].
 
 pub mod answer;
+pub mod assistant;
 mod greeting;
 pub mod inbound;
 pub mod link_codes;
@@ -69,6 +70,8 @@ pub struct Channels {
     pub whatsapp: whatsapp_web::Api,
     /// Where webhooks come in, without a final slash; `None`: bots ask for what was said.
     pub hooks: Option<String>,
+    /// The platform's own bot, if it has one.
+    pub assistant: Option<assistant::Assistant>,
     /// The bots that run in this process.
     pub here: Here,
     /// Tenants that were called lately.

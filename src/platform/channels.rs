@@ -1,7 +1,10 @@
 //! Channels as the settings name them.
 
+use secrecy::ExposeSecret as _;
+
 use super::StartError;
 use crate::billing::metering::Metering;
+use crate::channels::assistant::Assistant;
 use crate::channels::served::Called;
 use crate::channels::telegram::Api;
 use crate::channels::{Channels, Here, whatsapp_web};
@@ -9,6 +12,7 @@ use crate::config::{Settings, TelegramUpdates};
 use crate::db::master::MasterDb;
 use crate::db::tenant::Lanes;
 use crate::domain::clock::Clock;
+use crate::domain::instance::BotToken;
 use crate::domain::platform_key::PlatformKey;
 use crate::tenancy::shards::Shards;
 
@@ -26,7 +30,13 @@ pub(super) fn of(
     )
     .map_err(|error| StartError::Setting(format!("channels.{error}")))?;
     let hears_by_webhook = settings.channels.telegram_updates == TelegramUpdates::Webhook;
+    let assistant = settings.channels.assistant_token.as_ref().map(|token| {
+        let token = BotToken::parse(token.expose_secret())
+            .map_err(|error| StartError::Setting(format!("channels.assistant_token: {error}")))?;
+        Ok::<_, StartError>(Assistant::new(token, settings.channels.assistant_admin_chat))
+    });
     Ok(Channels {
+        assistant: assistant.transpose()?,
         master: master.clone(),
         lanes: lanes.clone(),
         shards: shards.clone(),

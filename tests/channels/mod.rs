@@ -1,5 +1,6 @@
 //! Bots, heard and spoken through loopback servers of their providers.
 
+mod assistant;
 mod bots;
 mod holding;
 mod killed;
@@ -26,6 +27,10 @@ impl Bots {
 
     pub async fn start_with(settings: &[(&str, &str)]) -> Self {
         let telegram = FakeTelegram::start().await.expect("a Telegram");
+        Self::start_on(telegram, settings).await
+    }
+
+    pub async fn start_on(telegram: FakeTelegram, settings: &[(&str, &str)]) -> Self {
         telegram.limit(Limits::off());
         let mut builder = TestApp::builder().set("channels.telegram_url", telegram.url());
         for (key, value) in settings {

@@ -20,7 +20,7 @@ fn need(operation: &Operation) -> Need {
         (_, "subscription" | "invoices" | "checkout") if !operation.reads() => Need::Own,
         (_, "payment-accounts") => Need::Own,
         ("export_contact" | "erase_contact", _) => Need::Manage,
-        (_, "users" | "api-keys" | "settings") => Need::Manage,
+        (_, "users" | "api-keys" | "settings" | "assistant") => Need::Manage,
         // The funnel is a setting that everybody sees.
         (_, "lead-stages") if !operation.reads() => Need::Manage,
         _ if operation.reads() => Need::Read,

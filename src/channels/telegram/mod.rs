@@ -95,7 +95,7 @@ impl Api {
         Bot::with_client(token.secret().expose_secret(), self.calling.clone()).set_api_url(self.url.clone())
     }
 
-    fn polling_bot(&self, token: &BotToken) -> Bot {
+    pub(super) fn polling_bot(&self, token: &BotToken) -> Bot {
         Bot::with_client(token.secret().expose_secret(), self.polling.clone()).set_api_url(self.url.clone())
     }
 
@@ -183,7 +183,7 @@ fn ended(error: &RequestError) -> End {
 }
 
 /// What a failure means for what was asked. The error's own text may hold words of people: it is not shown.
-fn unsent(error: &RequestError) -> Unsent {
+pub(super) fn unsent(error: &RequestError) -> Unsent {
     match error {
         RequestError::Api(error) => match error {
             ApiError::InvalidToken => Unsent::ShutOut("token_refused"),

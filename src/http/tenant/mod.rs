@@ -1,6 +1,7 @@
 //! Routes of a tenant, at its own address or with `X-Tenant-Key`. One file per resource.
 
 pub mod api_keys;
+pub mod assistant;
 mod bot_forms;
 pub mod bot_links;
 pub mod bots;
