@@ -55,12 +55,27 @@ async fn it_knows_whom_a_tenant_has_sent_and_nobody_else() {
     let garage = bots.app.onboard("garage", "cars").await;
     let other = bots.app.onboard("other", "cars").await;
     let lead = |name: &str| json!({ "name": name });
-    bots.app.post("/api/leads").by(&garage).json(&lead("Carla da Garagem")).await.expect(201);
-    bots.app.post("/api/leads").by(&other).json(&lead("Davi da Outra")).await.expect(201);
+    bots.app
+        .post("/api/leads")
+        .by(&garage)
+        .json(&lead("Carla da Garagem"))
+        .await
+        .expect(201);
+    bots.app
+        .post("/api/leads")
+        .by(&other)
+        .json(&lead("Davi da Outra"))
+        .await
+        .expect(201);
     assert!(ask(&bots, &own, ANA, "/leads").await.contains("/start CÓDIGO"));
 
     let (_, agent) = user(&bots, &garage, "agent").await;
-    let refused = bots.app.post("/api/assistant/links").of(&garage).bearer(&agent).await;
+    let refused = bots
+        .app
+        .post("/api/assistant/links")
+        .of(&garage)
+        .bearer(&agent)
+        .await;
     refused.problem(403, "forbidden");
     let (manager_id, manager) = user(&bots, &garage, "manager").await;
     let first = code(&bots, &garage, &manager).await;
@@ -68,26 +83,63 @@ async fn it_knows_whom_a_tenant_has_sent_and_nobody_else() {
     let start = |code: &Value| format!("/start {}", code["code"].as_str().unwrap());
     assert_eq!(
         second["url"],
-        format!("https://t.me/helix_bot?start={}", second["code"].as_str().unwrap())
+        format!(
+            "https://t.me/helix_bot?start={}",
+            second["code"].as_str().unwrap()
+        )
     );
     let kept = bots.app.test.admin().await;
-    let kept = kept.query("select to_jsonb(c) from master.assistant_codes c", &[]).await.unwrap();
+    let kept = kept
+        .query("select to_jsonb(c) from master.assistant_codes c", &[])
+        .await
+        .unwrap();
     let kept: Vec<Value> = kept.iter().map(|row| row.get(0)).collect();
-    assert!(!json!(kept).to_string().contains(second["code"].as_str().unwrap()), "a code is not kept");
-    assert!(ask(&bots, &own, ANA, &start(&first)).await.contains("não vale"), "the newest counts");
-    assert!(ask(&bots, &own, ANA, &start(&second)).await.contains("/relatorio"));
-    assert!(ask(&bots, &own, BIA, &start(&second)).await.contains("não vale"), "it works once");
+    assert!(
+        !json!(kept).to_string().contains(second["code"].as_str().unwrap()),
+        "a code is not kept"
+    );
+    assert!(
+        ask(&bots, &own, ANA, &start(&first)).await.contains("não vale"),
+        "the newest counts"
+    );
+    assert!(
+        ask(&bots, &own, ANA, &start(&second))
+            .await
+            .contains("/relatorio")
+    );
+    assert!(
+        ask(&bots, &own, BIA, &start(&second)).await.contains("não vale"),
+        "it works once"
+    );
 
     let leads = ask(&bots, &own, ANA, "/leads").await;
-    assert!(leads.contains("Carla da Garagem") && !leads.contains("Davi"), "{leads}");
-    let links = bots.app.get("/api/assistant/links").of(&garage).bearer(&manager).await.expect(200).json();
+    assert!(
+        leads.contains("Carla da Garagem") && !leads.contains("Davi"),
+        "{leads}"
+    );
+    let links = bots
+        .app
+        .get("/api/assistant/links")
+        .of(&garage)
+        .bearer(&manager)
+        .await
+        .expect(200)
+        .json();
     assert_eq!(links["items"][0]["chat_id"], ANA);
-    let foreign = bots.app.get("/api/assistant/links").of(&other).bearer(&manager).await;
+    let foreign = bots
+        .app
+        .get("/api/assistant/links")
+        .of(&other)
+        .bearer(&manager)
+        .await;
     foreign.expect(401);
 
     // Whoever is not there any more is not answered, although the chat is known.
     let admin = bots.app.test.admin().await;
-    let disable = format!("update {}.users set status = 'disabled' where id = '{manager_id}'", garage.schema);
+    let disable = format!(
+        "update {}.users set status = 'disabled' where id = '{manager_id}'",
+        garage.schema
+    );
     admin.batch_execute(&disable).await.unwrap();
     assert!(ask(&bots, &own, ANA, "/leads").await.contains("terminou"));
     let enable = disable.replace("disabled", "active");
@@ -103,7 +155,10 @@ async fn a_code_that_is_over_is_worth_nothing() {
     let (_, owner) = user(&bots, &garage, "owner").await;
     let code = code(&bots, &garage, &owner).await;
     let admin = bots.app.test.admin().await;
-    admin.batch_execute("update master.assistant_codes set expires_at = now() - interval '1 second'").await.unwrap();
+    admin
+        .batch_execute("update master.assistant_codes set expires_at = now() - interval '1 second'")
+        .await
+        .unwrap();
     let start = format!("/start {}", code["code"].as_str().unwrap());
     assert!(ask(&bots, &own, ANA, &start).await.contains("não vale"));
     assert!(ask(&bots, &own, ANA, "/leads").await.contains("/start CÓDIGO"));
@@ -116,22 +171,56 @@ async fn who_runs_a_tenant_asks_and_orders() {
     let (owner_id, owner) = user(&bots, &garage, "owner").await;
     let (bot, _) = bots.greeting(&garage, 1).await;
     let code = code(&bots, &garage, &owner).await;
-    ask(&bots, &own, ANA, &format!("/start {}", code["code"].as_str().unwrap())).await;
-    let contact = bots.app.post("/api/contacts").by(&garage).json(&json!({"name": "Eva", "phone": "+5511987654321"}));
+    ask(
+        &bots,
+        &own,
+        ANA,
+        &format!("/start {}", code["code"].as_str().unwrap()),
+    )
+    .await;
+    let contact = bots
+        .app
+        .post("/api/contacts")
+        .by(&garage)
+        .json(&json!({"name": "Eva", "phone": "+5511987654321"}));
     let contact = contact.await.expect(201).json();
     let customer = json!({"contact_id": contact["id"], "price_cents": 12_345, "due_day": 10});
-    bots.app.post("/api/customers").by(&garage).json(&customer).await.expect(201);
-    assert_eq!(ask(&bots, &own, ANA, "/clientes").await, "• Eva R$ 123,45 (active)");
-    assert!(ask(&bots, &own, ANA, "/relatorio").await.contains("Previsto: R$ "));
-    assert!(ask(&bots, &own, ANA, "/assinatura").await.contains("messages: 0 / "));
+    bots.app
+        .post("/api/customers")
+        .by(&garage)
+        .json(&customer)
+        .await
+        .expect(201);
+    assert_eq!(
+        ask(&bots, &own, ANA, "/clientes").await,
+        "• Eva R$ 123,45 (active)"
+    );
+    assert!(
+        ask(&bots, &own, ANA, "/relatorio")
+            .await
+            .contains("Previsto: R$ ")
+    );
+    assert!(
+        ask(&bots, &own, ANA, "/assinatura")
+            .await
+            .contains("messages: 0 / ")
+    );
     assert_eq!(ask(&bots, &own, ANA, "/lembretes").await, "Nada por aqui.");
     assert_eq!(ask(&bots, &own, ANA, "/cobrancas").await, "Nada por aqui.");
     assert!(ask(&bots, &own, ANA, "/pausar Outra").await.contains("/bots"));
-    assert!(ask(&bots, &own, ANA, "/pausar vendas").await.starts_with("⏸️ Vendas"));
+    assert!(
+        ask(&bots, &own, ANA, "/pausar vendas")
+            .await
+            .starts_with("⏸️ Vendas")
+    );
     bots.await_state(&garage, &bot, "stopped").await;
     let by = "select to_jsonb(actor_id) from audit_log where action = 'bot.status'";
     assert_eq!(bots.rows(&garage, by).await, [json!(owner_id)]);
-    assert!(ask(&bots, &own, ANA, "/retomar @loja_1_bot").await.starts_with("▶️ Vendas"));
+    assert!(
+        ask(&bots, &own, ANA, "/retomar @loja_1_bot")
+            .await
+            .starts_with("▶️ Vendas")
+    );
     bots.await_state(&garage, &bot, "connected").await;
     // Who has canceled sees what is owed, and nothing else.
     let admin = bots.app.test.admin().await;
@@ -156,17 +245,28 @@ async fn what_has_happened_is_told_once_to_whom_it_concerns() {
     let garage = bots.app.onboard("garage", "cars").await;
     let told = async |chat: i64, count: usize| {
         bots.app
-            .until("it is told", async || bots.telegram.sent_to(&own, chat).len() >= count)
+            .until("it is told", async || {
+                bots.telegram.sent_to(&own, chat).len() >= count
+            })
             .await;
         let sent = bots.telegram.sent_to(&own, chat);
         assert_eq!(sent.len(), count);
         sent[count - 1].text().to_owned()
     };
     let welcome = told(ADMINS, 1).await;
-    assert!(welcome.contains("Novo cliente") && welcome.contains("(garage)"), "{welcome}");
+    assert!(
+        welcome.contains("Novo cliente") && welcome.contains("(garage)"),
+        "{welcome}"
+    );
     let (_, owner) = user(&bots, &garage, "owner").await;
     let code = code(&bots, &garage, &owner).await;
-    ask(&bots, &own, ANA, &format!("/start {}", code["code"].as_str().unwrap())).await;
+    ask(
+        &bots,
+        &own,
+        ANA,
+        &format!("/start {}", code["code"].as_str().unwrap()),
+    )
+    .await;
     let admin = bots.app.test.admin().await;
     let note = |kind: &str| {
         format!(
@@ -187,5 +287,7 @@ async fn what_has_happened_is_told_once_to_whom_it_concerns() {
         let rows = "select (select count(*) from master.assistant_chats) + (select count(*) from master.assistant_notices)";
         admin.query_one(rows, &[]).await.unwrap().get::<_, i64>(0)
     };
-    bots.app.until("nothing is left", async || left().await == 0).await;
+    bots.app
+        .until("nothing is left", async || left().await == 0)
+        .await;
 }

@@ -42,7 +42,11 @@ const INACTIVE: Words = Words::new(
 ///
 /// # Errors
 /// When a database fails.
-pub(super) async fn answer(channels: &Channels, linked: LinkedChat, order: &Order) -> Result<String, DbError> {
+pub(super) async fn answer(
+    channels: &Channels,
+    linked: LinkedChat,
+    order: &Order,
+) -> Result<String, DbError> {
     let tenant = tenants::find_active_by_id(&channels.master, linked.tenant).await?;
     let Some((tenant, db)) = tenant.zip(channels.db(linked.tenant).await?) else {
         return Ok(words::NOT_ANY_MORE.to_owned());
@@ -90,7 +94,9 @@ impl<'a> Asked<'a> {
         let stored = self.db.run(&self.access, settings::find_all()).await?.output;
         let settings = Settings::of(&self.tenant.name, &stored.values);
         let section = match order {
-            Order::Start(_) | Order::Help | Order::Unknown | Order::Leave | Order::Subscription => Section::Billing,
+            Order::Start(_) | Order::Help | Order::Unknown | Order::Leave | Order::Subscription => {
+                Section::Billing
+            }
             Order::Switch { .. } => Section::Write,
             _ => Section::Read,
         };
@@ -108,9 +114,11 @@ impl<'a> Asked<'a> {
             Order::Bots => Ok(list(&settings, self.bots().await?.iter().map(line_of_bot))),
             Order::Switch { bot, on } => self.switch(&settings, bot, *on).await,
             Order::Unknown => Ok(words::UNKNOWN.of(settings.language).to_owned()),
-            Order::Start(_) | Order::Help | Order::Leave => {
-                Ok(format!("{}\n\n{}", settings.company_name, words::HELP.of(settings.language)))
-            }
+            Order::Start(_) | Order::Help | Order::Leave => Ok(format!(
+                "{}\n\n{}",
+                settings.company_name,
+                words::HELP.of(settings.language)
+            )),
         }
     }
 
@@ -163,14 +171,22 @@ impl<'a> Asked<'a> {
             until: today.checked_add_days(AHEAD).unwrap_or(today),
             customer: None,
         };
-        let open = self.db.run(&self.access, dues::list(range, None, some())).await?.output;
+        let open = self
+            .db
+            .run(&self.access, dues::list(range, None, some()))
+            .await?
+            .output;
         Ok(list(
             settings,
             open.iter().map(|due| {
                 let late = if due.due_date < today { "⚠️" } else { "•" };
                 let name = due.customer.name.as_deref().unwrap_or("—");
                 let left = money(due.amount_cents - due.paid_cents);
-                format!("{late} {} {name}: {left} ({})", day_of(due.due_date), due.description)
+                format!(
+                    "{late} {} {name}: {left} ({})",
+                    day_of(due.due_date),
+                    due.description
+                )
             }),
         ))
     }
@@ -185,7 +201,11 @@ impl<'a> Asked<'a> {
                 let sign = if reminder.was_written { "✉️" } else { "⚠️" };
                 let name = reminder.name.as_deref().unwrap_or("—");
                 let decided = day_of(day::local(reminder.decided_at, zone));
-                format!("{sign} {decided} {name}: {} {}", money(reminder.amount_cents), day_of(reminder.due_date))
+                format!(
+                    "{sign} {decided} {name}: {} {}",
+                    money(reminder.amount_cents),
+                    day_of(reminder.due_date)
+                )
             }),
         ))
     }
@@ -200,7 +220,12 @@ impl<'a> Asked<'a> {
         let month = finance::month(from, next_month(from), today);
         let (sums, _) = self.db.run(&self.access, month).await?.output;
         let mut text = from.format("%m/%Y").to_string();
-        let cents = [sums.received_cents, sums.due_cents, sums.overdue_cents, sums.forecast_cents];
+        let cents = [
+            sums.received_cents,
+            sums.due_cents,
+            sums.overdue_cents,
+            sums.forecast_cents,
+        ];
         for (name, cents) in LINES.of(settings.language).split('|').zip(cents) {
             let _ = write!(text, "\n{name}: {}", money(cents));
         }
@@ -221,7 +246,9 @@ impl<'a> Asked<'a> {
             day_of(day::local(newest.current_period_end, BOOKS_TZ)),
         );
         for meter in meters {
-            let limit = meter.limit.map_or_else(|| "∞".to_owned(), |limit| limit.to_string());
+            let limit = meter
+                .limit
+                .map_or_else(|| "∞".to_owned(), |limit| limit.to_string());
             let _ = write!(text, "\n{}: {} / {limit}", meter.meter, meter.used);
         }
         Ok(text)
@@ -251,7 +278,13 @@ impl<'a> Asked<'a> {
             instances::lock(bot.id, None, None),
             instances::update(bot.id, fields, None, self.access.now()),
             instances::note(bot.id),
-            audit::insert_with(&self.access, "bot.status", "instances", bot.id, json!({ "by": "assistant" })),
+            audit::insert_with(
+                &self.access,
+                "bot.status",
+                "instances",
+                bot.id,
+                json!({ "by": "assistant" }),
+            ),
         );
         let (_, bot, _, _) = self.db.run(&self.access, batch).await?.output;
         self.channels.here.wake(bot.id);

@@ -89,7 +89,11 @@ impl Channels {
             TokenOf::Bot { username, .. } => Some(format!("https://t.me/{username}?start={code}")),
             TokenOf::Nobody | TokenOf::Unknown => None,
         };
-        Ok(Some(Invitation { code, url, expires_at }))
+        Ok(Some(Invitation {
+            code,
+            url,
+            expires_at,
+        }))
     }
 }
 
@@ -189,7 +193,9 @@ impl Speaker {
         match unsent(error) {
             Unsent::Wait(wait) => wait.max(AGAIN),
             Unsent::ShutOut(_) => {
-                tracing::error!("Telegram refuses the token of the platform's bot: set `channels.assistant_token` anew");
+                tracing::error!(
+                    "Telegram refuses the token of the platform's bot: set `channels.assistant_token` anew"
+                );
                 Duration::from_secs(60)
             }
             Unsent::Never(_) | Unsent::Away(_) => AGAIN,
@@ -279,7 +285,10 @@ mod tests {
     fn what_is_long_is_said_in_parts() {
         let line = "x".repeat(1500);
         let parts = in_parts(&[line.as_str(); 5].join("\n"));
-        assert_eq!(parts.iter().map(String::len).collect::<Vec<_>>(), [3001, 3001, 1500]);
+        assert_eq!(
+            parts.iter().map(String::len).collect::<Vec<_>>(),
+            [3001, 3001, 1500]
+        );
         assert_eq!(in_parts("a\n\nb"), ["a\n\nb"]);
         assert!(in_parts("").is_empty());
     }

@@ -5,8 +5,10 @@ use crate::domain::settings::Language;
 /// Said in both languages: nobody knows yet who listens.
 pub(super) const WHO_ARE_YOU: &str = "Olá! Para eu saber quem você é, peça um código em /api/assistant/links no endereço da sua conta e envie aqui: /start CÓDIGO\n\n\
 Hello! So that I know who you are, ask for a code at /api/assistant/links at the address of your account and send it here: /start CODE";
-pub(super) const CODE_UNKNOWN: &str = "Este código não vale (mais). Peça um novo.\n\nThis code is not valid (any more). Ask for a new one.";
-pub(super) const LEFT: &str = "Pronto, não conheço mais este chat.\n\nDone, I do not know this chat any more.";
+pub(super) const CODE_UNKNOWN: &str =
+    "Este código não vale (mais). Peça um novo.\n\nThis code is not valid (any more). Ask for a new one.";
+pub(super) const LEFT: &str =
+    "Pronto, não conheço mais este chat.\n\nDone, I do not know this chat any more.";
 pub(super) const AWAY: &str = "Não consigo responder agora. Tente de novo em alguns instantes.\n\nI cannot answer just now. Try again in a moment.";
 pub(super) const NOT_ANY_MORE: &str = "Seu acesso a esta conta terminou, ou não permite isto.\n\nYour access to this account has ended, or does not allow this.";
 
@@ -48,7 +50,10 @@ pub(super) const NO_SUCH_BOT: Words = Words::new(
 pub(super) fn of_notice(kind: &str, language: Language) -> Option<&'static str> {
     let words = match kind {
         "welcome" => Words::new("🎉 Novo cliente", "🎉 New client"),
-        "invoice_issued" => Words::new("🧾 Fatura emitida. /assinatura", "🧾 An invoice was issued. /subscription"),
+        "invoice_issued" => Words::new(
+            "🧾 Fatura emitida. /assinatura",
+            "🧾 An invoice was issued. /subscription",
+        ),
         "payment_received" => Words::new("✅ Pagamento recebido", "✅ Payment received"),
         "dunning" => Words::new(
             "⏰ Há uma fatura a pagar. /assinatura",
@@ -63,7 +68,10 @@ pub(super) fn of_notice(kind: &str, language: Language) -> Option<&'static str> 
             "📈 Grande parte do plano já foi usada. /assinatura",
             "📈 Much of the plan has been used. /subscription",
         ),
-        "backup_failed" => Words::new("💾 Backups falharam: veja `helixai doctor`", "💾 Backups have failed: see `helixai doctor`"),
+        "backup_failed" => Words::new(
+            "💾 Backups falharam: veja `helixai doctor`",
+            "💾 Backups have failed: see `helixai doctor`",
+        ),
         "payment_finding" => Words::new(
             "❗ Um pagamento precisa ser conferido: /api/admin/payment-findings",
             "❗ A payment has to be looked at: /api/admin/payment-findings",

@@ -43,7 +43,12 @@ pub struct Notice {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn hold(db: &MasterDb, worker: Uuid, lease: TimeDelta, now: DateTime<Utc>) -> Result<bool, DbError> {
+pub async fn hold(
+    db: &MasterDb,
+    worker: Uuid,
+    lease: TimeDelta,
+    now: DateTime<Utc>,
+) -> Result<bool, DbError> {
     let held = sqlx::query_scalar!(
         "insert into assistant_speaker as s (held_by, held_until) values ($1, $2)
          on conflict on constraint assistant_speaker_pkey do update

@@ -45,7 +45,8 @@ pub struct AssistantLink {
 async fn caller<P: Permission>(access: &TenantAccess<P>) -> Result<UserId, Problem> {
     match access.run(()).await?.identity.actor {
         Actor::User { id, .. } | Actor::Linked { id } => Ok(id),
-        Actor::ApiKey { .. } | Actor::Public | Actor::System => Err(Problem::forbidden()),
+        // The right that is asked for is a person's.
+        Actor::ApiKey { .. } | Actor::Public | Actor::System => Err(Problem::unauthorized()),
     }
 }
 
