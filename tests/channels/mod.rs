@@ -6,6 +6,8 @@ mod killed;
 mod outbound;
 mod telegram;
 mod tokens;
+#[cfg(feature = "whatsapp_web")]
+mod whatsapp_store;
 
 use helixai_fakes::telegram::{FakeTelegram, Limits};
 use serde_json::{Value, json};
