@@ -1,5 +1,6 @@
 //! What the client of WhatsApp keeps in a tenant's schema: as much as its own memory would keep, for one bot alone.
 
+mod client;
 mod model;
 mod shut;
 
