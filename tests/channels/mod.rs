@@ -8,6 +8,8 @@ mod outbound;
 mod telegram;
 mod tokens;
 mod whatsapp_web;
+#[cfg(feature = "whatsapp_web")]
+mod whatsapp_store;
 
 use helixai_fakes::telegram::{FakeTelegram, Limits};
 use serde_json::{Value, json};

@@ -14,7 +14,6 @@ mod words;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use secrecy::ExposeSecret as _;
 use sha2::{Digest as _, Sha256};
 use teloxide_core::payloads::GetUpdatesSetters as _;
 use teloxide_core::requests::Requester as _;

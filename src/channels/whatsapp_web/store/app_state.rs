@@ -11,7 +11,7 @@ use wacore::store::error::{Result, StoreError};
 use wacore::store::traits::{AppStateSyncKey, AppSyncStore};
 
 use super::{Store, read, written};
-use crate::db::tenant::whatsapp::keys;
+use crate::db::tenant::whatsapp::keys::{self, Meeting};
 use crate::domain::whatsapp_key::KeyKind::{Mac, SyncKey, SyncVersion};
 
 impl Store {
@@ -61,12 +61,13 @@ impl AppSyncStore for Store {
     ) -> Result<()> {
         let macs = mutations
             .iter()
-            .map(|mac| (self.mac(name, &mac.index_mac), &mac.value_mac));
-        self.put_values(Mac, macs).await
+            .map(|mac| self.key(Mac, self.mac(name, &mac.index_mac), &mac.value_mac));
+        self.put(Mac, macs.collect(), Meeting::Replaced).await
     }
 
     async fn get_mutation_mac(&self, name: &str, index_mac: &[u8]) -> Result<Option<Vec<u8>>> {
-        let found = self.find(Mac, &self.mac(name, index_mac)).await?;
+        let find = keys::find(self.instance, Mac, self.mac(name, index_mac));
+        let found = self.open_one(Mac, find).await?;
         Ok(found.map(|mac| mac.to_vec()))
     }
 

@@ -5,6 +5,7 @@
 //! is opened for the same bot, of whatever process, each call of the former fails.
 
 mod app_state;
+pub mod backup;
 mod device;
 mod protocol;
 mod sealing;
@@ -88,9 +89,8 @@ impl Store {
         }
     }
 
-    /// A row with this value, sealed, under this name.
-    fn key(&self, kind: KeyKind, name: &str, value: &[u8]) -> Key {
-        let name = self.sealing.name(name);
+    /// A row with this value, sealed, under a name as it is stored.
+    fn key(&self, kind: KeyKind, name: String, value: &[u8]) -> Key {
         Key {
             value: Some(self.sealing.seal(kind, &name, value)),
             name,
@@ -116,7 +116,8 @@ impl Store {
         values: impl IntoIterator<Item = (N, V)>,
     ) -> BoxFuture<'_, Result<()>> {
         let values = values.into_iter();
-        let keys = values.map(|(name, value)| self.key(kind, name.as_ref(), value.as_ref()));
+        let keys =
+            values.map(|(name, value)| self.key(kind, self.sealing.name(name.as_ref()), value.as_ref()));
         let keys = keys.collect();
         Box::pin(self.put(kind, keys, Meeting::Replaced))
     }

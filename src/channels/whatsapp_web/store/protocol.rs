@@ -23,12 +23,9 @@ impl Store {
 
     /// A message that is kept from now on.
     fn kept(&self, kind: KeyKind, of: &[&str], message: &[u8]) -> Key {
-        let name = self.sealing.digest(of);
         Key {
-            value: Some(self.sealing.seal(kind, &name, message)),
-            name,
             at: Some(self.clock.now().timestamp()),
-            ..Key::default()
+            ..self.key(kind, self.sealing.digest(of), message)
         }
     }
 
@@ -61,7 +58,7 @@ impl Store {
         let lid = Key {
             other: Some(self.sealing.name(&entry.phone_number)),
             at: Some(entry.updated_at),
-            ..self.key(Lid, &entry.lid, &written(entry)?)
+            ..self.key(Lid, self.sealing.name(&entry.lid), &written(entry)?)
         };
         let number = Key {
             name: self.sealing.name(&entry.phone_number),
@@ -170,13 +167,7 @@ impl ProtocolStore for Store {
     }
 
     async fn save_base_key(&self, address: &str, message_id: &str, base_key: &[u8]) -> Result<()> {
-        let name = self.sealing.digest(&[address, message_id]);
-        let value = Some(self.sealing.seal(BaseKey, &name, base_key));
-        let key = Key {
-            name,
-            value,
-            ..Key::default()
-        };
+        let key = self.key(BaseKey, self.sealing.digest(&[address, message_id]), base_key);
         self.put(BaseKey, vec![key], Meeting::Replaced).await
     }
 

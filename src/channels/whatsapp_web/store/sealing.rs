@@ -12,6 +12,8 @@ use crate::domain::whatsapp_key::KeyKind;
 
 /// Names of more bytes are stored as their digests: others choose them, and an index has limits.
 const LONGEST: usize = 190;
+/// Of two names that make one.
+const LONGEST_PART: usize = 90;
 /// What a digest begins with; no name of WhatsApp's does.
 const DIGEST: char = '#';
 
@@ -32,16 +34,16 @@ impl Sealing {
 
     /// A name as it is stored.
     pub(super) fn name(&self, name: &str) -> String {
-        self.name_of(name, |char| char == '\0')
+        self.name_of(name, LONGEST, |char| char == '\0')
     }
 
-    /// A name that is a part of another, which a space ends.
+    /// A name that is a part of another, where a space ends it.
     pub(super) fn part(&self, name: &str) -> String {
-        self.name_of(name, |char| char == '\0' || char == ' ')
+        self.name_of(name, LONGEST_PART, |char| char == '\0' || char == ' ')
     }
 
-    fn name_of(&self, name: &str, strange: impl Fn(char) -> bool) -> String {
-        if name.is_empty() || name.len() > LONGEST || name.starts_with(DIGEST) || name.contains(strange) {
+    fn name_of(&self, name: &str, longest: usize, strange: impl Fn(char) -> bool) -> String {
+        if name.is_empty() || name.len() > longest || name.starts_with(DIGEST) || name.contains(strange) {
             self.digest(&[name])
         } else {
             name.to_owned()

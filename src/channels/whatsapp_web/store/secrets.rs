@@ -26,11 +26,9 @@ impl MsgSecretStore for Store {
             merged.insert(name, entry);
         }
         let keys = merged.into_iter().map(|(name, entry)| Key {
-            value: Some(self.sealing.seal(Secret, &name, &entry.secret)),
             at: Some(entry.message_ts),
             also_at: Some(entry.expires_at),
-            name,
-            other: None,
+            ..self.key(Secret, name, &entry.secret)
         });
         self.put(Secret, keys.collect(), Meeting::Prolonged).await?;
         Ok(stored)

@@ -3,6 +3,7 @@
 //! Values come and go sealed; nothing here knows what is in them. Whoever runs a bot claims its device first, and each of its
 //! statements comes after [`refuse_others`]: a worker that was taken for dead writes nothing over what its successor has written.
 
+pub mod copies;
 pub mod keys;
 
 use chrono::{DateTime, Utc};
@@ -78,8 +79,12 @@ pub fn archive(id: InstanceId, now: DateTime<Utc>) -> (Query<u64>, Query<u64>) {
         "update whatsapp_devices set archived_sealed = state_sealed, archived_at = $2, state_sealed = null, updated_at = $2 \
          where instance_id = $1 and state_sealed is not null",
     );
-    let forget = Query::execute("delete from whatsapp_keys where instance_id = $1");
-    (archive.bind(id.as_uuid()).bind(now), forget.bind(id.as_uuid()))
+    (archive.bind(id.as_uuid()).bind(now), forget(id))
+}
+
+/// Forgets what a device looks up.
+fn forget(id: InstanceId) -> Query<u64> {
+    Query::execute("delete from whatsapp_keys where instance_id = $1").bind(id.as_uuid())
 }
 
 /// Forgets all that a bot has kept, which is removed.
