@@ -416,7 +416,7 @@ async fn channels_want_what_they_want() {
     };
     refused(json!({"name": "x"}), "token", "required").await;
     refused(
-        json!({"name": "x", "channel": "whatsapp_cloud"}),
+        json!({"name": "x", "channel": "whatsapp_cloud", "token": super::token(1)}),
         "channel",
         "unknown_value",
     )
