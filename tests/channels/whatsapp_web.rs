@@ -142,8 +142,14 @@ async fn a_bot_has_one_owner_and_comes_back_without_a_code() {
     let logins = shops.whatsapp.logins(SHOP);
     assert_eq!(logins, [Handshake::Ik, Handshake::Ik]);
     assert_eq!(shops.whatsapp.retries(), 0);
-    let read = shops.bots.app.get(&path_of(&bot)).at(second).by(&garage);
-    assert_eq!(read.await.expect(200).json()["state"], "connected");
+    shops
+        .bots
+        .app
+        .until("it is connected again", async || {
+            let read = shops.bots.app.get(&path_of(&bot)).at(second).by(&garage);
+            read.await.expect(200).json()["state"] == "connected"
+        })
+        .await;
     let heard = "select to_jsonb(body) from messages where direction = 'inbound' order by id";
     shops
         .bots
@@ -410,7 +416,7 @@ async fn channels_want_what_they_want() {
     };
     refused(json!({"name": "x"}), "token", "required").await;
     refused(
-        json!({"name": "x", "channel": "whatsapp_cloud"}),
+        json!({"name": "x", "channel": "whatsapp_cloud", "token": super::token(1)}),
         "channel",
         "unknown_value",
     )
