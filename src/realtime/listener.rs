@@ -55,6 +55,9 @@ async fn run(hub: Realtime, lane: LaneAddress, stop: CancellationToken) {
         while let Err(error) = listen(&hub, &lane, &stop).await {
             tracing::warn!(shard = %lane.shard, %error, "what a shard tells is not heard");
             hub.set_unheard(lane.shard);
+            if stop.is_cancelled() {
+                return;
+            }
             sleep(RETRY).await;
         }
     };
@@ -92,7 +95,7 @@ async fn listen(hub: &Realtime, lane: &LaneAddress, stop: &CancellationToken) ->
             ));
         }
         known = wanted;
-        hub.set_heard(&added);
+        hub.set_heard(&known);
         if !minded(hub, &mut told, &mut changed, &mut beat, stop).await? {
             return in_time(told.end(process)).await;
         }

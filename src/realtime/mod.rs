@@ -164,20 +164,22 @@ impl Realtime {
         here.map(|room| room.home.id.as_uuid()).collect()
     }
 
-    /// The shard tells of these tenants from now on. Of those that were heard before something may have been missed.
-    fn set_heard(&self, tenants: &[Uuid]) {
-        for tenant in tenants.iter().copied().map(TenantId::from_uuid) {
-            let mut rooms = self.rooms();
-            let Some(room) = rooms.get_mut(&tenant) else {
+    /// The shard tells of these tenants. Of those that were heard before, and were not meanwhile, something may have been missed.
+    fn set_heard(&self, tenants: &HashSet<Uuid>) {
+        let mut again = Vec::new();
+        let mut rooms = self.rooms();
+        for room in rooms.values_mut() {
+            if !tenants.contains(&room.home.id.as_uuid()) || room.heard.send_replace(true) {
                 continue;
-            };
-            let again = std::mem::replace(&mut room.was_heard, true);
-            room.heard.send_replace(true);
-            if again {
-                room.resync(&self.0.clock);
-                drop(rooms);
-                self.look_at_holders(tenant);
             }
+            if std::mem::replace(&mut room.was_heard, true) {
+                room.resync(&self.0.clock);
+                again.push(room.home.id);
+            }
+        }
+        drop(rooms);
+        for tenant in again {
+            self.look_at_holders(tenant);
         }
     }
 

@@ -42,7 +42,8 @@ create table notifications (
     instance_id     uuid,
     created_at      timestamptz not null,
     read_at         timestamptz,
-    constraint notifications_pkey primary key (id),
+    -- Those of a user, newest first: ids are in order of time.
+    constraint notifications_pkey primary key (user_id, id),
     constraint notifications_user_id_fkey foreign key (user_id) references users (id) on delete cascade,
     constraint notifications_conversation_id_fkey foreign key (conversation_id) references conversations (id) on delete cascade,
     constraint notifications_instance_id_fkey foreign key (instance_id) references instances (id) on delete cascade,
@@ -51,8 +52,6 @@ create table notifications (
         or (kind = 'bot_needs_person' and conversation_id is null and instance_id is not null))
 );
 
--- Those of a user, newest first.
-create index notifications_user_id_created_at_id_idx on notifications (user_id, created_at desc, id desc);
 -- What somebody has not looked at yet they are told once; also those of a conversation that is removed.
 create unique index notifications_unread_key on notifications (conversation_id, instance_id, kind, user_id) nulls not distinct
     where read_at is null;

@@ -12,7 +12,8 @@ use crate::helpers::{TestApp, TestTenant, tenant_db_of};
 
 /// A bot that nobody runs.
 async fn bot(app: &TestApp, tenant: &TestTenant, token: &str) -> InstanceId {
-    let body = json!({"name": "Vendas", "token": format!("77:AA{}", "x".repeat(33)), "is_active": false});
+    let body =
+        json!({"name": "Vendas", "token": format!("777777777:AA{}", "x".repeat(33)), "is_active": false});
     let bot = app
         .post("/api/bots")
         .of(tenant)

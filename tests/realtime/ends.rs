@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::{RefusedWith, WebSocket, conversation};
 use crate::helpers::TestApp;
+use crate::tenancy::snapshots::{backup, restore};
 
 #[tokio::test]
 async fn a_socket_ends_with_its_session_or_key() {
@@ -63,7 +64,8 @@ async fn another_role_counts_at_once() {
     let manager = app.add_user(&garage, "manager").await;
     let token = app.session_of(&garage, manager).await;
     let mut socket = WebSocket::of(app.address, &garage, &token).await;
-    let bot = json!({"name": "Vendas", "token": format!("77:AA{}", "x".repeat(33)), "is_active": false});
+    let bot =
+        json!({"name": "Vendas", "token": format!("777777777:AA{}", "x".repeat(33)), "is_active": false});
     let bot = app
         .post("/api/bots")
         .of(&garage)
@@ -80,7 +82,7 @@ async fn another_role_counts_at_once() {
         .bearer(&owner)
         .json(&json!({"role": "agent"}));
     demote.await.expect(200);
-    let rename = async |name: &str| {
+    let mut rename = async |name: &str| {
         let path = format!("/api/bots/{}", bot["id"].as_str().expect("an id"));
         app.put(&path)
             .of(&garage)
@@ -98,7 +100,6 @@ async fn another_role_counts_at_once() {
             }
         }
     };
-    let mut rename = rename;
     let mut names = 0;
     loop {
         names += 1;
@@ -139,6 +140,26 @@ async fn a_socket_ends_when_its_tenant_is_not_served() {
         .await
         .expect("canceled");
     assert_eq!(at_imob.closed().await, 4403);
+}
+
+/// Sessions are in no snapshot: whoever was logged in is out.
+#[tokio::test]
+async fn a_socket_of_a_session_ends_with_a_restore() {
+    let app = TestApp::start().await;
+    let garage = app.onboard("garage-alpha", "cars").await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("a");
+    let platform = &app.test.platform;
+    backup(platform, "garage-alpha", file.clone())
+        .await
+        .expect("a backup");
+    let mut of_user = WebSocket::of(app.address, &garage, &app.log_in(&garage).await).await;
+    let mut of_program = WebSocket::of(app.address, &garage, &garage.api_key).await;
+    restore(platform, file, None).await.expect("a restore");
+    assert_eq!(of_user.closed().await, 4401);
+    of_program.event("resync").await;
+    let id = conversation(&app, &garage).await;
+    assert_eq!(of_program.event("conversation.updated").await["data"]["id"], id);
 }
 
 #[tokio::test]

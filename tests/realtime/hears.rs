@@ -94,7 +94,7 @@ async fn a_state_of_a_bot_is_told_to_those_who_may_have_it() {
     let (owner, agent) = (app.log_in(&garage).await, app.session_of(&garage, agent).await);
     let mut of_owner = WebSocket::of(app.address, &garage, &owner).await;
     let mut of_agent = WebSocket::of(app.address, &garage, &agent).await;
-    let token = format!("77:AA{}", "x".repeat(33));
+    let token = format!("777777777:AA{}", "x".repeat(33));
     let bot = json!({"name": "Vendas", "token": token, "is_active": false});
     let bot = app
         .post("/api/bots")

@@ -201,3 +201,15 @@ async fn one_user_has_so_many_sockets_and_no_more() {
     app.until("there is room again", async || ask().await.is_ok())
         .await;
 }
+
+/// It takes none of what requests of its tenant share.
+#[tokio::test]
+async fn an_open_socket_is_no_request_under_way() {
+    let app = TestApp::builder().set("tenancy.tenant_requests", 2).start().await;
+    let garage = app.onboard("garage-alpha", "cars").await;
+    let mut sockets = Vec::new();
+    for _ in 0..4 {
+        sockets.push(WebSocket::of(app.address, &garage, &garage.api_key).await);
+    }
+    app.get("/api/leads").by(&garage).await.expect(200);
+}

@@ -84,7 +84,7 @@ pub fn list(conversation: ConversationId, after: Option<Cursor>, limit: Limit) -
 pub fn lock(id: NoteId, conversation: ConversationId, version: Option<i32>, access: &Access) -> Query<u64> {
     Query::execute(
         "select case when n.id is null then helixai.refuse('HX404') \
-         when u.role = 'agent' and n.user_id is distinct from u.id then helixai.refuse('HX403') \
+         when u.role = 'agent' and coalesce(n.user_id <> u.id, true) then helixai.refuse('HX403') \
          when $3 <> n.version then helixai.refuse('HX409') else 0 end \
          from (values (true)) as request (one) \
          left join (select id, user_id, version from conversation_notes where id = $1 and conversation_id = $2 for update) n on true \

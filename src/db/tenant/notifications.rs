@@ -48,7 +48,7 @@ pub fn assigned(conversation: ConversationId, changes: &Map<String, Value>, acce
     const ASSIGNED: &str = concat!(
         "with made as (insert into notifications (id, user_id, kind, conversation_id, created_at) ",
         "select $1, u.id, 'conversation_assigned', c.id, $4 from conversations c ",
-        "join users u on u.id = ($3 ->> 'assigned_to')::uuid and u.id is distinct from c.assigned_to ",
+        "join users u on u.id = ($3 ->> 'assigned_to')::uuid and coalesce(c.assigned_to <> u.id, true) ",
         "where c.id = $2 and not exists (select from sessions s where s.token_hash = $5 and s.user_id = u.id) ",
         "on conflict do nothing returning id, user_id, kind, conversation_id, instance_id) select ",
         tell_notification!("made"),
@@ -79,14 +79,12 @@ pub fn list(
         " from notifications where ",
         own!("$1"),
         " and ($2::boolean is null or (read_at is null) = $2)",
-        " and ($3::timestamptz is null or (created_at, id) < ($3, $4)) order by created_at desc, id desc limit $5"
+        " and ($3::uuid is null or id < $3) order by id desc limit $4"
     );
-    let (at, id) = after.map(|cursor| (cursor.at, cursor.id)).unzip();
     Query::narrowed(LIST, read)
         .bind(hash(session))
         .bind(unread)
-        .bind(at)
-        .bind(id)
+        .bind(after.map(|cursor| cursor.id))
         .bind(limit.rows())
 }
 

@@ -28,8 +28,9 @@ pub(super) fn token(request: &HttpRequest, scheme: PublicScheme) -> Result<Optio
         .filter(|token| token.kind == TokenKind::Session)
         .ok_or_else(Problem::unauthorized)?;
     // What a socket hears no browser keeps from the page that has opened it, whoever's that is.
-    let safe =
-        matches!(*request.method(), Method::GET | Method::HEAD) && !request.headers().contains_key(UPGRADE);
+    let upgrade = request.headers().get(UPGRADE).and_then(|to| to.to_str().ok());
+    let opens = upgrade.is_some_and(|to| to.eq_ignore_ascii_case("websocket"));
+    let safe = matches!(*request.method(), Method::GET | Method::HEAD) && !opens;
     if !safe && !same_origin(request, scheme) {
         return Err(Problem::forbidden(
             "origin_mismatch",

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::db::tenant::{audit, canned_replies, settings};
 use crate::db::{DbError, Refusal};
-use crate::domain::ids::{CannedReplyId, ConversationId};
+use crate::domain::ids::CannedReplyId;
 use crate::domain::inbox::{self, CannedReply, MOST_REPLIES, Shortcut};
 use crate::domain::invalid::{FieldErrors, Invalid};
 use crate::domain::message_template::Filling;
@@ -64,8 +64,7 @@ impl ListCannedReplies {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct FillFor {
-    /// In this conversation.
-    #[param(value_type = ConversationId)]
+    /// Filled for the contact of this conversation; with an example when left out.
     conversation_id: Option<String>,
 }
 
@@ -189,24 +188,22 @@ pub async fn fill_canned_reply(
     let id = access.check(path_id(&id)).await?;
     let params = access.check(params.0).await?;
     let mut errors = FieldErrors::new();
-    let conversation = errors.require("conversation_id", params.conversation_id, |id| id.parse());
-    let conversation: ConversationId = access.check(errors.finish(|| conversation)).await?;
+    let conversation = errors.check_opt("conversation_id", params.conversation_id, |id| id.parse());
+    let conversation = access.check(errors.finish(|| Some(conversation))).await?;
     let batch = (
         canned_replies::find(id),
-        canned_replies::find_name(conversation),
+        conversation.map(canned_replies::find_name),
         settings::find_all(),
     );
     let (reply, name, stored) = access.run(batch).await?.output;
     let reply = reply.ok_or_else(Problem::not_found)?;
-    let unknown =
-        || Problem::invalid_field("conversation_id", Invalid::new("unknown_value", "does not exist"));
-    let name = name.ok_or_else(unknown)?;
     let settings = Settings::of(&access.tenant.name, &stored.values);
     let today = settings.today(access.now);
-    let filling = Filling {
-        name,
-        ..Filling::example(settings.company_name, today)
-    };
+    let mut filling = Filling::example(settings.company_name, today);
+    if let Some(name) = name {
+        let unknown = || Invalid::new("unknown_value", "does not exist");
+        filling.name = name.ok_or_else(|| Problem::invalid_field("conversation_id", unknown()))?;
+    }
     Ok(web::Json(FilledReply {
         body: filling.fill(&reply.body),
     }))

@@ -126,7 +126,7 @@ async fn a_snapshot_holds_nothing_of_another_tenant_and_no_session() {
         );
     }
     assert!(
-        header.contains(r#"left_out: ["idempotency_keys", "login_throttle", "password_links", "sessions"]"#),
+        header.contains(r#"left_out: ["idempotency_keys", "login_throttle", "notifications", "password_links", "sessions", "socket_tickets"]"#),
         "{header}"
     );
 }

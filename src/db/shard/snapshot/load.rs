@@ -285,6 +285,14 @@ async fn replace(transaction: &Transaction<'_>, to: &Destination, aside: &str) -
             &[&to.tenant.as_uuid(), &to.restore],
         )
         .await?;
+    // Whoever has a page open looks at other rows now, with a session that is gone.
+    transaction
+        .execute(
+            "select pg_notify('helixai_events', jsonb_build_object('tenant', $1::uuid, 'type', kind)::text)
+             from unnest(array['access.changed', 'resync']) kind",
+            &[&to.tenant.as_uuid()],
+        )
+        .await?;
     Ok(())
 }
 
