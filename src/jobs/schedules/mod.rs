@@ -55,6 +55,10 @@ impl Schedules {
             speaks: gate.allows(Section::Write),
             company: Settings::of(&tenant.name, &stored.values).company_name,
         };
+        // As `restore.sql` leaves it.
+        if work.payload.get("restored").is_some() {
+            messages::keep_to_come(&turn).await?;
+        }
         messages::say(&turn).await?;
         crate::kill_point!("schedules.said");
         work.db.run(&turn.access, schedules::finish(now)).await?;

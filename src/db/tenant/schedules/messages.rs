@@ -175,6 +175,11 @@ pub fn cancel(id: ScheduledMessageId, now: DateTime<Utc>) -> Query<u64> {
     .bind(now)
 }
 
+/// After a restore: what is to come is said as it was planned. What is due already is passed over when it is decided.
+pub fn keep_to_come(now: DateTime<Utc>) -> Query<u64> {
+    Query::execute("update scheduled_messages set restored = false where restored and next_at > $1").bind(now)
+}
+
 /// Something that is due. It has no `Debug`: it is personal data.
 #[derive(Clone)]
 pub struct Due {
@@ -192,7 +197,7 @@ pub struct Due {
     pub at: DateTime<Utc>,
     /// How often it was said.
     pub told: i32,
-    /// It was due before a restore.
+    /// It was due before anybody looked after a restore.
     pub restored: bool,
     /// Of the contact.
     pub name: Option<String>,

@@ -38,7 +38,7 @@ pub fn finish(now: DateTime<Utc>) -> (Query<u64>, Query<Option<DateTime<Utc>>>) 
     let lock = Query::execute("select id from jobs where dedupe_key = $1 for update").bind(KIND);
     let set = Query::optional(
         "with due as (select min(next_at) as at from scheduled_messages where state = 'scheduled'), \
-         done as (update jobs set leased_until = null, leased_by = null, attempts = 0, last_error = null, updated_at = $2, \
+         done as (update jobs set leased_until = null, leased_by = null, attempts = 0, last_error = null, updated_at = $2, payload = '{}', \
          run_at = coalesce(due.at, run_at), state = case when due.at is null then 'done' else 'queued' end \
          from due where dedupe_key = $1 returning run_at, state) \
          select done.run_at from done, helixai.note_due(done.run_at) where done.state = 'queued'",
