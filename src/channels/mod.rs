@@ -17,6 +17,7 @@
 pub mod answer;
 mod greeting;
 pub mod inbound;
+mod opting;
 pub mod outbound;
 mod pacing;
 pub mod session;

@@ -3,6 +3,7 @@
 mod bots;
 mod holding;
 mod killed;
+mod opting;
 mod outbound;
 mod telegram;
 mod tokens;

@@ -105,6 +105,7 @@ impl Rows {
                     ("contact_id", "/api/contacts/{id}"),
                     ("customer_id", "/api/customers/{id}"),
                     ("template_id", "/api/message-templates/{id}"),
+                    ("instance_id", "/api/bots/{id}"),
                 ] {
                     if body.get(field).is_some() {
                         let name = self.names(row).expect("a row that was made before");
@@ -118,6 +119,9 @@ impl Rows {
                     body["conversation_id"] = name.concat().into();
                     body["body"] = self.word.clone().into();
                     body["at"] = "2099-12-24T18:00".into();
+                }
+                if create.id == "create_broadcast" {
+                    body["body"] = self.word.clone().into();
                 }
                 if create.id == "create_bot" {
                     // One token is one bot's on the whole platform.

@@ -3,6 +3,7 @@
 pub mod api_keys;
 mod bot_forms;
 pub mod bots;
+pub mod broadcasts;
 pub mod checkout;
 pub mod contacts;
 pub mod conversations;
@@ -15,6 +16,7 @@ pub mod lead_stages;
 pub mod leads;
 pub mod me;
 pub mod messages;
+pub mod opt_outs;
 pub mod password_links;
 pub mod payment_accounts;
 pub mod person;

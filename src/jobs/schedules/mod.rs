@@ -3,6 +3,7 @@
 //! Each step is a transaction that locks what it decides and moves it on. Killed anywhere, whoever comes next goes on, and whoever works
 //! at the same time waits for the rows and finds them decided.
 
+mod broadcasts;
 mod messages;
 
 use async_trait::async_trait;
@@ -61,6 +62,7 @@ impl Schedules {
         }
         messages::say(&turn).await?;
         crate::kill_point!("schedules.said");
+        broadcasts::go_on(&turn).await?;
         work.db.run(&turn.access, schedules::finish(now)).await?;
         Ok(Handled::Done)
     }

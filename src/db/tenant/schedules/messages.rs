@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::stored;
 use crate::db::DbError;
 use crate::db::tenant::access::Access;
 use crate::db::tenant::query::{Columns, Query};
@@ -23,14 +24,6 @@ macro_rules! columns {
         "id, conversation_id, body, variables, time_zone, recurrence, state, next_at, told, last_at, last_outcome, last_reason, \
          last_message_id, version, created_at, updated_at"
     };
-}
-
-/// JSON that only this program writes.
-fn stored<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, DbError> {
-    serde_json::from_value(value).map_err(|_| DbError::Other {
-        code: "driver".to_owned(),
-        message: "a stored value is in a form that is not understood".to_owned(),
-    })
 }
 
 fn read(mut row: Columns<'_>) -> Result<ScheduledMessage, DbError> {
