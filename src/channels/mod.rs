@@ -21,6 +21,7 @@ pub mod assistant;
 mod greeting;
 pub mod inbound;
 pub mod link_codes;
+mod opting;
 pub mod outbound;
 mod pacing;
 pub mod served;

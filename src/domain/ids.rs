@@ -113,6 +113,8 @@ ids! {
     ConversationId;
     /// One message.
     MessageId;
+    /// The same words to many contacts.
+    BroadcastId;
     /// A message that is said later.
     ScheduledMessageId;
     /// One line of an audit.

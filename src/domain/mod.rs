@@ -13,6 +13,7 @@ pub mod api_key;
 pub mod audit;
 pub mod billing;
 mod bounded;
+pub mod broadcast;
 pub mod charge;
 pub mod clock;
 pub mod contact;

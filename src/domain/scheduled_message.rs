@@ -4,7 +4,6 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 use super::ids::{ConversationId, MessageId, ScheduledMessageId};
 use super::message_variables::Variables;
@@ -98,7 +97,7 @@ pub fn message_of(schedule: ScheduledMessageId, at: DateTime<Utc>) -> MessageId 
     let [a, b, c, d, e, f, g, h, i, j, ..] = <[u8; 32]>::from(hash.finalize());
     let millis = u64::try_from(at.timestamp_millis()).unwrap_or_default();
     let id = uuid::Builder::from_unix_timestamp_millis(millis, &[a, b, c, d, e, f, g, h, i, j]);
-    MessageId::from_uuid(Uuid::from(id.into_uuid()))
+    MessageId::from_uuid(id.into_uuid())
 }
 
 #[cfg(test)]

@@ -24,9 +24,11 @@ fn need(operation: &Operation) -> Need {
         // The funnel is a setting that everybody sees.
         (_, "lead-stages") if !operation.reads() => Need::Manage,
         _ if operation.reads() => Need::Read,
-        (_, "customers" | "customer-plans" | "orders" | "dues" | "message-templates" | "reminder-rules") => {
-            Need::Trade
-        }
+        (
+            _,
+            "customers" | "customer-plans" | "orders" | "dues" | "message-templates" | "reminder-rules"
+            | "broadcasts",
+        ) => Need::Trade,
         _ => Need::Write,
     }
 }

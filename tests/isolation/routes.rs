@@ -452,6 +452,7 @@ fn referred(field: &str) -> Option<&'static str> {
         "contact_id" => Some("/api/contacts"),
         "lead_id" => Some("/api/leads"),
         "conversation_id" => Some("/api/conversations"),
+        "instance_id" => Some("/api/bots"),
         "vehicle_id" => Some("/api/vehicles"),
         "property_id" => Some("/api/properties"),
         "customer_id" => Some("/api/customers"),

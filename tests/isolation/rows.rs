@@ -116,6 +116,7 @@ impl Rows {
                     ("contact_id", "/api/contacts/{id}"),
                     ("customer_id", "/api/customers/{id}"),
                     ("template_id", "/api/message-templates/{id}"),
+                    ("instance_id", "/api/bots/{id}"),
                 ] {
                     if body.get(field).is_some() {
                         let name = self.names(row).expect("a row that was made before");
@@ -129,6 +130,9 @@ impl Rows {
                     body["conversation_id"] = name.concat().into();
                     body["body"] = self.word.clone().into();
                     body["at"] = "2099-12-24T18:00".into();
+                }
+                if create.id == "create_broadcast" {
+                    body["body"] = self.word.clone().into();
                 }
                 if create.id == "create_bot" {
                     body["is_active"] = false.into();

@@ -1,4 +1,4 @@
-//! The program dies as by `kill -9` while it says what is due: each is said once, whoever goes on. The named points are read from the
+//! The program dies as by `kill -9` while it says what is due, and while it tells many: each is told once, whoever goes on. The named points are read from the
 //! source, so that a new one is tried by itself.
 
 use chrono::{SecondsFormat, TimeDelta, Utc};
@@ -36,10 +36,13 @@ async fn killed_anywhere_each_is_said_once() {
         at.to_rfc3339_opts(SecondsFormat::Secs, true)
     };
     let shop = Shop::at(&moment(-10)).await;
+    shop.crowd(3, 1).await;
     for (number, point) in (1..).zip(points("schedules")) {
         shop.set(&moment(-10));
         let body = point.clone();
         let planned = shop.plan(json!({"send_at": moment(-5), "body": body})).await;
+        let broadcast = shop.broadcast(json!({})).await;
+        shop.act(&broadcast, "start").await;
         die_at(&shop, &point).await;
         // Whoever works once the leases of the dead one are over.
         shop.set(&moment(30));
@@ -50,11 +53,16 @@ async fn killed_anywhere_each_is_said_once() {
             (&json!(1), &json!("done")),
             "{point}"
         );
-        assert_eq!(shop.count("{}.messages").await, number, "{point}");
+        shop.until_it_is(&broadcast, "done").await;
+        let progress = json!({"total": 4, "queued": 0, "sent": 3, "failed": 0, "skipped": 0, "opted_out": 1});
+        assert_eq!(shop.see(&broadcast).await["progress"], progress, "{point}");
+        // Ana hears both, two others the broadcast.
         assert_eq!(
-            shop.count("{}.outbox where state = 'pending'").await,
-            number,
+            shop.count("{}.messages where status = 'sent'").await,
+            number * 4,
             "{point}"
         );
+        assert_eq!(shop.count("{}.messages").await, number * 4, "{point}");
+        assert_eq!(shop.count("{}.outbox").await, number * 4, "{point}");
     }
 }

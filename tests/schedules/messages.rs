@@ -44,8 +44,8 @@ async fn two_schedulers_at_once_say_it_once() {
     shop.set("2026-03-10T13:00:05Z");
     let other = shop.app.test.second().await;
     // As if the lease of a turn were over while it is worked on: whoever ticks finds the tenant due again.
-    let due_again = "update helixai.due_work set due_at = '2026-03-10', leased_by = null;
-                     update {}.jobs set leased_by = null, leased_until = null, run_at = '2026-03-10', state = 'queued'";
+    let due_again = "update {}.jobs set leased_by = null, leased_until = null, run_at = '2026-03-10', state = 'queued' where kind = 'schedules';
+                     update helixai.due_work set due_at = '2026-03-10', leased_by = null";
     for _ in 0..3 {
         let (here, there) = (worker(&shop.app.test.platform), worker(&other));
         let ticks = [here.clone(), there.clone(), here, there];

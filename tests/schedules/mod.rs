@@ -1,5 +1,6 @@
 //! What is said later: at its moment, once, whoever works and whoever dies.
 
+mod broadcasts;
 #[cfg(feature = "kill_points")]
 mod killed;
 mod messages;

@@ -174,6 +174,10 @@ fn ensure(instance: InstanceId, channel: Channel, heard: &Heard, now: DateTime<U
 /// A conversation in which something waits for an answer: its lane, locked, and what the answer depends on. It has no `Debug`: it is
 /// personal data.
 pub struct Lane {
+    /// With whom.
+    pub contact: ContactId,
+    /// They want no broadcasts.
+    pub opted_out: bool,
     /// A person answers: the bot is silent until then.
     pub bot_paused_until: Option<DateTime<Utc>>,
     /// What the bot says first.
@@ -199,12 +203,15 @@ pub struct Waiting {
 /// Locks a conversation, in which one message is answered after the other; `None` when it is gone.
 pub fn lock(conversation: ConversationId) -> Query<Option<Lane>> {
     Query::optional(
-        "select c.bot_paused_until, i.initial_message, i.vip_link, coalesce(i.is_active, false), \
+        "select k.id, k.opted_out_at is not null, c.bot_paused_until, i.initial_message, i.vip_link, coalesce(i.is_active, false), \
          not exists (select from messages m where m.conversation_id = c.id and m.direction = 'inbound' and m.processed_at is not null) \
-         from (select id, instance_id, bot_paused_until from conversations where id = $1 for update) c \
+         from (select id, contact_id, instance_id, bot_paused_until from conversations where id = $1 for update) c \
+         join contacts k on k.id = c.contact_id \
          left join instances i on i.id = c.instance_id",
         |mut row| {
             Ok(Lane {
+                contact: ContactId::from_uuid(row.next()?),
+                opted_out: row.next()?,
                 bot_paused_until: row.next()?,
                 initial_message: row.next()?,
                 vip_link: row.next()?,

@@ -14,7 +14,7 @@ pub const ERASED: &str = "(apagado)";
 
 const EXPORT: &str = "\
 select jsonb_build_object(
-    'contact', jsonb_build_object('id', c.id, 'name', c.name, 'phone', c.phone, 'email', c.email, 'notes', c.notes,
+    'contact', jsonb_build_object('id', c.id, 'name', c.name, 'phone', c.phone, 'email', c.email, 'notes', c.notes, 'opted_out_at', c.opted_out_at,
                                   'created_at', c.created_at, 'updated_at', c.updated_at),
     'leads', coalesce((
         select jsonb_agg(jsonb_build_object(

@@ -57,11 +57,15 @@ impl ListScheduledMessages {
 
 fn refuse(error: &DbError) -> Option<Problem> {
     if error.refusal() == Some(Refusal::State) {
-        let told = "It was said, or was taken back: plan another one.";
-        return Some(Problem::conflict("wrong_state", told));
+        return Some(wrong_state());
     }
     let gone = error.is_constraint("scheduled_messages_conversation_id_fkey");
     gone.then(|| unknown("conversation_id"))
+}
+
+fn wrong_state() -> Problem {
+    let told = "It was said, or was taken back: plan another one.";
+    Problem::conflict("wrong_state", told)
 }
 
 /// List messages that are said later, newest first; those that were said, too.
@@ -177,6 +181,9 @@ pub async fn update_scheduled_message(
     let update = access.check(body.value).await?;
     let current = access.run(messages::find(id)).await?.output;
     let current = current.ok_or_else(Problem::not_found)?;
+    if current.state != SCHEDULED {
+        return Err(wrong_state());
+    }
     let version = update.version.unwrap_or(current.version);
     let changed = update.apply(&current)?;
     changed.variables.check_for(&changed.body)?;

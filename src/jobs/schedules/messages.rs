@@ -12,6 +12,12 @@ const PAGE: i64 = 200;
 /// Pages of a turn; what is left is due still.
 const PAGES: usize = 10;
 
+/// Says what is to come as planned, after a restore.
+pub(super) async fn keep_to_come(turn: &Turn<'_>) -> Result<(), DbError> {
+    let keep = messages::keep_to_come(turn.now);
+    turn.db.run(&turn.access, keep).await.map(|_| ())
+}
+
 /// Says what is due.
 pub(super) async fn say(turn: &Turn<'_>) -> Result<(), DbError> {
     for _ in 0..PAGES {

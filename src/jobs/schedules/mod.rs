@@ -3,6 +3,7 @@
 //! Each step is a transaction that locks what it decides and moves it on. Killed anywhere, whoever comes next goes on, and whoever works
 //! at the same time waits for the rows and finds them decided.
 
+mod broadcasts;
 mod messages;
 
 use async_trait::async_trait;
@@ -55,8 +56,13 @@ impl Schedules {
             speaks: gate.allows(Section::Write),
             company: Settings::of(&tenant.name, &stored.values).company_name,
         };
+        // As `restore.sql` leaves it.
+        if work.payload.get("restored").is_some() {
+            messages::keep_to_come(&turn).await?;
+        }
         messages::say(&turn).await?;
         crate::kill_point!("schedules.said");
+        broadcasts::go_on(&turn).await?;
         work.db.run(&turn.access, schedules::finish(now)).await?;
         Ok(Handled::Done)
     }

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::stored;
 use crate::db::DbError;
 use crate::db::tenant::access::Access;
 use crate::db::tenant::query::{Columns, Query};
@@ -23,14 +24,6 @@ macro_rules! columns {
         "id, conversation_id, body, variables, time_zone, recurrence, state, next_at, told, last_at, last_outcome, last_reason, \
          last_message_id, version, created_at, updated_at"
     };
-}
-
-/// JSON that only this program writes.
-fn stored<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, DbError> {
-    serde_json::from_value(value).map_err(|_| DbError::Other {
-        code: "driver".to_owned(),
-        message: "a stored value is in a form that is not understood".to_owned(),
-    })
 }
 
 fn read(mut row: Columns<'_>) -> Result<ScheduledMessage, DbError> {
@@ -175,6 +168,11 @@ pub fn cancel(id: ScheduledMessageId, now: DateTime<Utc>) -> Query<u64> {
     .bind(now)
 }
 
+/// After a restore: what is to come is said as it was planned. What is due already is passed over when it is decided.
+pub fn keep_to_come(now: DateTime<Utc>) -> Query<u64> {
+    Query::execute("update scheduled_messages set restored = false where restored and next_at > $1").bind(now)
+}
+
 /// Something that is due. It has no `Debug`: it is personal data.
 #[derive(Clone)]
 pub struct Due {
@@ -192,7 +190,7 @@ pub struct Due {
     pub at: DateTime<Utc>,
     /// How often it was said.
     pub told: i32,
-    /// It was due before a restore.
+    /// It was due before anybody looked after a restore.
     pub restored: bool,
     /// Of the contact.
     pub name: Option<String>,

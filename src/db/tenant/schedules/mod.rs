@@ -4,11 +4,17 @@
 //! job; does what is due, and sets it to the next moment ([`finish`]). Two workers at once do nothing twice: what is decided is decided
 //! with its row locked, and moves that row on in the same transaction.
 
+pub mod broadcasts;
 pub mod messages;
+pub mod recipients;
 
 use chrono::{DateTime, Utc};
 
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
 use super::query::Query;
+use crate::db::DbError;
 use crate::domain::ids::JobId;
 
 /// What it is called in `jobs`, as kind and as key.
@@ -37,12 +43,21 @@ pub fn wake(at: DateTime<Utc>, now: DateTime<Utc>) -> Query<u64> {
 pub fn finish(now: DateTime<Utc>) -> (Query<u64>, Query<Option<DateTime<Utc>>>) {
     let lock = Query::execute("select id from jobs where dedupe_key = $1 for update").bind(KIND);
     let set = Query::optional(
-        "with due as (select min(next_at) as at from scheduled_messages where state = 'scheduled'), \
-         done as (update jobs set leased_until = null, leased_by = null, attempts = 0, last_error = null, updated_at = $2, \
+        "with due as (select least((select min(next_at) from scheduled_messages where state = 'scheduled'), \
+         (select min(next_at) from broadcasts)) as at), \
+         done as (update jobs set leased_until = null, leased_by = null, attempts = 0, last_error = null, updated_at = $2, payload = '{}', \
          run_at = coalesce(due.at, run_at), state = case when due.at is null then 'done' else 'queued' end \
          from due where dedupe_key = $1 returning run_at, state) \
          select done.run_at from done, helixai.note_due(done.run_at) where done.state = 'queued'",
         |mut row| row.next(),
     );
     (lock, set.bind(KIND).bind(now))
+}
+
+/// JSON that only this program writes.
+fn stored<T: DeserializeOwned>(value: Value) -> Result<T, DbError> {
+    serde_json::from_value(value).map_err(|_| DbError::Other {
+        code: "driver".to_owned(),
+        message: "a stored value is in a form that is not understood".to_owned(),
+    })
 }
