@@ -8,9 +8,9 @@ mod opting;
 mod outbound;
 mod telegram;
 mod tokens;
-mod whatsapp_web;
 #[cfg(feature = "whatsapp_web")]
 mod whatsapp_store;
+mod whatsapp_web;
 
 use helixai_fakes::telegram::{FakeTelegram, Limits};
 use serde_json::{Value, json};
