@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{Bots, token};
 use crate::helpers::TestTenant;
 
-const ADMINS: i64 = -100_42;
+const ADMINS: i64 = -10_042;
 const ANA: i64 = 7;
 const BIA: i64 = 8;
 

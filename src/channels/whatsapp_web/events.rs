@@ -68,7 +68,7 @@ pub(super) struct Over {
 }
 
 impl Over {
-    fn new(state: InstanceState, detail: Value) -> News {
+    fn news(state: InstanceState, detail: Value) -> News {
         News::Over(Self { state, detail })
     }
 }
@@ -93,14 +93,14 @@ fn read(event: &Event, now: DateTime<Utc>) -> Option<News> {
         Event::PairPasskeyRequest(_) => News::Passkey,
         // Otherwise a code that is typed goes on.
         Event::PairingQrCodesExhausted(spent) if spent.disconnected => {
-            Over::new(InstanceState::QrExpired, json!({}))
+            Over::news(InstanceState::QrExpired, json!({}))
         }
         Event::LoggedOut(out) => logged_out(out),
-        Event::ClientOutdated(_) => Over::new(InstanceState::Outdated, json!({})),
-        Event::StreamReplaced(_) => Over::new(InstanceState::Replaced, json!({})),
+        Event::ClientOutdated(_) => Over::news(InstanceState::Outdated, json!({})),
+        Event::StreamReplaced(_) => Over::news(InstanceState::Replaced, json!({})),
         Event::TemporaryBan(ban) => {
             let until = now.checked_add_signed(ban.expire);
-            Over::new(
+            Over::news(
                 InstanceState::Banned,
                 json!({"until": until, "reason": ban.code.code()}),
             )
@@ -116,15 +116,15 @@ fn logged_out(out: &LoggedOut) -> News {
         ConnectFailureReason::AccountLocked => "account_locked",
         _ => "unlinked_at_the_telephone",
     };
-    Over::new(InstanceState::LoggedOut, json!({ "code": code }))
+    Over::news(InstanceState::LoggedOut, json!({ "code": code }))
 }
 
 fn refused(failure: &ConnectFailure) -> Option<News> {
     match failure.reason {
         // It comes back by itself.
         reason if reason.should_reconnect() => None,
-        ConnectFailureReason::TempBanned => Some(Over::new(InstanceState::Banned, json!({"until": null}))),
-        reason => Some(Over::new(
+        ConnectFailureReason::TempBanned => Some(Over::news(InstanceState::Banned, json!({"until": null}))),
+        reason => Some(Over::news(
             InstanceState::Failed,
             json!({"code": "refused", "status": reason.code()}),
         )),

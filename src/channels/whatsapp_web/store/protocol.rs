@@ -162,7 +162,7 @@ impl ProtocolStore for Store {
         let found = self.run(keys::list(self.instance, Lid, "")).await?;
         let opened = found
             .iter()
-            .map(|key| read(Lid.as_str(), &*self.sealing.value_of(Lid, key)?));
+            .map(|key| read(Lid.as_str(), &self.sealing.value_of(Lid, key)?));
         opened.collect()
     }
 
