@@ -190,11 +190,10 @@ pub struct Room {
 
 impl Room {
     /// At this pace, used up to `paced_at`, while so many wait to be sent. What was not used in time is lost: never more than a tick's
-    /// worth, or one, at once.
+    /// worth and one at once.
     pub fn at(pace: i32, paced_at: Option<DateTime<Utc>>, queued: i32, now: DateTime<Utc>) -> Self {
         let gap = TimeDelta::seconds(60) / pace.max(1);
-        let earliest = now - TICK.max(gap);
-        let from = paced_at.unwrap_or(earliest).max(earliest);
+        let from = paced_at.unwrap_or(now - TICK.max(gap)).max(now - TICK - gap);
         let passed = (now - from).num_milliseconds() / gap.num_milliseconds().max(1);
         let most = passed.min(MOST_WAITING - i64::from(queued)).max(0);
         Self { most, from, gap }

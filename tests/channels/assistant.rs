@@ -76,7 +76,7 @@ async fn it_knows_whom_a_tenant_has_sent_and_nobody_else() {
         .of(&garage)
         .bearer(&agent)
         .await;
-    refused.problem(403, "forbidden");
+    refused.problem(403, "insufficient_rights");
     let (manager_id, manager) = user(&bots, &garage, "manager").await;
     let first = code(&bots, &garage, &manager).await;
     let second = code(&bots, &garage, &manager).await;
