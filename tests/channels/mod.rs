@@ -10,6 +10,7 @@ mod telegram;
 mod tokens;
 #[cfg(feature = "whatsapp_web")]
 mod whatsapp_store;
+#[cfg(feature = "whatsapp_web")]
 mod whatsapp_web;
 
 use helixai_fakes::telegram::{FakeTelegram, Limits};
