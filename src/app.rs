@@ -109,6 +109,8 @@ impl App {
         let result = tokio::select! {
             result = &mut server => result.map_err(std::io::Error::other)?,
             () = until => {
+                // They would be waited for.
+                platform.realtime.close();
                 handle.stop(true).await;
                 server.await.map_err(std::io::Error::other)?
             }

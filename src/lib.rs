@@ -20,6 +20,7 @@ pub use kill_point::kill_if_armed;
 pub mod mail;
 pub mod photos;
 pub mod platform;
+pub mod realtime;
 pub mod storage;
 pub mod telemetry;
 pub mod tenancy;

@@ -25,4 +25,6 @@ mod isolation;
 mod jobs;
 mod mail;
 mod photos;
+mod realtime;
+mod schedules;
 mod tenancy;

@@ -1,4 +1,4 @@
-//! The QR code of a PIX: what its copy-paste text looks like to a camera, as PNG and as SVG.
+//! QR codes, of a PIX first of all: what its copy-paste text looks like to a camera, as PNG and as SVG.
 
 use std::fmt::Write as _;
 use std::io::Cursor;

@@ -3,9 +3,10 @@
 
 use super::Channels;
 use super::greeting;
+use super::opting;
 use super::standing::Standing;
 use crate::db::DbError;
-use crate::db::tenant::{Access, TenantDb, inbound, messages, outbox};
+use crate::db::tenant::{Access, TenantDb, contacts, inbound, messages, outbox};
 use crate::domain::ids::{ConversationId, InstanceId, MessageId};
 
 /// Answers what waits in a conversation; how many messages are to be sent now.
@@ -34,11 +35,20 @@ pub(super) async fn answer(
     }
     let silent = !speaks || !lane.is_active || lane.bot_paused_until.is_some_and(|until| until > now);
     let mut earlier = !lane.first;
+    let mut out = lane.opted_out;
     let mut said = Vec::new();
     for heard in &waiting {
-        said.extend(greeting::answer(&lane, heard, earlier));
+        match opting::wants_out(heard) {
+            // Said again, it needs no answer of its own.
+            Some(wish) if wish != out => {
+                out = wish;
+                said.push(opting::confirm(out));
+            }
+            _ => said.extend(greeting::answer(&lane, heard, earlier)),
+        }
         earlier = true;
     }
+    let opted = (out != lane.opted_out).then(|| contacts::set_opted_out(lane.contact, out, now));
     if silent {
         said.clear();
     }
@@ -55,7 +65,8 @@ pub(super) async fn answer(
         .collect();
     let heard = waiting.iter().map(|heard| heard.id).collect();
     crate::kill_point!("channels.before_answer");
-    tx.commit((written, inbound::set_processed(heard, now))).await?;
+    tx.commit((written, opted, inbound::set_processed(heard, now)))
+        .await?;
     crate::kill_point!("channels.answered");
     Ok(answers)
 }

@@ -6,7 +6,7 @@ use super::Channels;
 use crate::db::DbError;
 use crate::db::tenant::inbound::{self, Heard};
 use crate::db::tenant::{Access, TenantDb};
-use crate::domain::conversation::Channel;
+use crate::domain::conversation::{BOT_PAUSE, Channel};
 use crate::domain::ids::{ConversationId, InstanceId};
 
 /// Most characters of what somebody says that are kept.
@@ -47,6 +47,24 @@ impl Channels {
         let (_, conversation) = db.run(&Access::system(now), store).await?.output;
         crate::kill_point!("channels.stored");
         Ok(conversation)
+    }
+
+    /// Stores something that the bot's owner has said in its name elsewhere, on the telephone: the bot is silent there for a while.
+    /// Repeated, it changes nothing.
+    ///
+    /// # Errors
+    /// As [`Channels::hear`].
+    pub async fn hear_own(
+        &self,
+        db: &TenantDb,
+        instance: InstanceId,
+        channel: Channel,
+        said: Heard,
+    ) -> Result<(), DbError> {
+        let now = self.clock.now();
+        let store = inbound::store_own(instance, channel, storable(said), now + BOT_PAUSE, now);
+        db.run(&Access::system(now), store).await?;
+        Ok(())
     }
 }
 

@@ -12,19 +12,30 @@
 //! next owner begins by looking at them. What was handed to a provider by a process that died before it could say so is sent
 //! again: better twice than never.
 //!
+//! - A bot of WhatsApp is linked to a telephone and is a device of its own there ([`whatsapp_web`]).
+//!
 //! To add a channel: an [`outbound::Outlet`], something that hears, and an arm in [`session`].
 
 pub mod answer;
+pub mod assistant;
 mod greeting;
 pub mod inbound;
+pub mod link_codes;
+mod opting;
 pub mod outbound;
 mod pacing;
+pub mod served;
 pub mod session;
 mod standing;
 pub mod supervisor;
 pub mod telegram;
 pub mod tokens;
 pub mod whatsapp_cloud;
+#[cfg(feature = "whatsapp_web")]
+pub mod whatsapp_web;
+#[cfg(not(feature = "whatsapp_web"))]
+#[path = "whatsapp_web_off.rs"]
+pub mod whatsapp_web;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -61,10 +72,16 @@ pub struct Channels {
     pub whatsapp_cloud: whatsapp_cloud::Api,
     /// The address of the platform's own routes, without a final slash.
     pub base_url: String,
+    /// WhatsApp, by the way that its own pages take.
+    pub whatsapp: whatsapp_web::Api,
     /// Where webhooks of Telegram come in, without a final slash; `None`: its bots ask for what was said.
     pub hooks: Option<String>,
+    /// The platform's own bot, if it has one.
+    pub assistant: Option<assistant::Assistant>,
     /// The bots that run in this process.
     pub here: Here,
+    /// Tenants that were called lately.
+    pub called: served::Called,
 }
 
 impl Channels {

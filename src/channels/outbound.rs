@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::StreamExt as _;
-use futures_util::stream;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use super::session::{End, Running};
 use crate::billing::metering::MeteringError;
@@ -24,16 +26,17 @@ use crate::telemetry::channel_metrics::count_sent;
 pub use super::pacing::Gaps;
 pub use crate::db::tenant::sending::ToSend;
 
-/// Messages of a bot that are taken at once.
-const BATCH: i64 = 32;
-/// Conversations that are spoken in at once.
+/// Conversations that are spoken in at a time; with fewer than a few of them others are taken in.
+const CONVERSATIONS: usize = 32;
+const FEW: usize = CONVERSATIONS / 2;
+/// Messages that are with the provider at once.
 const AT_ONCE: usize = 8;
 /// How long the provider may take with one message.
 const SENDING: Duration = Duration::from_secs(20);
 /// For how long a line is nobody else's: then another process may take it for lost.
-const LEASE: TimeDelta = TimeDelta::seconds(90);
+const LEASE: TimeDelta = TimeDelta::seconds(45);
 /// Within so much of it sending is begun.
-const OWN: Duration = Duration::from_secs(60);
+const OWN: Duration = Duration::from_secs(20);
 /// The outbox is looked at this often even when nobody says that there is something in it.
 const LOOK: Duration = Duration::from_secs(60);
 /// When what is nobody's fault is tried again.
@@ -60,28 +63,60 @@ pub enum Unsent {
 /// What messages leave by.
 #[async_trait]
 pub trait Outlet: Send + Sync {
+    /// Whether anything can be sent now; whoever makes it so notifies [`Running::outbox`].
+    fn is_open(&self) -> bool {
+        true
+    }
+
     /// Sends a message; answers what the provider calls it, if it has said so.
     async fn send(&self, message: &ToSend) -> Result<Option<String>, Unsent>;
 }
 
-/// Sends what waits, until the session stops.
+/// Sends what waits, until the session stops. Conversations do not wait for each other: whatever one has to wait for, the others go on.
 pub(super) async fn run(running: &Running, outlet: &dyn Outlet) -> End {
-    loop {
-        let round = match batch(running, outlet).await {
-            Ok(Round::Sent) => continue,
-            Ok(Round::Ended(end)) => return end,
-            Ok(Round::Nothing(next)) => wait_for(next, running.channels.clock.now()),
-            Err(error) => match running.retried(&error) {
-                Some(end) => return end,
-                None => Duration::from_secs(1),
-            },
+    let sender = Sender {
+        running,
+        outlet,
+        at_once: Semaphore::new(AT_ONCE),
+        over: running.stop.child_token(),
+    };
+    let mut lanes = FuturesUnordered::new();
+    let end = loop {
+        let wait = if lanes.len() > FEW {
+            LOOK
+        } else {
+            match sender.claim(CONVERSATIONS - lanes.len()).await {
+                Ok(Claimed::Lanes(claimed)) => {
+                    lanes.extend(claimed.into_iter().map(|(lane, at)| sender.send_lane(lane, at)));
+                    continue;
+                }
+                Ok(Claimed::Nothing(next)) => wait_for(next, running.channels.clock.now()),
+                Err(error) => match running.retried(&error) {
+                    Some(end) => break end,
+                    None => Duration::from_secs(1),
+                },
+            }
         };
-        tokio::select! {
-            () = running.stop.cancelled() => return End::Stopped,
-            () = running.outbox.notified() => {}
-            () = tokio::time::sleep(round) => {}
+        let ended = tokio::select! {
+            () = running.stop.cancelled() => break End::Stopped,
+            Some(ended) = lanes.next() => ended,
+            () = running.outbox.notified() => Ok(None),
+            () = tokio::time::sleep(wait) => Ok(None),
+        };
+        match ended {
+            Ok(None) => {}
+            Ok(Some(end)) => break end,
+            Err(error) => {
+                if let Some(end) = running.retried(&error) {
+                    break end;
+                }
+            }
         }
-    }
+    };
+    // What is being sent is finished; what is not is given back.
+    sender.over.cancel();
+    while lanes.next().await.is_some() {}
+    end
 }
 
 fn wait_for(next: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Duration {
@@ -93,81 +128,174 @@ fn wait_for(next: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Duration {
     }
 }
 
-enum Round {
-    Sent,
+/// What is sent in one conversation, in order, and since when it is this worker's.
+type Lane = (Vec<ToSend>, Instant);
+
+enum Claimed {
+    Lanes(Vec<Lane>),
+    /// Until then.
     Nothing(Option<DateTime<Utc>>),
-    Ended(End),
 }
 
-/// Takes what is due and sends it.
-async fn batch(running: &Running, outlet: &dyn Outlet) -> Result<Round, DbError> {
-    if running.stop.is_cancelled() {
-        return Ok(Round::Ended(End::Stopped));
-    }
-    let now = running.channels.clock.now();
-    // Nothing is taken that could not be sent.
-    match running.standing.speaks(&running.channels).await {
-        Ok(true) => {}
-        Ok(false) => return Ok(Round::Nothing(Some(now + UNPAID))),
-        Err(_) => return Ok(Round::Nothing(Some(now + SOON))),
-    }
-    let claimed = Instant::now();
-    let claim = sending::claim(running.worker, running.instance, BATCH, (now, now + LEASE));
-    let mut messages = running.run(claim).await?;
-    if messages.is_empty() {
-        let next = running.run(sending::next_due(running.instance, now)).await?;
-        return Ok(Round::Nothing(next));
-    }
-    crate::kill_point!("channels.claimed");
-    messages.sort_by_key(|message| message.id);
-    let mut lanes: BTreeMap<ConversationId, Vec<ToSend>> = BTreeMap::new();
-    for message in messages {
-        lanes.entry(message.conversation).or_default().push(message);
-    }
-    let ends: Vec<Result<Option<End>, DbError>> = stream::iter(lanes.into_values())
-        .map(|lane| send_lane(running, outlet, lane, claimed))
-        .buffer_unordered(AT_ONCE)
-        .collect()
-        .await;
-    let mut ended = None;
-    for end in ends {
-        ended = end?.or(ended);
-    }
-    Ok(ended.map_or(Round::Sent, Round::Ended))
+struct Sender<'a> {
+    running: &'a Running,
+    outlet: &'a dyn Outlet,
+    at_once: Semaphore,
+    /// Nothing more is begun.
+    over: CancellationToken,
 }
 
-/// The messages of one conversation. When one is put off, so are those after it.
-async fn send_lane(
-    running: &Running,
-    outlet: &dyn Outlet,
-    lane: Vec<ToSend>,
-    claimed: Instant,
-) -> Result<Option<End>, DbError> {
-    let (mut end, mut held_back) = (None, None);
-    for message in lane {
-        if held_back.is_none() && running.stop.is_cancelled() {
-            held_back = Some((TimeDelta::zero(), "stopped"));
+impl Sender<'_> {
+    /// Takes what is due: at most so many messages, of so many conversations at most.
+    async fn claim(&self, most: usize) -> Result<Claimed, DbError> {
+        let running = self.running;
+        let now = running.channels.clock.now();
+        // Nothing is taken that could not be sent.
+        if !self.outlet.is_open() {
+            return Ok(Claimed::Nothing(None));
         }
-        // Before its lease is over a line is given back, not sent.
-        if held_back.is_none() && claimed.elapsed() >= OWN {
-            held_back = Some((TimeDelta::zero(), "taken_too_long"));
+        match running.standing.speaks(&running.channels).await {
+            Ok(true) => {}
+            Ok(false) => return Ok(Claimed::Nothing(Some(now + UNPAID))),
+            Err(_) => return Ok(Claimed::Nothing(Some(now + SOON))),
         }
-        if let Some((wait, why)) = held_back {
-            let now = running.channels.clock.now();
-            let put_off = sending::put_off(message.id, running.worker, now + wait, why, true, now);
-            running.run(put_off).await?;
-            continue;
+        let claimed = Instant::now();
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let claim = sending::claim(running.worker, running.instance, most, (now, now + LEASE));
+        let mut messages = running.run(claim).await?;
+        if messages.is_empty() {
+            let next = running.run(sending::next_due(running.instance, now)).await?;
+            return Ok(Claimed::Nothing(next));
         }
-        match send_one(running, outlet, &message).await? {
-            Outcome::Over => {}
-            Outcome::PutOff(wait, why) => held_back = Some((wait, why)),
-            Outcome::ShutOut(wait, why) => {
-                held_back = Some((wait, why));
-                end = Some(End::Dead(why));
+        crate::kill_point!("channels.claimed");
+        messages.sort_by_key(|message| message.id);
+        let mut lanes: BTreeMap<ConversationId, Vec<ToSend>> = BTreeMap::new();
+        for message in messages {
+            lanes.entry(message.conversation).or_default().push(message);
+        }
+        Ok(Claimed::Lanes(
+            lanes.into_values().map(|lane| (lane, claimed)).collect(),
+        ))
+    }
+
+    /// The messages of one conversation. When one is put off, so are those after it.
+    async fn send_lane(&self, lane: Vec<ToSend>, claimed: Instant) -> Result<Option<End>, DbError> {
+        let running = self.running;
+        let (mut end, mut held_back) = (None, None);
+        for message in lane {
+            if held_back.is_none() && self.over.is_cancelled() {
+                held_back = Some((TimeDelta::zero(), "stopped"));
+            }
+            // Before its lease is over a line is given back, not sent.
+            if held_back.is_none() && claimed.elapsed() >= OWN {
+                held_back = Some((TimeDelta::zero(), "taken_too_long"));
+            }
+            if let Some((wait, why)) = held_back {
+                let now = running.channels.clock.now();
+                let put_off = sending::put_off(message.id, running.worker, now + wait, why, true, now);
+                running.run(put_off).await?;
+                continue;
+            }
+            match self.send_one(&message).await? {
+                Outcome::Over => {}
+                Outcome::PutOff(wait, why) => held_back = Some((wait, why)),
+                Outcome::ShutOut(wait, why) => {
+                    held_back = Some((wait, why));
+                    end = Some(End::Dead(why));
+                }
+            }
+        }
+        Ok(end)
+    }
+
+    async fn send_one(&self, message: &ToSend) -> Result<Outcome, DbError> {
+        let running = self.running;
+        let metering = &running.channels.metering;
+        let key = UsageKey::outbox(message.id.as_uuid());
+        let reserved = metering
+            .reserve(running.tenant, Meter::Messages, Amount::ONE, &key)
+            .await;
+        match reserved {
+            // It was booked, so it was sent, by somebody who died before saying so.
+            Ok(reservation) if reservation.state == ReservationState::Settled => {
+                return sent(running, message, None).await;
+            }
+            Ok(_) | Err(MeteringError::Expired) => {}
+            Err(MeteringError::LimitExceeded(..)) => {
+                return failed(running, message, "limit_exceeded", true).await;
+            }
+            Err(MeteringError::Released) => return failed(running, message, "canceled", true).await,
+            Err(_) => return put_off(running, message, SOON, "registry_away", true).await,
+        }
+        if let Some(put_off) = self.turn(message).await? {
+            return Ok(put_off);
+        }
+        let Ok(_sending) = self.at_once.acquire().await else {
+            return put_off(running, message, TimeDelta::zero(), "stopped", true).await;
+        };
+        crate::kill_point!("channels.sending");
+        let answer = tokio::time::timeout(SENDING, self.outlet.send(message)).await;
+        crate::kill_point!("channels.sent");
+        match answer.unwrap_or(Err(Unsent::Away("timeout"))) {
+            Ok(provider_message_id) => {
+                // Who dies after this has sent it, and the next one knows.
+                if let Err(error) = metering
+                    .settle(running.tenant, &key, ActualUse::from(Amount::ONE))
+                    .await
+                {
+                    tracing::warn!(message_id = %message.id, %error, "a message was sent and will be booked later: {}", message.id);
+                }
+                crate::kill_point!("channels.booked");
+                sent(running, message, provider_message_id).await
+            }
+            Err(Unsent::Never(why)) => failed(running, message, why, true).await,
+            Err(Unsent::Wait(wait)) => {
+                running.pace.hold(wait, Instant::now());
+                let wait = TimeDelta::from_std(wait).unwrap_or(SOON);
+                put_off(running, message, wait, "too_fast", true).await
+            }
+            Err(Unsent::Away(why)) if message.attempts >= running.runnable.max_attempts => {
+                // Who did not answer in time may have taken it: what was reserved for it is held until it expires.
+                failed(running, message, why, why != "timeout").await
+            }
+            Err(Unsent::Away(why)) => put_off(running, message, backoff(message.attempts), why, false).await,
+            Err(Unsent::ShutOut(why)) => {
+                let put_off = put_off(running, message, TimeDelta::zero(), why, true).await?;
+                Ok(match put_off {
+                    Outcome::PutOff(wait, why) => Outcome::ShutOut(wait, why),
+                    other => other,
+                })
             }
         }
     }
-    Ok(end)
+
+    /// Waits for the message's turn; `Some`: it is put off.
+    async fn turn(&self, message: &ToSend) -> Result<Option<Outcome>, DbError> {
+        let running = self.running;
+        let too_fast = async |wait| {
+            let wait = TimeDelta::from_std(wait).unwrap_or(SOON);
+            put_off(running, message, wait, "too_fast", true).await.map(Some)
+        };
+        // A line is not held for longer than it is this worker's.
+        let mut at = match running.pace.take(&message.chat, Instant::now(), OWN) {
+            Ok(at) => at,
+            Err(wait) => return too_fast(wait).await,
+        };
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep_until(at.into()) => {}
+                () = self.over.cancelled() => {
+                    return put_off(running, message, TimeDelta::zero(), "stopped", true).await.map(Some);
+                }
+            }
+            // The provider may have asked for silence while it waited.
+            match running.pace.silent_until(Instant::now()) {
+                Some(until) if until - Instant::now() > OWN => return too_fast(until - Instant::now()).await,
+                Some(until) => at = until,
+                None => return Ok(None),
+            }
+        }
+    }
 }
 
 enum Outcome {
@@ -177,68 +305,6 @@ enum Outcome {
     PutOff(TimeDelta, &'static str),
     /// Nor will any other be.
     ShutOut(TimeDelta, &'static str),
-}
-
-async fn send_one(running: &Running, outlet: &dyn Outlet, message: &ToSend) -> Result<Outcome, DbError> {
-    let metering = &running.channels.metering;
-    let key = UsageKey::outbox(message.id.as_uuid());
-    let reserved = metering
-        .reserve(running.tenant, Meter::Messages, Amount::ONE, &key)
-        .await;
-    match reserved {
-        // It was booked, so it was sent, by somebody who died before saying so.
-        Ok(reservation) if reservation.state == ReservationState::Settled => {
-            return sent(running, message, None).await;
-        }
-        Ok(_) | Err(MeteringError::Expired) => {}
-        Err(MeteringError::LimitExceeded(..)) => return failed(running, message, "limit_exceeded").await,
-        Err(MeteringError::Released) => return failed(running, message, "canceled").await,
-        Err(_) => return put_off(running, message, SOON, "registry_away", true).await,
-    }
-    let at = running.pace.take(&message.chat, Instant::now());
-    // A line is not held for longer than it is this worker's.
-    let wait = at.saturating_duration_since(Instant::now());
-    if wait > OWN {
-        let wait = TimeDelta::from_std(wait).unwrap_or(SOON);
-        return put_off(running, message, wait, "too_fast", true).await;
-    }
-    tokio::select! {
-        () = tokio::time::sleep_until(at.into()) => {}
-        () = running.stop.cancelled() => return put_off(running, message, TimeDelta::zero(), "stopped", true).await,
-    }
-    crate::kill_point!("channels.sending");
-    let answer = tokio::time::timeout(SENDING, outlet.send(message)).await;
-    crate::kill_point!("channels.sent");
-    match answer.unwrap_or(Err(Unsent::Away("timeout"))) {
-        Ok(provider_message_id) => {
-            // Who dies after this has sent it, and the next one knows.
-            if let Err(error) = metering
-                .settle(running.tenant, &key, ActualUse::from(Amount::ONE))
-                .await
-            {
-                tracing::warn!(message_id = %message.id, %error, "a message was sent and will be booked later: {}", message.id);
-            }
-            crate::kill_point!("channels.booked");
-            sent(running, message, provider_message_id).await
-        }
-        Err(Unsent::Never(why)) => failed(running, message, why).await,
-        Err(Unsent::Wait(wait)) => {
-            running.pace.hold(wait, Instant::now());
-            let wait = TimeDelta::from_std(wait).unwrap_or(SOON);
-            put_off(running, message, wait, "too_fast", true).await
-        }
-        Err(Unsent::Away(why)) if message.attempts >= running.runnable.max_attempts => {
-            failed(running, message, why).await
-        }
-        Err(Unsent::Away(why)) => put_off(running, message, backoff(message.attempts), why, false).await,
-        Err(Unsent::ShutOut(why)) => {
-            let put_off = put_off(running, message, TimeDelta::zero(), why, true).await?;
-            Ok(match put_off {
-                Outcome::PutOff(wait, why) => Outcome::ShutOut(wait, why),
-                other => other,
-            })
-        }
-    }
 }
 
 async fn sent(
@@ -259,11 +325,17 @@ async fn sent(
     Ok(Outcome::Over)
 }
 
-async fn failed(running: &Running, message: &ToSend, why: &'static str) -> Result<Outcome, DbError> {
+/// Gives a message up. With `untaken` the provider has certainly not taken it.
+async fn failed(
+    running: &Running,
+    message: &ToSend,
+    why: &'static str,
+    untaken: bool,
+) -> Result<Outcome, DbError> {
     count_sent(running.runnable.channel, "failed");
     let now = running.channels.clock.now();
     let set_failed = sending::set_failed(message.id, running.worker, why, now);
-    if running.run(set_failed).await? > 0 {
+    if running.run(set_failed).await? > 0 && untaken {
         let key = UsageKey::outbox(message.id.as_uuid());
         // What is not given back now the sweeper gives back.
         let _ = running.channels.metering.release(running.tenant, &key).await;

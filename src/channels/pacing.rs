@@ -26,6 +26,7 @@ pub(super) struct Pace {
 
 struct Slots {
     next: Instant,
+    silent_until: Option<Instant>,
     chats: HashMap<String, Instant>,
 }
 
@@ -38,6 +39,7 @@ impl Pace {
     pub(super) fn bursting(gaps: Gaps, burst: u32) -> Self {
         let slots = Slots {
             next: Instant::now(),
+            silent_until: None,
             chats: HashMap::new(),
         };
         Self {
@@ -47,12 +49,16 @@ impl Pace {
         }
     }
 
-    /// Takes the next moment at which something may be said in this chat.
-    pub(super) fn take(&self, chat: &str, now: Instant) -> Instant {
+    /// Takes the next moment at which something may be said in this chat, if it comes within `most`; else how long it will be, and
+    /// nothing is taken.
+    pub(super) fn take(&self, chat: &str, now: Instant, most: Duration) -> Result<Instant, Duration> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         let in_turn = slots.chats.get(chat).copied().unwrap_or(now);
         let of_chat = in_turn.checked_sub(self.burst).unwrap_or(now);
         let at = now.max(slots.next).max(of_chat);
+        if at - now > most {
+            return Err(at - now);
+        }
         // A chat that has to wait does not make the others wait.
         slots.next = slots.next.max(now) + self.gaps.any;
         if slots.chats.len() >= REMEMBERED {
@@ -61,13 +67,20 @@ impl Pace {
         slots
             .chats
             .insert(chat.to_owned(), at.max(in_turn) + self.gaps.chat);
-        at
+        Ok(at)
     }
 
     /// Nothing is said for so long.
     pub(super) fn hold(&self, wait: Duration, now: Instant) {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         slots.next = slots.next.max(now + wait);
+        slots.silent_until = slots.silent_until.max(Some(now + wait));
+    }
+
+    /// Until when nothing is said at all, whoever's turn it is.
+    pub(super) fn silent_until(&self, now: Instant) -> Option<Instant> {
+        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.silent_until.filter(|until| *until > now)
     }
 }
 
@@ -79,11 +92,12 @@ mod tests {
         any: Duration::from_millis(34),
         chat: Duration::from_secs(1),
     };
+    const LONG: Duration = Duration::from_secs(60);
 
     #[test]
     fn thirty_a_second_in_all_and_one_in_a_chat() {
         let (pace, now) = (Pace::new(GAPS), Instant::now());
-        let first = |chat: &str| pace.take(chat, now).saturating_duration_since(now);
+        let first = |chat: &str| pace.take(chat, now, LONG).unwrap() - now;
         assert_eq!(first("a"), Duration::ZERO);
         assert_eq!(first("a"), Duration::from_secs(1));
         assert_eq!(first("b"), Duration::from_millis(68));
@@ -99,7 +113,7 @@ mod tests {
             chat: Duration::from_secs(6),
         };
         let (pace, now) = (Pace::bursting(gaps, 3), Instant::now());
-        let take = |at: Duration| pace.take("a", now + at).saturating_duration_since(now);
+        let take = |at: Duration| pace.take("a", now + at, LONG).unwrap() - now;
         let quick: Vec<Duration> = (0..3).map(|_| take(Duration::ZERO)).collect();
         assert_eq!(quick, [0, 10, 20].map(Duration::from_millis));
         assert_eq!(take(Duration::ZERO), Duration::from_secs(6));
@@ -111,17 +125,30 @@ mod tests {
     }
 
     #[test]
+    fn what_would_wait_too_long_takes_no_turn() {
+        let (pace, now) = (Pace::new(GAPS), Instant::now());
+        assert_eq!(pace.take("a", now, LONG), Ok(now));
+        for _ in 0..100 {
+            assert_eq!(pace.take("a", now, Duration::ZERO), Err(GAPS.chat));
+        }
+        assert_eq!(pace.take("a", now, LONG), Ok(now + GAPS.chat));
+    }
+
+    #[test]
     fn silence_is_for_all_chats() {
         let (pace, now) = (Pace::new(GAPS), Instant::now());
         pace.hold(Duration::from_secs(5), now);
-        assert_eq!(pace.take("a", now), now + Duration::from_secs(5));
+        assert_eq!(pace.take("a", now, LONG), Ok(now + Duration::from_secs(5)));
+        assert_eq!(pace.silent_until(now), Some(now + Duration::from_secs(5)));
+        assert_eq!(pace.silent_until(now + Duration::from_secs(5)), None);
     }
 
     #[test]
     fn chats_are_forgotten() {
         let (pace, now) = (Pace::new(GAPS), Instant::now());
         for n in 0..10_000_u64 {
-            pace.take(&n.to_string(), now + Duration::from_secs(n * 2));
+            let later = now + Duration::from_secs(n * 2);
+            assert_eq!(pace.take(&n.to_string(), later, LONG), Ok(later));
         }
         assert!(pace.slots.lock().unwrap().chats.len() <= REMEMBERED);
     }

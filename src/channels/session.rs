@@ -16,7 +16,7 @@ use super::answer::answer;
 use super::outbound::{self, Outlet};
 use super::pacing::Pace;
 use super::standing::Standing;
-use super::{Channels, telegram, whatsapp_cloud};
+use super::{Channels, telegram, whatsapp_cloud, whatsapp_web};
 use crate::db::DbError;
 use crate::db::tenant::held::Told;
 use crate::db::tenant::instances::{self, Runnable};
@@ -50,6 +50,8 @@ pub(super) struct Running {
     pub(super) outbox: Notify,
     /// Something may wait to be answered that this run has not heard.
     pub(super) unheard: Notify,
+    /// Somebody may want something of it besides: a code.
+    pub(super) asked: Notify,
     /// This run is over, for whatever reason.
     pub(super) stop: CancellationToken,
 }
@@ -65,6 +67,8 @@ pub(super) enum End {
     Retry(&'static str),
     /// Only a person can help.
     Dead(&'static str),
+    /// Only a person can help, and the bot's row says why.
+    Parked,
 }
 
 impl Running {
@@ -137,6 +141,7 @@ impl Running {
             match self.run(instances::find_runnable(self.instance)).await {
                 Ok(Some(runnable)) if runnable.version == self.runnable.version => {
                     self.unheard.notify_one();
+                    self.asked.notify_one();
                     self.outbox.notify_one();
                 }
                 Ok(_) => return End::Changed,
@@ -198,10 +203,11 @@ pub(super) async fn run(
         if lived {
             failures = 0;
         }
-        let (state, detail, wait) = match end {
+        let (noted, mut wait) = match end {
             End::Stopped => break,
             End::Changed => continue,
-            End::Dead(code) => (InstanceState::Failed, json!({ "code": code }), None),
+            End::Parked => (None, None),
+            End::Dead(code) => (Some((InstanceState::Failed, json!({ "code": code }))), None),
             End::Retry(code) => {
                 failures += 1;
                 let wait = match running {
@@ -210,11 +216,10 @@ pub(super) async fn run(
                 };
                 let next_at = channels.clock.now() + TimeDelta::from_std(wait).unwrap_or_default();
                 let detail = json!({ "code": code, "attempt": failures, "next_at": next_at });
-                (InstanceState::Reconnecting, detail, Some(wait))
+                (Some((InstanceState::Reconnecting, detail)), Some(wait))
             }
         };
-        let mut wait = wait;
-        if let Some(running) = &running {
+        if let (Some(running), Some((state, detail))) = (&running, noted) {
             if is_the_providers(end) && !running.runnable.auto_reconnect {
                 running
                     .set_state(InstanceState::Failed, json!({ "code": "away" }), None)
@@ -270,9 +275,11 @@ async fn once(
         let _ = db.run(&access, stopped).await;
         return (End::Stopped, None, false);
     };
+    let delay = runnable.message_delay_ms;
     let pace = match runnable.channel {
-        Channel::WhatsappCloud => whatsapp_cloud::pace(runnable.message_delay_ms),
-        Channel::Telegram | Channel::WhatsappWeb => Pace::new(telegram::gaps(runnable.message_delay_ms)),
+        Channel::Telegram => Pace::new(telegram::gaps(delay)),
+        Channel::WhatsappWeb => Pace::new(whatsapp_web::gaps(delay)),
+        Channel::WhatsappCloud => whatsapp_cloud::pace(delay),
     };
     let running = Running {
         channels: channels.clone(),
@@ -285,8 +292,14 @@ async fn once(
         worker: Uuid::now_v7(),
         outbox: Notify::new(),
         unheard: Notify::new(),
+        asked: Notify::new(),
         stop: stop.child_token(),
     };
+    if running.runnable.parked {
+        // Whatever wakes it: what it waits for is a person.
+        let end = whatsapp_web::park(&running).await;
+        return (end, Some(running), false);
+    }
     match running.standing.hears(channels).await {
         Ok(true) => {}
         Ok(false) => return (End::Retry("subscription_inactive"), Some(running), false),
@@ -294,8 +307,8 @@ async fn once(
     }
     let (end, lived) = match running.runnable.channel {
         Channel::Telegram => telegram::run(&running, wake).await,
+        Channel::WhatsappWeb => whatsapp_web::run(&running, wake).await,
         Channel::WhatsappCloud => whatsapp_cloud::run(&running, wake).await,
-        Channel::WhatsappWeb => (End::Dead("channel_unknown"), false),
     };
     (end, Some(running), lived)
 }

@@ -1,9 +1,11 @@
 //! `[channels]`: where providers of channels are, and how bots hear them.
 
+use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::error::Problems;
 use super::gateways::check_url;
+use super::values;
 
 /// How a bot of Telegram hears what is said to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -25,6 +27,16 @@ pub struct ChannelSettings {
     pub telegram_url: String,
     /// How its bots hear.
     pub telegram_updates: TelegramUpdates,
+    /// Address of WhatsApp's socket; empty: WhatsApp's own.
+    pub whatsapp_url: String,
+    /// Which version of WhatsApp's page to be, as `2.3000.1015901307`; empty: the one that WhatsApp's page names.
+    pub whatsapp_version: String,
+    /// The token of the platform's own bot.
+    #[serde(deserialize_with = "values::secret")]
+    pub assistant_token: Option<SecretString>,
+    /// Telegram's number of the chat where administrators are told.
+    #[serde(deserialize_with = "values::non_zero")]
+    pub assistant_admin_chat: Option<i64>,
     /// Base address of Meta's Graph API.
     pub whatsapp_cloud_url: String,
     /// Version of it.

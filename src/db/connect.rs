@@ -1,6 +1,7 @@
 //! Opening connections: address, TLS, and logins whose passwords are derived and stored nowhere.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,8 +10,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rustls::pki_types::CertificateDer;
 use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_postgres::config::{ChannelBinding, SslNegotiation, TargetSessionAttrs};
-use tokio_postgres::{Client, Config, Error};
+use tokio_postgres::{AsyncMessage, Client, Config, Error};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::DbError;
@@ -221,6 +223,26 @@ impl Connector {
     /// When the server cannot be reached or refuses.
     pub async fn stream(&self, role: &str) -> Result<Stream, DbError> {
         Stream::open(&self.login(role), &self.tls).await
+    }
+
+    /// Opens a connection of the login `role` that hands on what it is notified of, in order; it ends when either of both is dropped.
+    ///
+    /// # Errors
+    /// When the server cannot be reached or refuses.
+    pub async fn notified(&self, role: &str) -> Result<(Client, UnboundedReceiver<String>), DbError> {
+        let (client, mut connection) = self.login(role).connect(self.tls.clone()).await?;
+        let (notices, heard) = unbounded_channel();
+        tokio::spawn(async move {
+            while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
+                let AsyncMessage::Notification(notice) = message else {
+                    continue;
+                };
+                if notices.send(notice.payload().to_owned()).is_err() {
+                    return;
+                }
+            }
+        });
+        Ok((client, heard))
     }
 
     async fn open(&self, config: &Config) -> Result<Client, Error> {

@@ -21,6 +21,8 @@ pub struct Contact {
     pub email: Option<String>,
     /// Any number of lines.
     pub notes: Option<String>,
+    /// Since when they want no broadcasts.
+    pub opted_out_at: Option<DateTime<Utc>>,
     /// Send it with a PATCH to be told when somebody else was faster.
     pub version: i32,
     /// When it was made.

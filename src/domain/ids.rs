@@ -113,6 +113,10 @@ ids! {
     ConversationId;
     /// One message.
     MessageId;
+    /// The same words to many contacts.
+    BroadcastId;
+    /// A message that is said later.
+    ScheduledMessageId;
     /// One line of an audit.
     AuditId;
     /// One HTTP request.
@@ -149,6 +153,12 @@ ids! {
     MessageTemplateId;
     /// When customers are reminded of what they owe.
     ReminderRuleId;
+    /// What somebody has noted about a conversation.
+    NoteId;
+    /// Words that people who answer use again and again.
+    CannedReplyId;
+    /// Something that a user is to look at.
+    NotificationId;
 }
 
 /// Only the hyphenated form: one thing has one address.

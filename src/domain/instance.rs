@@ -7,7 +7,7 @@ use super::{
     text_value::text_value,
 };
 use chrono::{DateTime, Utc};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -48,6 +48,16 @@ text_enum! {
     }
 }
 
+impl InstanceState {
+    /// Whether it stays so until somebody does something.
+    pub const fn needs_person(self) -> bool {
+        matches!(
+            self,
+            Self::QrExpired | Self::Replaced | Self::Banned | Self::Outdated | Self::LoggedOut | Self::Failed
+        )
+    }
+}
+
 /// A token that Telegram gives a bot: `<number>:<secret>`. Its text is shown nowhere.
 #[derive(Clone)]
 pub struct BotToken(SecretString);
@@ -71,6 +81,12 @@ impl BotToken {
         } else {
             Err(refused())
         }
+    }
+
+    /// The bot's number: its tokens change, the number stays.
+    pub fn number(&self) -> &str {
+        let token = self.0.expose_secret();
+        token.split_once(':').map_or(token, |(number, _)| number)
     }
 
     /// The token, to be sealed or shown to Telegram.
@@ -124,6 +140,10 @@ bounded_number!(
     10
 );
 
+/// What whoever makes a bot of `whatsapp_web` should know.
+pub const UNOFFICIAL: &str = "Conexão não oficial: o WhatsApp pode bloquear o número, e o uso pode contrariar os termos dele. / \
+    Unofficial connection: WhatsApp may ban the number, and using it may break its terms.";
+
 /// A bot, without its credentials.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Instance {
@@ -168,6 +188,9 @@ pub struct Instance {
     pub created_at: DateTime<Utc>,
     /// When it was last changed.
     pub updated_at: DateTime<Utc>,
+    /// What whoever has it should know: WhatsApp has not made the way that `whatsapp_web` takes, and may shut out who takes it.
+    #[schema(value_type = Option<String>)]
+    pub notice: Option<&'static str>,
 }
 
 /// How many bots there are, and what they do.
@@ -191,7 +214,6 @@ pub struct InstanceStats {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use secrecy::ExposeSecret;
 
     #[test]
     fn tokens_have_their_form() {
@@ -200,6 +222,7 @@ mod tests {
             BotToken::parse(&good).unwrap().secret().expose_secret(),
             good.trim()
         );
+        assert_eq!(BotToken::parse(&good).unwrap().number(), "123456789");
         let refused = |value: &str| BotToken::parse(value).map(|_| ()).map_err(|e| e.code);
         assert_eq!(refused(" "), Err("required"));
         for value in [

@@ -1,7 +1,8 @@
 //! Words that a tenant uses again and again: `Olá {{nome}}, {{valor}} vence em {{vencimento}}.`
 //!
 //! A placeholder that is not known is refused when the template is written, not noticed when it is sent. What has no value
-//! for a message (no PIX code, no plan) takes its whole line with it, so that nobody reads half a sentence.
+//! for a message (no PIX code, no plan) takes its whole line with it, so that nobody reads half a sentence. `{{var.cupom}}` is
+//! the tenant's own: whoever sends the words gives its value ([`super::message_variables`]); a reminder has none.
 
 use super::due::AMOUNT_MAX;
 use super::ids::{MessageTemplateId, ReminderRuleId};
@@ -54,11 +55,49 @@ pub const BODY_MAX: usize = 4096;
 /// Most characters of a subject.
 pub const SUBJECT_MAX: usize = 200;
 
+/// What words leave open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Open<'a> {
+    /// Something that has a meaning here.
+    Known(Placeholder),
+    /// Something of the tenant's own, by its name.
+    Own(&'a str),
+}
+
+impl<'a> Open<'a> {
+    fn parse(name: &'a str) -> Result<Self, Invalid> {
+        if let Some(own) = name.strip_prefix("var.").filter(|own| is_variable(own)) {
+            return Ok(Self::Own(own));
+        }
+        Placeholder::parse(name).map(Self::Known).map_err(|_| {
+            let known = Placeholder::WORDS.join(", ");
+            Invalid::new(
+                "unknown_placeholder",
+                format!("may leave open only: {known}, var.<name>"),
+            )
+        })
+    }
+
+    /// What a value for it is called.
+    pub fn name(self) -> &'a str {
+        match self {
+            Self::Known(placeholder) => placeholder.as_str(),
+            Self::Own(name) => name,
+        }
+    }
+}
+
+/// Whether a value may be called this: a to z, 0 to 9 and `_`, at most 40 characters.
+pub fn is_variable(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    (1..=40).contains(&name.len()) && name.bytes().all(allowed)
+}
+
 /// A part of a template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part<'a> {
     Words(&'a str),
-    Open(Placeholder),
+    Open(Open<'a>),
 }
 
 fn parts(text: &str) -> Result<Vec<Part<'_>>, Invalid> {
@@ -67,10 +106,7 @@ fn parts(text: &str) -> Result<Vec<Part<'_>>, Invalid> {
         let (name, after) = after
             .split_once("}}")
             .ok_or_else(|| Invalid::format("must close each {{ with }}"))?;
-        let open = Placeholder::parse(name.trim()).map_err(|_| {
-            let known = Placeholder::WORDS.join(", ");
-            Invalid::new("unknown_placeholder", format!("may leave open only: {known}"))
-        })?;
+        let open = Open::parse(name.trim())?;
         parts.extend([Part::Words(words), Part::Open(open)]);
         rest = after;
     }
@@ -101,7 +137,35 @@ pub fn subject(value: &str) -> Result<String, Invalid> {
 
 /// Whether these words leave this open.
 pub fn uses(words: &str, open: Placeholder) -> bool {
-    parts(words).is_ok_and(|parts| parts.contains(&Part::Open(open)))
+    opens(words).contains(&Open::Known(open))
+}
+
+/// What these words leave open.
+pub fn opens(words: &str) -> Vec<Open<'_>> {
+    let parts = parts(words).unwrap_or_default().into_iter();
+    let opens = parts.filter_map(|part| match part {
+        Part::Open(open) => Some(open),
+        Part::Words(_) => None,
+    });
+    opens.collect()
+}
+
+/// The words with their placeholders filled. A line with one that has no value is left out.
+pub fn fill(template: &str, value: impl Fn(Open<'_>) -> Option<String>) -> String {
+    let lines = template.split('\n').filter_map(|line| fill_line(line, &value));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn fill_line(line: &str, value: impl Fn(Open<'_>) -> Option<String>) -> Option<String> {
+    // Only what was checked is stored; anything else is shown as it is.
+    let Ok(parts) = parts(line) else {
+        return Some(line.to_owned());
+    };
+    let filled = parts.into_iter().map(|part| match part {
+        Part::Words(words) => Some(words.to_owned()),
+        Part::Open(open) => value(open),
+    });
+    filled.collect()
 }
 
 /// What fills the placeholders. It has no `Debug`: it is personal data.
@@ -143,7 +207,10 @@ impl Filling {
         }
     }
 
-    fn value(&self, open: Placeholder) -> Option<String> {
+    fn value(&self, open: Open<'_>) -> Option<String> {
+        let Open::Known(open) = open else {
+            return None;
+        };
         match open {
             Placeholder::Name => self.name.clone(),
             Placeholder::FirstName => {
@@ -165,26 +232,13 @@ impl Filling {
 
     /// The subject of an e-mail; the name of the business when there is none.
     pub fn subject(&self, template: Option<&str>) -> String {
-        let filled = template.and_then(|template| self.fill_line(template));
+        let filled = template.and_then(|template| fill_line(template, |open| self.value(open)));
         filled.unwrap_or_else(|| self.company.clone())
     }
 
     /// The words with their placeholders filled. A line with one that has no value is left out.
     pub fn fill(&self, template: &str) -> String {
-        let lines = template.split('\n').filter_map(|line| self.fill_line(line));
-        lines.collect::<Vec<_>>().join("\n")
-    }
-
-    fn fill_line(&self, line: &str) -> Option<String> {
-        // Only what was checked is stored; anything else is shown as it is.
-        let Ok(parts) = parts(line) else {
-            return Some(line.to_owned());
-        };
-        let filled = parts.into_iter().map(|part| match part {
-            Part::Words(words) => Some(words.to_owned()),
-            Part::Open(open) => self.value(open),
-        });
-        filled.collect()
+        fill(template, |open| self.value(open))
     }
 }
 

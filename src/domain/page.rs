@@ -19,6 +19,8 @@ pub struct Limit(u16);
 impl Limit {
     /// A single item.
     pub const ONE: Self = Self(1);
+    /// As many as there may be.
+    pub const MOST: Self = Self(Self::MAX);
     /// Most items of a page.
     pub const MAX: u16 = 200;
 

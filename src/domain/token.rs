@@ -21,6 +21,8 @@ pub enum TokenKind {
     ApiKey,
     /// Whoever reads the mail of a user or an operator, and may choose their password: `hxp_<43>`. It opens nothing else.
     PasswordLink,
+    /// Opens one socket of a user of a tenant, once and soon: `hxt_<43>`. It stands in an address, so it opens nothing else.
+    SocketTicket,
 }
 
 /// SHA-256 of a whole token: what is stored and looked up.
@@ -62,6 +64,7 @@ impl TokenKind {
             Self::AdminSession => "hxa_",
             Self::ApiKey => "hxk_",
             Self::PasswordLink => "hxp_",
+            Self::SocketTicket => "hxt_",
         }
     }
 }
@@ -93,13 +96,17 @@ impl ParsedToken {
             TokenKind::AdminSession,
             TokenKind::ApiKey,
             TokenKind::PasswordLink,
+            TokenKind::SocketTicket,
         ];
         let (kind, rest) = kinds
             .into_iter()
             .find_map(|kind| value.strip_prefix(kind.lead()).map(|rest| (kind, rest)))
             .ok_or_else(refused)?;
         let (prefix, secret) = match kind {
-            TokenKind::Session | TokenKind::AdminSession | TokenKind::PasswordLink => (None, rest),
+            TokenKind::Session
+            | TokenKind::AdminSession
+            | TokenKind::PasswordLink
+            | TokenKind::SocketTicket => (None, rest),
             TokenKind::ApiKey => {
                 let (prefix, secret) = rest.split_once('_').ok_or_else(refused)?;
                 if prefix.len() != PREFIX || !prefix.bytes().all(|byte| PREFIX_LETTERS.contains(&byte)) {

@@ -36,7 +36,7 @@ pub struct Repeatable {
 /// Who asks for a change, as the registry's audit names them, and in which request.
 pub fn origin_of(identity: &Identity) -> Origin {
     let actor = match identity.actor {
-        Actor::User { id, .. } => MasterActor::User(id),
+        Actor::User { id, .. } | Actor::Linked { id } => MasterActor::User(id),
         Actor::ApiKey { .. } | Actor::Public | Actor::System => MasterActor::System,
     };
     Origin {

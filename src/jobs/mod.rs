@@ -16,6 +16,7 @@ pub mod customers;
 pub mod due_charges;
 pub mod language;
 pub mod mail;
+pub mod schedules;
 mod turn;
 
 use std::sync::Arc;
@@ -114,6 +115,7 @@ impl Jobs {
             Box::new(customers::TakeBackMails::new(platform)),
             Box::new(language::NoteLanguage::new(platform)),
             Box::new(due_charges::DueCharges::new(platform)),
+            Box::new(schedules::Schedules::new(platform)),
         ];
         if platform.settings.billing.clock {
             handlers.push(Box::new(customers::CustomersDay::new(platform)));

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Platform;
 use crate::billing::{clock, metering, payments};
-use crate::channels::supervisor;
+use crate::channels::{assistant, supervisor};
 use crate::mail::{self, worker::Mailer};
 use crate::photos::sweep::{self, Sweeper};
 use crate::tenancy::storage::{self, StorageMeter};
@@ -20,14 +20,17 @@ const TELL_EVERY: Duration = Duration::from_secs(30);
 const PAY_EVERY: Duration = Duration::from_secs(5);
 
 impl Platform {
-    /// Hears change notices, until `stop`: every process must.
+    /// Hears change notices, and what sockets are told, until `stop`: every process must.
     pub fn watch(&self, stop: &CancellationToken) -> Vec<JoinHandle<()>> {
-        vec![listen::spawn(
-            self.master.clone(),
-            self.shards.clone(),
-            self.resolver.clone(),
-            stop.clone(),
-        )]
+        vec![
+            listen::spawn(
+                self.master.clone(),
+                self.shards.clone(),
+                self.resolver.clone(),
+                stop.clone(),
+            ),
+            self.realtime.spawn(stop.clone()),
+        ]
     }
 
     /// Finishes what was interrupted, lets go of forgotten holds, removes forgotten files, measures what tenants take, moves
@@ -65,6 +68,7 @@ impl Platform {
         work.extend(payments::background::spawn(&self.payments, PAY_EVERY, stop));
         if self.settings.channels.run {
             work.push(supervisor::spawn(self.channels.clone(), stop.clone()));
+            work.extend(assistant::spawn(self.channels.clone(), stop.clone()));
         }
         work.extend(self.vault.clone().map(|vault| vault::spawn(vault, stop.clone())));
         work

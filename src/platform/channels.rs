@@ -1,13 +1,18 @@
 //! Channels as the settings name them.
 
+use secrecy::ExposeSecret as _;
+
 use super::StartError;
 use crate::billing::metering::Metering;
+use crate::channels::assistant::Assistant;
+use crate::channels::served::Called;
 use crate::channels::telegram::Api;
-use crate::channels::{Channels, Here, whatsapp_cloud};
+use crate::channels::{Channels, Here, whatsapp_cloud, whatsapp_web};
 use crate::config::{Settings, TelegramUpdates};
 use crate::db::master::MasterDb;
 use crate::db::tenant::Lanes;
 use crate::domain::clock::Clock;
+use crate::domain::instance::BotToken;
 use crate::domain::platform_key::PlatformKey;
 use crate::tenancy::shards::Shards;
 
@@ -25,8 +30,19 @@ pub(super) fn of(
     );
     let whatsapp_cloud = whatsapp_cloud::Api::new(graph, version)
         .map_err(|error| StartError::Setting(format!("channels.whatsapp_cloud_url: {error}")))?;
+    let whatsapp = whatsapp_web::Api::new(
+        &settings.channels.whatsapp_url,
+        &settings.channels.whatsapp_version,
+    )
+    .map_err(|error| StartError::Setting(format!("channels.{error}")))?;
     let hears_by_webhook = settings.channels.telegram_updates == TelegramUpdates::Webhook;
+    let assistant = settings.channels.assistant_token.as_ref().map(|token| {
+        let token = BotToken::parse(token.expose_secret())
+            .map_err(|error| StartError::Setting(format!("channels.assistant_token: {error}")))?;
+        Ok::<_, StartError>(Assistant::new(token, settings.channels.assistant_admin_chat))
+    });
     Ok(Channels {
+        assistant: assistant.transpose()?,
         master: master.clone(),
         lanes: lanes.clone(),
         shards: shards.clone(),
@@ -36,7 +52,9 @@ pub(super) fn of(
         telegram,
         whatsapp_cloud,
         base_url: settings.server.base_url(),
+        whatsapp,
         hooks: hears_by_webhook.then(|| settings.server.base_url()),
         here: Here::default(),
+        called: Called::default(),
     })
 }

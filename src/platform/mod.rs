@@ -35,6 +35,7 @@ use crate::domain::random;
 use crate::domain::turns::Turns;
 use crate::mail::transport::{Sender, Transport};
 use crate::photos::Photos;
+use crate::realtime::Realtime;
 use crate::storage::{Folder, Store};
 use crate::tenancy::fairness::Fairness;
 use crate::tenancy::keeper::{self, ArchiveFolder, Keeper};
@@ -96,6 +97,8 @@ pub struct Platform {
     pub resolver: Resolver,
     /// Keeps each tenant's requests to their share.
     pub fairness: Fairness,
+    /// Tells sockets what happens.
+    pub realtime: Realtime,
     /// Keeps photos.
     pub photos: Photos,
     /// Who may have all their data sent just now.
@@ -263,7 +266,9 @@ impl Platform {
         let exports = Turns::new(EXPORTS, 1, settings.database.wait_timeout);
         let mail_way = mail::way(&settings.mail)?;
         let channels = channels::of(&settings, (&master, &lanes, &shards), &metering, (&key, &clock))?;
+        let realtime = Realtime::new(lanes.clone(), shards.clone(), resolver.clone(), clock.clone());
         Ok(Self {
+            realtime,
             photos,
             exports,
             channels,

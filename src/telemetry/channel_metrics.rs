@@ -6,6 +6,8 @@ use crate::domain::conversation::Channel;
 
 /// Attempts to send a message, by `channel` and `outcome` (`sent`, `retried`, `failed`).
 pub const SENT: &str = "helixai_channel_messages_sent_total";
+/// Bots of WhatsApp that believed to be connected and heard nothing.
+pub const SILENT: &str = "helixai_channel_silent_total";
 /// What can become of one.
 pub(super) const OUTCOMES: [&str; 3] = ["sent", "retried", "failed"];
 
@@ -16,4 +18,13 @@ pub fn count_sent(channel: Channel, outcome: &'static str) {
 
 pub(super) fn count_sent_times(channel: Channel, outcome: &'static str, times: u64) {
     counter!(SENT, "channel" => channel.as_str(), "outcome" => outcome).increment(times);
+}
+
+/// Counts a bot that believed to be connected and heard nothing.
+pub fn count_silent() {
+    count_silent_times(1);
+}
+
+pub(super) fn count_silent_times(times: u64) {
+    counter!(SILENT).increment(times);
 }

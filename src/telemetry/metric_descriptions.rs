@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use ::metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram};
 
-use super::channel_metrics::{self, SENT, count_sent_times};
+use super::channel_metrics::{self, SENT, SILENT, count_sent_times, count_silent_times};
 use super::metrics::*;
 use super::payment_metrics::{self, GATEWAY_EVENTS, PAYMENTS};
+use super::socket_metrics::{self, add_socket, count_events};
 use super::work_metrics::{MAIL_OUTCOMES, MAILS, WORK, WORK_OUTCOMES};
 use crate::domain::conversation::Channel;
 use crate::domain::mail::MailKind;
@@ -24,6 +25,12 @@ pub(super) fn describe() {
         SENT,
         "Attempts to send a message of a bot, by channel and outcome"
     );
+    describe_counter!(
+        SILENT,
+        "Bots of WhatsApp that believed to be connected and heard nothing"
+    );
+    describe_gauge!(socket_metrics::OPEN, "Sockets open");
+    describe_counter!(socket_metrics::EVENTS, "Events for sockets, by outcome");
     describe_gauge!(HTTP_IN_FLIGHT, "Requests being served");
     describe_counter!(RATE_LIMITED, "Requests refused with 429, by reason");
     describe_counter!(DB_ROUND_TRIPS, "Round trips to PostgreSQL, by plane");
@@ -137,6 +144,11 @@ fn begin_at_nothing() {
         for outcome in channel_metrics::OUTCOMES {
             count_sent_times(*channel, outcome, 0);
         }
+    }
+    count_silent_times(0);
+    add_socket(0.0);
+    for outcome in ["sent", "dropped"] {
+        count_events(outcome, 0);
     }
     for outcome in WORK_OUTCOMES {
         counter!(WORK, "kind" => "mail", "outcome" => outcome).increment(0);

@@ -19,6 +19,7 @@ pub mod metrics;
 mod panics;
 pub mod payment_metrics;
 pub mod request_id;
+pub mod socket_metrics;
 mod tenant_log;
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::source::rust;
 
 /// Each module with those that it may use, lowest first. A new module gets a line.
-const LAYERS: [(&str, &[&str]); 16] = [
+const LAYERS: [(&str, &[&str]); 17] = [
     ("domain", &[]),
     ("config", &["domain"]),
     ("telemetry", &["domain", "config"]),
@@ -27,11 +27,13 @@ const LAYERS: [(&str, &[&str]); 16] = [
         ],
     ),
     ("channels", &["domain", "telemetry", "db", "billing", "tenancy"]),
+    ("realtime", &["domain", "telemetry", "db", "tenancy"]),
     ("photos", &["domain", "db", "storage"]),
     (
         "platform",
         &[
-            "domain", "config", "db", "mail", "tenancy", "billing", "channels", "storage", "photos",
+            "domain", "config", "db", "mail", "tenancy", "billing", "channels", "realtime", "storage",
+            "photos",
         ],
     ),
     (
@@ -58,6 +60,7 @@ const LAYERS: [(&str, &[&str]); 16] = [
             "billing",
             "tenancy",
             "channels",
+            "realtime",
             "storage",
             "photos",
             "platform",
@@ -88,7 +91,7 @@ const LAYERS: [(&str, &[&str]); 16] = [
 const EVERYWHERE: [&str; 2] = ["kill_point", "kill_if_armed"];
 
 /// Packages with a home: nobody else names them.
-const HOMES: [(&str, &[&str]); 20] = [
+const HOMES: [(&str, &[&str]); 23] = [
     ("sqlx", &["db"]),
     ("tokio_postgres", &["db"]),
     ("tokio_postgres_rustls", &["db"]),
@@ -97,8 +100,10 @@ const HOMES: [(&str, &[&str]); 20] = [
     ("refinery", &["db"]),
     ("refinery_core", &["db"]),
     ("actix_web", &["http", "app", "cli"]),
+    ("actix_ws", &["http"]),
     ("clap", &["cli", "main"]),
-    ("anyhow", &["cli", "main"]),
+    // The client of WhatsApp speaks it.
+    ("anyhow", &["cli", "main", "channels"]),
     ("argon2", &["accounts"]),
     ("image", &["photos", "billing"]),
     ("qrcode", &["billing"]),
@@ -109,6 +114,8 @@ const HOMES: [(&str, &[&str]); 20] = [
     ("chacha20poly1305", &["domain"]),
     ("lettre", &["mail"]),
     ("minijinja", &["mail"]),
+    ("wacore", &["channels"]),
+    ("whatsapp_rust", &["channels"]),
 ];
 
 #[test]

@@ -84,8 +84,10 @@ fn fakes_are_no_part_of_the_program() {
     let root = env!("CARGO_MANIFEST_DIR");
     let manifest = std::fs::read_to_string(format!("{root}/Cargo.toml")).expect("Cargo.toml");
     let manifest: toml::Table = manifest.parse().expect("TOML");
-    let has = |kind: &str| manifest[kind].get("helixai-fakes").is_some();
-    assert!(has("dev-dependencies") && !has("dependencies"));
+    for fake in ["helixai-fakes", "fake-whatsapp"] {
+        let has = |kind: &str| manifest[kind].get(fake).is_some();
+        assert!(has("dev-dependencies") && !has("dependencies"), "{fake}");
+    }
 }
 
 #[test]

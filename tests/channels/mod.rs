@@ -1,12 +1,18 @@
 //! Bots, heard and spoken through loopback servers of their providers.
 
+mod assistant;
 mod bots;
 mod holding;
 mod killed;
+mod opting;
 mod outbound;
 mod telegram;
 mod tokens;
 mod whatsapp_cloud;
+#[cfg(feature = "whatsapp_web")]
+mod whatsapp_store;
+#[cfg(feature = "whatsapp_web")]
+mod whatsapp_web;
 
 use helixai_fakes::telegram::{FakeTelegram, Limits};
 use serde_json::{Value, json};
@@ -26,6 +32,10 @@ impl Bots {
 
     pub async fn start_with(settings: &[(&str, &str)]) -> Self {
         let telegram = FakeTelegram::start().await.expect("a Telegram");
+        Self::start_on(telegram, settings).await
+    }
+
+    pub async fn start_on(telegram: FakeTelegram, settings: &[(&str, &str)]) -> Self {
         telegram.limit(Limits::off());
         let mut builder = TestApp::builder().set("channels.telegram_url", telegram.url());
         for (key, value) in settings {

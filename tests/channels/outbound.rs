@@ -81,6 +81,26 @@ async fn no_faster_than_telegram_allows() {
 }
 
 #[tokio::test]
+async fn a_heap_in_one_conversation_keeps_no_other_waiting() {
+    let bots = Bots::start().await;
+    let garage = bots.app.onboard("garage", "cars").await;
+    let (token, path) = conversation(&bots, &garage, 1, 7).await;
+    // Telegram takes one message a second in a chat: this heap takes more than a minute.
+    for n in 0..70 {
+        say(&bots, &garage, &path, &format!("{n}")).await;
+    }
+    bots.telegram.person_starts(&token, 8, None);
+    bots.await_rows(
+        &garage,
+        "select to_jsonb(count(*)) from messages where status = 'sent' and body = 'Bem-vindo!'",
+        json!([2]),
+    )
+    .await;
+    let waiting = "select to_jsonb(count(*) > 0) from messages where status = 'queued'";
+    assert_eq!(bots.rows(&garage, waiting).await, [json!(true)]);
+}
+
+#[tokio::test]
 async fn silence_that_telegram_asks_for_is_kept() {
     let bots = Bots::start().await;
     let garage = bots.app.onboard("garage", "cars").await;

@@ -275,14 +275,17 @@ async fn telegram_tells_by_webhook() {
         .batch_execute("update master.subscriptions set status = 'canceled', canceled_at = now()")
         .await
         .unwrap();
-    let whose = format!("{}:{}", garage.id, bot["id"].as_str().unwrap());
+    let garage_id = garage.id.parse().unwrap();
+    bots.app.test.platform.channels.called.forget(garage_id);
+    let (number, _) = token.split_once(':').unwrap();
+    let whose = format!("{}:{}:{number}", garage.id, bot["id"].as_str().unwrap());
     let secret = bots
         .app
         .test
         .platform
         .key
         .fingerprint("telegram_webhook", whose.as_bytes());
-    let secret = URL_SAFE_NO_PAD.encode(secret);
+    let secret = format!("{number}_{}", URL_SAFE_NO_PAD.encode(secret));
     call(Some(&secret), &update)
         .await
         .problem(503, "tenant_unavailable");
@@ -317,7 +320,7 @@ async fn one_who_has_not_paid_is_heard_and_does_not_speak() {
             instance,
             helixai::domain::conversation::Channel::Telegram,
             fields.as_object().unwrap().clone(),
-            sealed,
+            Some(sealed),
             None,
             chrono::Utc::now(),
         ),

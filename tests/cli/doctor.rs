@@ -343,12 +343,12 @@ async fn connections_are_counted_for_all_processes() {
     let found = findings(&sound.program, &["--processes", "1000"]);
     assert_eq!(found.len(), 1, "{found:#?}");
     assert_eq!(found[0]["check"], "connections");
-    // One lane of 4, 8 to the registry, 2 for administrators.
+    // One lane of 4, 2 of its login, 8 to the registry, 2 for administrators.
     assert!(
         found[0]["what"]
             .as_str()
             .expect("a text")
-            .starts_with("12002 connections"),
+            .starts_with("14002 connections"),
         "{found:#?}"
     );
     sound.program.run(&["doctor", "--processes", "0"]).expect(2);

@@ -205,6 +205,8 @@ impl TestApp {
             .set("gateways.patience_ms", 1)
             // Nobody is there; who wants somebody starts one.
             .set("channels.telegram_url", "http://127.0.0.1:1")
+            .set("channels.whatsapp_url", "ws://127.0.0.1:1")
+            .set("channels.whatsapp_version", "2.3000.1")
             .set("channels.whatsapp_cloud_url", "http://127.0.0.1:1")
             .set("metrics.bind", "");
         AppBuilder(defaults)

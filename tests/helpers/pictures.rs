@@ -56,3 +56,21 @@ impl Call {
         self.bytes(&kind, &body)
     }
 }
+
+/// What a camera reads in a picture of a QR code.
+pub fn scanned(png: &[u8]) -> String {
+    let picture = image::load_from_memory(png).unwrap().to_luma8();
+    let (width, height) = picture.dimensions();
+    let mut prepared = rqrr::PreparedImage::prepare_from_greyscale(
+        usize::try_from(width).unwrap(),
+        usize::try_from(height).unwrap(),
+        |x, y| {
+            picture
+                .get_pixel(u32::try_from(x).unwrap(), u32::try_from(y).unwrap())
+                .0[0]
+        },
+    );
+    let grids = prepared.detect_grids();
+    assert_eq!(grids.len(), 1);
+    grids[0].decode().unwrap().1
+}

@@ -29,7 +29,7 @@ async fn every_field_is_kept_and_can_be_changed_and_emptied() {
         made,
         json!({
             "id": made["id"], "name": "Ana Lúcia", "phone": "+5511987654321", "email": "ana@example.com",
-            "notes": "De manhã.\n", "version": 1, "created_at": "2026-03-10T12:00:00Z",
+            "notes": "De manhã.\n", "opted_out_at": null, "version": 1, "created_at": "2026-03-10T12:00:00Z",
             "updated_at": "2026-03-10T12:00:00Z",
         })
     );

@@ -20,6 +20,8 @@ mod leads;
 mod logs;
 mod messages;
 mod noise;
+mod notes;
+mod notifications;
 mod observability;
 mod oddities;
 mod onboarding;

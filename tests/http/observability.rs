@@ -28,8 +28,14 @@ fn named(text: &str) -> BTreeSet<String> {
 
 /// The constants of the program.
 fn constants() -> BTreeSet<String> {
-    let sources = ["channel_metrics", "metrics", "payment_metrics", "work_metrics"]
-        .map(|name| file(&format!("src/telemetry/{name}.rs")));
+    let sources = [
+        "channel_metrics",
+        "metrics",
+        "payment_metrics",
+        "socket_metrics",
+        "work_metrics",
+    ]
+    .map(|name| file(&format!("src/telemetry/{name}.rs")));
     let lines = sources.iter().flat_map(|source| source.lines());
     lines
         .filter(|line| line.starts_with("pub const "))

@@ -27,8 +27,13 @@ fn section(operation: &Operation) -> Section {
         // Who is suspended may decide what is paid, and whether.
         "change_subscription" | "create_checkout" => Section::Read,
         "create_password_reset" | "confirm_password_reset" | "accept_invitation" => Section::Always,
+        // Who does not pay links no telephone.
+        "get_bot_qr" | "get_bot_qr_png" | "get_bot_qr_svg" | "get_bot_pair_code" => Section::Write,
+        "get_session_qr" | "get_named_qr" => Section::Write,
         // What was reserved while there was a plan is settled while there is none that includes more.
         "settle_reservation" | "release_reservation" => Section::Read,
+        // To hear is to read.
+        "create_socket_ticket" => Section::Read,
         _ if operation.reads() => Section::Read,
         _ => Section::Write,
     }

@@ -10,18 +10,25 @@ use crate::helpers::{Call, TestApp};
 fn need(operation: &Operation) -> Need {
     let resource = operation.path.split('/').nth(2).unwrap_or_default();
     match (operation.id.as_str(), resource) {
-        ("delete_session" | "change_my_password", _) => Need::SignedIn,
+        (_, "notifications" | "socket-tickets") | ("delete_session" | "change_my_password", _) => {
+            Need::SignedIn
+        }
+        // Whoever has a code links a telephone.
+        ("get_bot_qr" | "get_bot_qr_png" | "get_bot_qr_svg" | "get_bot_pair_code", _) => Need::Write,
+        ("get_session_qr" | "get_named_qr", _) => Need::Write,
         ("reset_user_password" | "export_account", _) => Need::Own,
         (_, "subscription" | "invoices" | "checkout") if !operation.reads() => Need::Own,
         (_, "payment-accounts") => Need::Own,
         ("export_contact" | "erase_contact", _) => Need::Manage,
-        (_, "users" | "api-keys" | "settings") => Need::Manage,
+        (_, "users" | "api-keys" | "settings" | "assistant") => Need::Manage,
         // The funnel is a setting that everybody sees.
         (_, "lead-stages") if !operation.reads() => Need::Manage,
         _ if operation.reads() => Need::Read,
-        (_, "customers" | "customer-plans" | "orders" | "dues" | "message-templates" | "reminder-rules") => {
-            Need::Trade
-        }
+        (
+            _,
+            "customers" | "customer-plans" | "orders" | "dues" | "message-templates" | "reminder-rules"
+            | "broadcasts",
+        ) => Need::Trade,
         _ => Need::Write,
     }
 }

@@ -36,8 +36,8 @@ impl Rows {
             .map(|operation| operation.path.as_str())
             .filter(|path| path.contains('{'))
             .collect();
-        // Collections before what is inside their rows.
-        paths.sort_by_key(|path| path.matches('{').count());
+        // Collections before what is inside their rows, and bots before what else they are called.
+        paths.sort_by_key(|path| (path.matches('{').count(), !path.starts_with("/api/bots/")));
         for path in paths {
             let end = path.rfind('}').expect("a parameter") + 1;
             if !rows.named.contains_key(&path[..end]) {
@@ -60,6 +60,12 @@ impl Rows {
             self.named.insert(path.to_owned(), names);
             return;
         }
+        if param == "session" {
+            // Another name of a bot of WhatsApp.
+            names.extend(self.named["/api/bots/{id}"].clone());
+            self.named.insert(path.to_owned(), names);
+            return;
+        }
         if collection.ends_with("/invoices") {
             // An administrator charges; the tenant only sees what it owes.
             names.push(invoice(app, &self.tenant).await);
@@ -68,6 +74,11 @@ impl Rows {
         }
         if collection.ends_with("/payment-findings") {
             names.push(finding(app).await);
+            self.named.insert(path.to_owned(), names);
+            return;
+        }
+        if collection == "/api/notifications" {
+            names.push(notification(app, &self.tenant).await);
             self.named.insert(path.to_owned(), names);
             return;
         }
@@ -105,17 +116,28 @@ impl Rows {
                     ("contact_id", "/api/contacts/{id}"),
                     ("customer_id", "/api/customers/{id}"),
                     ("template_id", "/api/message-templates/{id}"),
+                    ("instance_id", "/api/bots/{id}"),
                 ] {
                     if body.get(field).is_some() {
                         let name = self.names(row).expect("a row that was made before");
                         body[field] = name.concat().into();
                     }
                 }
+                if create.id == "create_scheduled_message" {
+                    let name = self
+                        .names("/api/conversations/{id}")
+                        .expect("a row that was made before");
+                    body["conversation_id"] = name.concat().into();
+                    body["body"] = self.word.clone().into();
+                    body["at"] = "2099-12-24T18:00".into();
+                }
+                if create.id == "create_broadcast" {
+                    body["body"] = self.word.clone().into();
+                }
                 if create.id == "create_bot" {
-                    // One token is one bot's on the whole platform.
-                    let number = uuid::Uuid::now_v7().as_u128() % 1_000_000_000;
                     body["is_active"] = false.into();
-                    body["token"] = format!("{number}:AA{}", "x".repeat(33)).into();
+                    body["channel"] = "whatsapp_web".into();
+                    body.as_object_mut().expect("an object").remove("token");
                 }
                 call.json(&body).await
             }
@@ -163,6 +185,18 @@ async fn invoice(app: &TestApp, tenant: &TestTenant) -> String {
     let call = app.post(&path).bearer(&app.admin.token).json(&items);
     let invoice = call.await.expect(201).json();
     invoice["id"].as_str().expect("an id").to_owned()
+}
+
+/// Has the tenant's owner told that a bot is in need of them; the notification's id.
+async fn notification(app: &TestApp, tenant: &TestTenant) -> String {
+    let made = format!(
+        "insert into {0}.notifications (id, user_id, kind, instance_id, created_at)
+         select gen_random_uuid(), u.id, 'bot_needs_person', i.id, now() from {0}.users u, {0}.instances i
+         where u.role = 'owner' limit 1 returning id::text",
+        tenant.schema
+    );
+    let admin = app.test.admin().await;
+    admin.query_one(&made, &[]).await.expect("a notification").get(0)
 }
 
 /// What a gateway tells and nobody expected, of an account of the platform; the finding's id.

@@ -246,6 +246,7 @@ pub fn points(group: &str) -> Vec<String> {
             "customers",
             "dues",
             "channels",
+            "schedules",
         ];
         assert!(
             known.contains(&point.split('.').next().unwrap_or_default()),

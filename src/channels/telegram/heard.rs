@@ -9,16 +9,21 @@ use crate::domain::message::MessageKind;
 /// What is asked for.
 pub(super) const KINDS: [AllowedUpdate; 2] = [AllowedUpdate::Message, AllowedUpdate::CallbackQuery];
 
-/// What somebody has said, if the update is that.
-pub fn read_update(update: &Update) -> Option<Heard> {
+/// What somebody has said to the bot of this number, if the update is that.
+pub fn read_update(update: &Update, number: &str) -> Option<Heard> {
     match &update.kind {
-        UpdateKind::Message(message) => read_message(message),
+        UpdateKind::Message(message) => read_message(message, number),
         UpdateKind::CallbackQuery(query) => read_button(query),
         _ => None,
     }
 }
 
-fn read_message(message: &Message) -> Option<Heard> {
+/// What a message is called: numbers of messages are those of a chat, and those of a chat a bot's.
+pub(super) fn name_of(message: &Message, number: &str) -> String {
+    format!("{number}:{}:{}", message.chat.id, message.id)
+}
+
+fn read_message(message: &Message, number: &str) -> Option<Heard> {
     if !message.chat.is_private() {
         return None;
     }
@@ -26,8 +31,7 @@ fn read_message(message: &Message) -> Option<Heard> {
     let words = message.text().or_else(|| message.caption());
     Some(Heard {
         chat: message.chat.id.to_string(),
-        // Numbers of messages are those of a chat.
-        provider_message_id: format!("{}:{}", message.chat.id, message.id),
+        provider_message_id: name_of(message, number),
         name: message.from.as_ref().map(User::full_name),
         phone: None,
         kind,

@@ -95,7 +95,7 @@ impl Api {
         Bot::with_client(token.secret().expose_secret(), self.calling.clone()).set_api_url(self.url.clone())
     }
 
-    fn polling_bot(&self, token: &BotToken) -> Bot {
+    pub(super) fn polling_bot(&self, token: &BotToken) -> Bot {
         Bot::with_client(token.secret().expose_secret(), self.polling.clone()).set_api_url(self.url.clone())
     }
 
@@ -130,7 +130,8 @@ pub(super) async fn run(running: &Running, wake: &Notify) -> (End, bool) {
         Err(_) => return (End::Retry("registry_away"), false),
     }
     let bot = channels.telegram.bot(&token);
-    let me = match come_in(running, &bot).await {
+    let number = token.number().to_owned();
+    let me = match come_in(running, &bot, &number).await {
         Ok(me) => me,
         Err(error) => return (ended(&error), false),
     };
@@ -138,7 +139,10 @@ pub(super) async fn run(running: &Running, wake: &Notify) -> (End, bool) {
     running
         .set_state(InstanceState::Connected, json!({}), username)
         .await;
-    let outlet = sending::Telegram { bot };
+    let outlet = sending::Telegram {
+        bot,
+        number: number.clone(),
+    };
     let begun = Instant::now();
     let end = running
         .live(&outlet, wake, async |heard| {
@@ -146,16 +150,16 @@ pub(super) async fn run(running: &Running, wake: &Notify) -> (End, bool) {
                 running.stop.cancelled().await;
                 return End::Stopped;
             }
-            polling::run(running, &channels.telegram.polling_bot(&token), &heard).await
+            polling::run(running, &channels.telegram.polling_bot(&token), &number, &heard).await
         })
         .await;
     (end, begun.elapsed() >= LIVED)
 }
 
 /// Asks who the bot is, and says how it wants to hear.
-async fn come_in(running: &Running, bot: &Bot) -> Result<Me, RequestError> {
+async fn come_in(running: &Running, bot: &Bot, number: &str) -> Result<Me, RequestError> {
     let me = bot.get_me().await?;
-    match webhook::address(&running.channels, running.tenant, running.instance) {
+    match webhook::address(&running.channels, running.tenant, running.instance, number) {
         Some((url, secret)) => {
             bot.set_webhook(url)
                 .secret_token(secret)
@@ -179,7 +183,7 @@ fn ended(error: &RequestError) -> End {
 }
 
 /// What a failure means for what was asked. The error's own text may hold words of people: it is not shown.
-fn unsent(error: &RequestError) -> Unsent {
+pub(super) fn unsent(error: &RequestError) -> Unsent {
     match error {
         RequestError::Api(error) => match error {
             ApiError::InvalidToken => Unsent::ShutOut("token_refused"),

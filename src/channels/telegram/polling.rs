@@ -9,7 +9,8 @@ use teloxide_core::types::Update;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::heard::{KINDS, read_update};
-use super::{POLL, ended};
+use super::{POLL, ended, unsent};
+use crate::channels::outbound::Unsent;
 use crate::channels::session::{End, Running};
 use crate::domain::conversation::Channel;
 use crate::domain::ids::ConversationId;
@@ -25,7 +26,12 @@ const WAITS: [Duration; 4] = [
 ];
 
 /// Hears until the session stops.
-pub(super) async fn run(running: &Running, bot: &Bot, heard: &UnboundedSender<ConversationId>) -> End {
+pub(super) async fn run(
+    running: &Running,
+    bot: &Bot,
+    number: &str,
+    heard: &UnboundedSender<ConversationId>,
+) -> End {
     let (mut offset, mut failures) = (None, 0_usize);
     loop {
         let timeout = u32::try_from(POLL.as_secs()).unwrap_or(u32::MAX);
@@ -44,7 +50,7 @@ pub(super) async fn run(running: &Running, bot: &Bot, heard: &UnboundedSender<Co
                 failures = 0;
                 for update in updates {
                     let id = update.id.0;
-                    if let Some(end) = store(running, update, heard).await {
+                    if let Some(end) = store(running, update, number, heard).await {
                         return end;
                     }
                     offset = Some(i32::try_from(id.saturating_add(1)).unwrap_or(i32::MAX));
@@ -56,15 +62,28 @@ pub(super) async fn run(running: &Running, bot: &Bot, heard: &UnboundedSender<Co
                     return end;
                 };
                 failures += 1;
-                tokio::time::sleep(*wait).await;
+                // Telegram may ask for more silence than that.
+                let wait = match unsent(&error) {
+                    Unsent::Wait(silence) => silence.max(*wait),
+                    _ => *wait,
+                };
+                tokio::select! {
+                    () = running.stop.cancelled() => return End::Stopped,
+                    () = tokio::time::sleep(wait) => {}
+                }
             }
         }
     }
 }
 
 /// Stores what was said, however long that takes; why the bot has to stop, if it has to.
-async fn store(running: &Running, update: Update, heard: &UnboundedSender<ConversationId>) -> Option<End> {
-    let said = read_update(&update)?;
+async fn store(
+    running: &Running,
+    update: Update,
+    number: &str,
+    heard: &UnboundedSender<ConversationId>,
+) -> Option<End> {
+    let said = read_update(&update, number)?;
     // Who has canceled is not heard; Telegram keeps what it was not thanked for.
     if let Ok(false) = running.standing.hears(&running.channels).await {
         return Some(End::Retry("subscription_inactive"));

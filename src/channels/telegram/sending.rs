@@ -7,12 +7,14 @@ use teloxide_core::requests::Requester as _;
 use teloxide_core::types::{ChatId, InlineKeyboardButton, InlineKeyboardMarkup};
 use teloxide_core::{Bot, RequestError};
 
+use super::heard::name_of;
 use super::unsent;
 use crate::channels::outbound::{Outlet, ToSend, Unsent};
 
 /// A bot that speaks.
 pub(super) struct Telegram {
     pub(super) bot: Bot,
+    pub(super) number: String,
 }
 
 #[async_trait]
@@ -27,7 +29,7 @@ impl Outlet for Telegram {
             send = send.reply_markup(InlineKeyboardMarkup::new(buttons));
         }
         match send.await {
-            Ok(sent) => Ok(Some(format!("{}:{}", sent.chat.id, sent.id))),
+            Ok(sent) => Ok(Some(name_of(&sent, &self.number))),
             // Telegram has taken it; its description of it is newer than this program.
             Err(RequestError::InvalidJson { raw, .. }) if raw.starts_with("{\"ok\":true") => Ok(None),
             Err(error) => Err(unsent(&error)),

@@ -9,14 +9,16 @@ use teloxide_core::types::Update;
 use super::read_update;
 use crate::channels::Channels;
 use crate::channels::inbound::WebhookError;
-use crate::channels::standing::Standing;
 use crate::db::tenant::{Access, instances};
 use crate::domain::conversation::Channel;
 use crate::domain::ids::{InstanceId, TenantId};
 
-fn secret(channels: &Channels, tenant: TenantId, instance: InstanceId) -> String {
-    let whose = format!("{tenant}:{instance}");
-    URL_SAFE_NO_PAD.encode(channels.key.fingerprint("telegram_webhook", whose.as_bytes()))
+/// The bot's number, and what only the platform can make for this number, bot and tenant: news of a bot that was here before are told
+/// apart from those of the one that is here now.
+fn secret(channels: &Channels, tenant: TenantId, instance: InstanceId, number: &str) -> String {
+    let whose = format!("{tenant}:{instance}:{number}");
+    let proof = URL_SAFE_NO_PAD.encode(channels.key.fingerprint("telegram_webhook", whose.as_bytes()));
+    format!("{number}_{proof}")
 }
 
 /// Where a bot is told, and the secret that Telegram shows there; `None`: it asks.
@@ -24,20 +26,27 @@ pub(super) fn address(
     channels: &Channels,
     tenant: TenantId,
     instance: InstanceId,
+    number: &str,
 ) -> Option<(reqwest::Url, String)> {
     let hooks = channels.hooks.as_deref()?;
     let url = reqwest::Url::parse(&format!("{hooks}/hooks/telegram/{tenant}/{instance}")).ok()?;
-    Some((url, secret(channels, tenant, instance)))
+    Some((url, secret(channels, tenant, instance, number)))
 }
 
 impl Channels {
-    /// Whether whoever shows `presented` is Telegram, calling for this bot.
-    pub fn is_telegram(&self, tenant: TenantId, instance: InstanceId, presented: &str) -> bool {
-        let secret = secret(self, tenant, instance);
-        secret.as_bytes().ct_eq(presented.as_bytes()).into()
+    /// The number of the bot for which whoever shows `presented` calls; `None` when that is not Telegram.
+    pub fn telegram_calls<'a>(
+        &self,
+        tenant: TenantId,
+        instance: InstanceId,
+        presented: &'a str,
+    ) -> Option<&'a str> {
+        let (number, _) = presented.split_once('_')?;
+        let secret = secret(self, tenant, instance, number);
+        bool::from(secret.as_bytes().ct_eq(presented.as_bytes())).then_some(number)
     }
 
-    /// Stores what Telegram has brought for a bot, and has it answered. Runs after [`Channels::is_telegram`].
+    /// Stores what Telegram has brought for a bot of this number, and has it answered. Runs after [`Channels::telegram_calls`].
     ///
     /// # Errors
     /// See [`WebhookError`]; Telegram brings it again.
@@ -45,22 +54,26 @@ impl Channels {
         &self,
         tenant: TenantId,
         instance: InstanceId,
+        number: &str,
         body: &[u8],
     ) -> Result<(), WebhookError> {
         let update: Update = serde_json::from_slice(body).map_err(|_| WebhookError::Unreadable)?;
-        let Some(heard) = read_update(&update) else {
+        let Some(heard) = read_update(&update, number) else {
             return Ok(());
         };
-        let db = self.db(tenant).await?.ok_or(WebhookError::NotServed)?;
+        let served = self.served(tenant).await?.ok_or(WebhookError::NotServed)?;
         // Who has canceled is not heard; Telegram brings it again.
-        if !Standing::new(tenant).hears(self).await? {
+        if !served.standing.hears(self).await? {
             return Err(WebhookError::NotServed);
         }
-        self.hear(&db, instance, Channel::Telegram, heard).await?;
+        if let Err(error) = self.hear(&served.db, instance, Channel::Telegram, heard).await {
+            self.called.forget(tenant);
+            return Err(error.into());
+        }
         // Also when it was stored before: whoever stored it may have died then.
         if !self.here.wake(instance) {
             let access = Access::system(self.clock.now());
-            db.run(&access, instances::wake(instance)).await?;
+            served.db.run(&access, instances::wake(instance)).await?;
         }
         Ok(())
     }

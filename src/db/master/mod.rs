@@ -6,6 +6,7 @@
 pub mod admin_links;
 pub mod admins;
 pub mod archives;
+pub mod assistant;
 pub mod audit;
 pub mod backups;
 pub mod billed;

@@ -1,6 +1,7 @@
 //! What the administrator does to a database that holds tenants: migrations, roles, revokes, provisioning.
 //!
-//! Everything here uses a connection that is opened for the operation and closed after it, never a pool.
+//! Everything here uses a connection that is opened for the operation and closed after it, never a pool; [`told`] hears for as long as
+//! somebody listens.
 
 pub mod drain;
 pub mod hold;
@@ -17,6 +18,7 @@ pub mod setup;
 pub mod sizes;
 pub mod snapshot;
 pub mod template;
+pub mod told;
 pub mod upgrade;
 
 /// Quotes an identifier that this program made or stored. Input never becomes an identifier.

@@ -49,7 +49,7 @@ where l.lanpltrusted and a.grantee = 0";
 
 /// What a lane's login needs: the guard's `set_config`, the tenant lock, and to share tenants' work and bots with other
 /// processes.
-const LOGIN_FUNCTIONS: [&str; 8] = [
+const LOGIN_FUNCTIONS: [&str; 10] = [
     "pg_catalog.set_config(text, text, boolean)",
     "pg_catalog.pg_try_advisory_xact_lock_shared(bigint)",
     "helixai.take_due(uuid, timestamptz, timestamptz, integer)",
@@ -58,6 +58,8 @@ const LOGIN_FUNCTIONS: [&str; 8] = [
     "helixai.leave_channels(uuid, uuid[])",
     "helixai.end_channels(uuid)",
     "helixai.count_channels(uuid)",
+    "helixai.beat_sockets(uuid, integer, uuid[], uuid[])",
+    "helixai.end_sockets(uuid)",
 ];
 
 /// What the master plane's login needs: change notices to other processes.

@@ -26,6 +26,8 @@ pub struct Access {
 pub(super) enum Proof {
     Session(TokenHash),
     ApiKey(TokenHash),
+    /// Known to the program by other means than a token: by a chat that they have linked.
+    User(UserId),
     /// Served to anybody: the storefront, the login.
     Public,
     /// The program itself: jobs, onboarding.
@@ -51,6 +53,11 @@ pub enum Actor {
         /// The user's role at this moment.
         role: Role,
     },
+    /// A person who speaks elsewhere than at the tenant's address.
+    Linked {
+        /// The user's id.
+        id: UserId,
+    },
     /// A program with an API key.
     ApiKey {
         /// The key's id.
@@ -68,7 +75,7 @@ impl Actor {
     /// `user`, `api_key`, `public` or `system`: the audit's `actor_kind`.
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::User { .. } => "user",
+            Self::User { .. } | Self::Linked { .. } => "user",
             Self::ApiKey { .. } => "api_key",
             Self::Public => "public",
             Self::System => "system",
@@ -83,7 +90,7 @@ impl Access {
         let proof = match token.kind {
             TokenKind::Session => Proof::Session(token.hash),
             TokenKind::ApiKey => Proof::ApiKey(token.hash),
-            TokenKind::AdminSession | TokenKind::PasswordLink => return None,
+            TokenKind::AdminSession | TokenKind::PasswordLink | TokenKind::SocketTicket => return None,
         };
         Some(Self {
             proof,
@@ -98,6 +105,16 @@ impl Access {
     #[must_use]
     pub fn known(self, is_known: bool) -> Self {
         Self { is_known, ..self }
+    }
+
+    /// A user who has proven elsewhere who they are: they must be active here and have the rights of `need`.
+    pub fn user(id: UserId, need: Need, now: DateTime<Utc>) -> Self {
+        Self {
+            proof: Proof::User(id),
+            need,
+            now,
+            is_known: true,
+        }
     }
 
     /// What anybody may see.
@@ -140,7 +157,7 @@ impl Access {
     pub fn presented(&self) -> Option<&TokenHash> {
         match &self.proof {
             Proof::Session(hash) | Proof::ApiKey(hash) => Some(hash),
-            Proof::Public | Proof::System => None,
+            Proof::User(_) | Proof::Public | Proof::System => None,
         }
     }
 
@@ -160,6 +177,9 @@ impl Access {
             Proof::ApiKey(hash) => Ok(Query::one(API_KEY, read_api_key)
                 .bind(hash.as_bytes().to_vec())
                 .bind(scope_for_api_key(need).map_or("", Scope::as_str))),
+            Proof::User(id) => Ok(Query::one(USER, read_user)
+                .bind(id.as_uuid())
+                .bind(roles_allowed(need).to_vec())),
             Proof::Public => Err(Identity { actor: Actor::Public }),
             Proof::System => Err(Identity { actor: Actor::System }),
         }
@@ -184,6 +204,21 @@ fn read_session(mut row: Columns<'_>) -> Result<Identity, DbError> {
             session,
             role: row.parse()?,
         },
+    })
+}
+
+const USER: &str = "\
+select u.id,
+       case when u.id is null then helixai.refuse('HX401')
+            when not u.role = any ($2) then helixai.refuse('HX403')
+            else 0 end
+from (values (true)) as request (one)
+left join users u on u.id = $1 and u.status = 'active'";
+
+fn read_user(mut row: Columns<'_>) -> Result<Identity, DbError> {
+    let id = UserId::from_uuid(row.next()?);
+    Ok(Identity {
+        actor: Actor::Linked { id },
     })
 }
 

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::query::{Columns, Query};
+use super::text::tell_access;
 use crate::db::DbError;
 use crate::domain::api_key::ApiKey;
 use crate::domain::ids::ApiKeyId;
@@ -84,9 +85,11 @@ pub fn lock(id: ApiKeyId) -> Query<u64> {
 
 /// Revokes a key; one that is revoked stays as it is.
 pub fn revoke(id: ApiKeyId, now: DateTime<Utc>) -> Query<u64> {
-    Query::execute("update api_keys set revoked_at = $2 where id = $1 and revoked_at is null")
-        .bind(id.as_uuid())
-        .bind(now)
+    const REVOKE: &str = concat!(
+        "with gone as (update api_keys set revoked_at = $2 where id = $1 and revoked_at is null) ",
+        tell_access!()
+    );
+    Query::execute(REVOKE).bind(id.as_uuid()).bind(now)
 }
 
 /// Notes that a key was used.

@@ -20,6 +20,10 @@ const BY_API_KEY: &str = "\
 insert into audit_log (id, at, actor_kind, actor_id, action, entity, entity_id, request_id, details)
 select $1, $2, 'api_key', k.id, $3, $4, $5, $6, $7 from api_keys k where k.key_hash = $8";
 
+const BY_USER: &str = "\
+insert into audit_log (id, at, actor_kind, actor_id, action, entity, entity_id, request_id, details)
+values ($1, $2, 'user', $8, $3, $4, $5, $6, $7)";
+
 const BY_PROGRAM: &str = "\
 insert into audit_log (id, at, actor_kind, action, entity, entity_id, request_id, details)
 values ($1, $2, 'system', $3, $4, $5, $6, $7)";
@@ -37,10 +41,11 @@ pub fn insert_with(
     id: impl ToString,
     details: Value,
 ) -> Query<u64> {
-    let (text, hash) = match access.proof() {
-        Proof::Session(hash) => (BY_SESSION, Some(hash)),
-        Proof::ApiKey(hash) => (BY_API_KEY, Some(hash)),
-        Proof::Public | Proof::System => (BY_PROGRAM, None),
+    let text = match access.proof() {
+        Proof::Session(_) => BY_SESSION,
+        Proof::ApiKey(_) => BY_API_KEY,
+        Proof::User(_) => BY_USER,
+        Proof::Public | Proof::System => BY_PROGRAM,
     };
     let query = Query::execute(text)
         .bind(AuditId::new().as_uuid())
@@ -50,8 +55,9 @@ pub fn insert_with(
         .bind(id.to_string())
         .bind(request_id::current().map(|id| id.to_string()))
         .bind(details);
-    match hash {
-        Some(hash) => query.bind(hash.as_bytes().to_vec()),
-        None => query,
+    match access.proof() {
+        Proof::Session(hash) | Proof::ApiKey(hash) => query.bind(hash.as_bytes().to_vec()),
+        Proof::User(id) => query.bind(id.as_uuid()),
+        Proof::Public | Proof::System => query,
     }
 }

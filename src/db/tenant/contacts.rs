@@ -24,7 +24,7 @@ macro_rules! fields {
 
 macro_rules! columns {
     () => {
-        "id, name, phone, email, notes, version, created_at, updated_at"
+        "id, name, phone, email, notes, opted_out_at, version, created_at, updated_at"
     };
 }
 
@@ -35,6 +35,7 @@ fn read(mut row: Columns<'_>) -> Result<Contact, DbError> {
         phone: row.next()?,
         email: row.next()?,
         notes: row.next()?,
+        opted_out_at: row.next()?,
         version: row.next()?,
         created_at: row.next()?,
         updated_at: row.next()?,
@@ -147,6 +148,20 @@ pub fn update(id: ContactId, changes: Map<String, Value>, now: DateTime<Utc>) ->
     Query::one(UPDATE, read)
         .bind(id.as_uuid())
         .bind(Value::Object(changes))
+        .bind(now)
+}
+
+const SET_OPTED_OUT: &str = concat!(
+    "update contacts set opted_out_at = case when $2 then coalesce(opted_out_at, $3) end, ",
+    "version = version + case when (opted_out_at is not null) = $2 then 0 else 1 end, updated_at = $3 where id = $1 returning ",
+    columns!()
+);
+
+/// Notes that somebody wants no broadcasts, or wants them again; nothing when there is nobody, or with no change.
+pub fn set_opted_out(id: ContactId, out: bool, now: DateTime<Utc>) -> Query<Option<Contact>> {
+    Query::optional(SET_OPTED_OUT, read)
+        .bind(id.as_uuid())
+        .bind(out)
         .bind(now)
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::query::{Columns, Query};
-use super::text::{lock_row, patched, search_people};
+use super::text::{lock_row, patched, search_people, tell_conversation};
 use crate::db::DbError;
 use crate::domain::conversation::{Conversation, ConversationContact, LastMessage};
 use crate::domain::ids::{ContactId, ConversationId, MessageId, UserId};
@@ -304,16 +304,47 @@ pub fn note_outbound(
     at: DateTime<Utc>,
     bot_paused_until: Option<DateTime<Utc>>,
 ) -> Query<u64> {
-    Query::execute(
-        "update conversations set last_message_at = greatest(last_message_at, $2), updated_at = $2, \
-         bot_paused_until = greatest(bot_paused_until, $3) where id = $1",
-    )
-    .bind(id.as_uuid())
-    .bind(at)
-    .bind(bot_paused_until)
+    const NOTE: &str = concat!(
+        "with changed as (update conversations set last_message_at = greatest(last_message_at, $2), updated_at = $2, ",
+        "bot_paused_until = greatest(bot_paused_until, $3) where id = $1 ",
+        "returning id, status, assigned_to, unread_count, version) select ",
+        tell_conversation!("changed"),
+        " from changed"
+    );
+    Query::execute(NOTE)
+        .bind(id.as_uuid())
+        .bind(at)
+        .bind(bot_paused_until)
+}
+
+const HAND_BACK: &str = concat!(
+    "with changed as (update conversations set bot_paused_until = null, assigned_to = null, version = version + 1, ",
+    "updated_at = $2 where id = $1 returning ",
+    columns!(),
+    ") ",
+    shown!("changed")
+);
+
+/// Lets the bot speak again, and nobody look after the conversation. Runs after [`lock`].
+pub fn hand_back(id: ConversationId, now: DateTime<Utc>) -> Query<Conversation> {
+    Query::one(HAND_BACK, read).bind(id.as_uuid()).bind(now)
+}
+
+/// Tells sockets how a conversation stands. Runs after what has changed it.
+pub fn tell(id: ConversationId) -> Query<u64> {
+    const TELL: &str = concat!(
+        "select ",
+        tell_conversation!("c"),
+        " from conversations c where c.id = $1"
+    );
+    Query::execute(TELL).bind(id.as_uuid())
 }
 
 /// Removes a conversation and its messages. Runs after [`lock`].
 pub fn delete(id: ConversationId) -> Query<u64> {
-    Query::execute("delete from conversations where id = $1").bind(id.as_uuid())
+    Query::execute(
+        "with gone as (delete from conversations where id = $1 returning id) \
+         select helixai.tell('conversation.deleted', null, jsonb_build_object('id', gone.id)) from gone",
+    )
+    .bind(id.as_uuid())
 }

@@ -121,7 +121,7 @@ fn by_caller(access: &Access, user: &'static str, key: &'static str) -> (&'stati
         Proof::ApiKey(hash) => (key, hash.as_bytes().to_vec()),
         Proof::Session(hash) => (user, hash.as_bytes().to_vec()),
         // Nobody in particular has no session: nothing is claimed and nothing found.
-        Proof::Public | Proof::System => (user, Vec::new()),
+        Proof::User(_) | Proof::Public | Proof::System => (user, Vec::new()),
     }
 }
 

@@ -5,8 +5,9 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::query::Query;
+use super::text::{tell_conversation, tell_message, tell_notification};
 use crate::domain::conversation::Channel;
-use crate::domain::ids::{ContactId, ConversationId, InstanceId, MessageId};
+use crate::domain::ids::{ContactId, ConversationId, InstanceId, MessageId, NotificationId};
 use crate::domain::message::MessageKind;
 
 /// Something that somebody has said to a bot. It has no `Debug`: it is personal data.
@@ -29,15 +30,18 @@ pub struct Heard {
 }
 
 // Of two messages with which somebody begins to speak the second waits here for the first, so that there are not two of anything.
-const LOCK_INSTANCE: &str = "\
+pub(super) const LOCK_INSTANCE: &str = "\
 select case when i.id is null then helixai.refuse('HX404') else 0 end from (values (true)) as request (one)
 left join (select id from instances where id = $1 and deleted_at is null for no key update) i on true";
 
-// A conversation that was begun here with whoever has this number is held by the bot from now on.
+// A conversation that was begun here with whoever has this number is held by the bot from now on; and one that the bot holds under
+// another form of the number is the same one.
 const ADOPT: &str = "\
 update conversations c set instance_id = $1, external_id = $2, updated_at = $5
 from contacts k
-where k.phone = $3 and c.contact_id = k.id and c.channel = $4 and c.instance_id is null
+where k.phone = $3 and c.contact_id = k.id and c.channel = $4
+  and c.id = (select o.id from conversations o where o.contact_id = k.id and o.channel = $4
+              and (o.instance_id is null or o.instance_id = $1) order by o.instance_id nulls last limit 1)
   and not exists (select from conversations o where o.instance_id = $1 and o.external_id = $2)";
 
 const ENSURE_CONTACT: &str = "\
@@ -52,19 +56,43 @@ select $1, k.id, $2, $3, $4, 'open', $5, $5, $5 from contacts k
 where k.id = coalesce((select id from contacts where phone = $6), $7)
   and not exists (select from conversations where instance_id = $3 and external_id = $4)";
 
-const INSERT: &str = "\
-with made as (
-    insert into messages (id, conversation_id, instance_id, direction, author, kind, body, payload, provider_message_id, status, created_at)
-    select $1, c.id, $2, 'inbound', 'contact', $3, $4, $5, $6, 'received', $7
-    from conversations c where c.instance_id = $2 and c.external_id = $8
-    on conflict on constraint messages_instance_id_provider_message_id_key do nothing
-    returning conversation_id
-), told as (
-    update conversations c set unread_count = c.unread_count + 1, last_message_at = greatest(c.last_message_at, $7),
-        status = 'open', snoozed_until = null, updated_at = $7
-    from made where c.id = made.conversation_id
-)
-select c.id from conversations c where c.instance_id = $2 and c.external_id = $8";
+const INSERT: &str = concat!(
+    "with made as (insert into messages ",
+    "(id, conversation_id, instance_id, direction, author, kind, body, payload, provider_message_id, status, created_at) ",
+    "select $1, c.id, $2, 'inbound', 'contact', $3, $4, $5, $6, 'received', $7 ",
+    "from conversations c where c.instance_id = $2 and c.external_id = $8 ",
+    "on conflict on constraint messages_instance_id_provider_message_id_key do nothing ",
+    "returning id, conversation_id, direction, author, status), ",
+    "noted as (update conversations c set unread_count = c.unread_count + 1, last_message_at = greatest(c.last_message_at, $7), ",
+    "status = 'open', snoozed_until = null, updated_at = $7 ",
+    "from made where c.id = made.conversation_id returning c.id, c.status, c.assigned_to, c.unread_count, c.version), ",
+    "notified as (insert into notifications (id, user_id, kind, conversation_id, created_at) ",
+    "select $9, n.assigned_to, 'message_received', n.id, $7 from noted n where n.assigned_to is not null ",
+    "on conflict do nothing returning id, user_id, kind, conversation_id, instance_id) ",
+    "select c.id, (select ",
+    tell_message!("message.created", "made"),
+    " from made), (select ",
+    tell_conversation!("noted"),
+    " from noted), (select ",
+    tell_notification!("notified"),
+    " from notified) from conversations c where c.instance_id = $2 and c.external_id = $8"
+);
+
+const INSERT_OWN: &str = concat!(
+    "with made as (insert into messages ",
+    "(id, conversation_id, instance_id, direction, author, kind, body, payload, provider_message_id, status, created_at) ",
+    "select $1, c.id, $2, 'outbound', 'user', $3, $4, $5, $6, 'sent', $7 ",
+    "from conversations c where c.instance_id = $2 and c.external_id = $8 ",
+    "on conflict on constraint messages_instance_id_provider_message_id_key do nothing ",
+    "returning id, conversation_id, direction, author, status), ",
+    "noted as (update conversations c set last_message_at = greatest(c.last_message_at, $7), updated_at = $7, ",
+    "bot_paused_until = greatest(c.bot_paused_until, $9) ",
+    "from made where c.id = made.conversation_id returning c.id, c.status, c.assigned_to, c.unread_count, c.version) select ",
+    tell_message!("message.created", "made"),
+    ", (select ",
+    tell_conversation!("noted"),
+    " from noted) from made"
+);
 
 /// What there has to be before something can be stored: the bot, the contact, the conversation.
 pub type Ensured = (Query<u64>, Option<Query<u64>>, Query<u64>, Query<u64>);
@@ -76,6 +104,45 @@ pub fn store(
     heard: Heard,
     now: DateTime<Utc>,
 ) -> (Ensured, Query<ConversationId>) {
+    let ensured = ensure(instance, channel, &heard, now);
+    let insert = Query::one(INSERT, |mut row| Ok(ConversationId::from_uuid(row.next()?)));
+    let insert = insert
+        .bind(MessageId::new().as_uuid())
+        .bind(instance.as_uuid())
+        .bind(heard.kind.as_str())
+        .bind(heard.body)
+        .bind(heard.payload)
+        .bind(heard.provider_message_id)
+        .bind(now)
+        .bind(heard.chat)
+        .bind(NotificationId::new().as_uuid());
+    (ensured, insert)
+}
+
+/// Stores something that the bot's owner has said in its name elsewhere, with contact and conversation: the bot is silent until then.
+/// Refuses when there is no such bot.
+pub fn store_own(
+    instance: InstanceId,
+    channel: Channel,
+    said: Heard,
+    paused_until: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> (Ensured, Query<u64>) {
+    let ensured = ensure(instance, channel, &said, now);
+    let insert = Query::execute(INSERT_OWN)
+        .bind(MessageId::new().as_uuid())
+        .bind(instance.as_uuid())
+        .bind(said.kind.as_str())
+        .bind(said.body)
+        .bind(said.payload)
+        .bind(said.provider_message_id)
+        .bind(now)
+        .bind(said.chat)
+        .bind(paused_until);
+    (ensured, insert)
+}
+
+fn ensure(instance: InstanceId, channel: Channel, heard: &Heard, now: DateTime<Utc>) -> Ensured {
     let contact = ContactId::new();
     let lock = Query::execute(LOCK_INSTANCE).bind(instance.as_uuid());
     let adopt = heard.phone.clone().map(|phone| {
@@ -88,7 +155,7 @@ pub fn store(
     });
     let ensure_contact = Query::execute(ENSURE_CONTACT)
         .bind(contact.as_uuid())
-        .bind(heard.name)
+        .bind(heard.name.clone())
         .bind(heard.phone.clone())
         .bind(instance.as_uuid())
         .bind(heard.chat.clone())
@@ -99,24 +166,18 @@ pub fn store(
         .bind(instance.as_uuid())
         .bind(heard.chat.clone())
         .bind(now)
-        .bind(heard.phone)
+        .bind(heard.phone.clone())
         .bind(contact.as_uuid());
-    let insert = Query::one(INSERT, |mut row| Ok(ConversationId::from_uuid(row.next()?)));
-    let insert = insert
-        .bind(MessageId::new().as_uuid())
-        .bind(instance.as_uuid())
-        .bind(heard.kind.as_str())
-        .bind(heard.body)
-        .bind(heard.payload)
-        .bind(heard.provider_message_id)
-        .bind(now)
-        .bind(heard.chat);
-    ((lock, adopt, ensure_contact, ensure_conversation), insert)
+    (lock, adopt, ensure_contact, ensure_conversation)
 }
 
 /// A conversation in which something waits for an answer: its lane, locked, and what the answer depends on. It has no `Debug`: it is
 /// personal data.
 pub struct Lane {
+    /// With whom.
+    pub contact: ContactId,
+    /// They want no broadcasts.
+    pub opted_out: bool,
     /// A person answers: the bot is silent until then.
     pub bot_paused_until: Option<DateTime<Utc>>,
     /// What the bot says first.
@@ -142,12 +203,15 @@ pub struct Waiting {
 /// Locks a conversation, in which one message is answered after the other; `None` when it is gone.
 pub fn lock(conversation: ConversationId) -> Query<Option<Lane>> {
     Query::optional(
-        "select c.bot_paused_until, i.initial_message, i.vip_link, coalesce(i.is_active, false), \
+        "select k.id, k.opted_out_at is not null, c.bot_paused_until, i.initial_message, i.vip_link, coalesce(i.is_active, false), \
          not exists (select from messages m where m.conversation_id = c.id and m.direction = 'inbound' and m.processed_at is not null) \
-         from (select id, instance_id, bot_paused_until from conversations where id = $1 for update) c \
+         from (select id, contact_id, instance_id, bot_paused_until from conversations where id = $1 for update) c \
+         join contacts k on k.id = c.contact_id \
          left join instances i on i.id = c.instance_id",
         |mut row| {
             Ok(Lane {
+                contact: ContactId::from_uuid(row.next()?),
+                opted_out: row.next()?,
                 bot_paused_until: row.next()?,
                 initial_message: row.next()?,
                 vip_link: row.next()?,

@@ -7,11 +7,11 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::query::{Columns, Query};
-use super::text::{given, named, patched};
+use super::text::{given, named, patched, tell_bot, tell_notification};
 use crate::db::DbError;
 use crate::domain::conversation::Channel;
-use crate::domain::ids::{InstanceId, UserId};
-use crate::domain::instance::{Instance, InstanceState, InstanceStats};
+use crate::domain::ids::{InstanceId, NotificationId, UserId};
+use crate::domain::instance::{Instance, InstanceState, InstanceStats, UNOFFICIAL};
 use crate::domain::page::{Cursor, Limit};
 use crate::domain::token::TokenHash;
 
@@ -51,10 +51,19 @@ macro_rules! may_have {
     };
 }
 
+/// Whether only a person starts it again.
+macro_rules! parked {
+    () => {
+        "(channel = 'whatsapp_web' and state in ('qr_expired', 'replaced', 'banned', 'outdated', 'logged_out', 'failed'))"
+    };
+}
+
 fn read(mut row: Columns<'_>) -> Result<Instance, DbError> {
+    let (id, channel) = (InstanceId::from_uuid(row.next()?), row.next::<String>()?);
     Ok(Instance {
-        id: InstanceId::from_uuid(row.next()?),
-        channel: row.next()?,
+        id,
+        notice: notice_of(&channel),
+        channel,
         name: row.next()?,
         username: row.next()?,
         user_id: row.next::<Option<Uuid>>()?.map(UserId::from_uuid),
@@ -71,6 +80,10 @@ fn read(mut row: Columns<'_>) -> Result<Instance, DbError> {
         created_at: row.next()?,
         updated_at: row.next()?,
     })
+}
+
+fn notice_of(channel: &str) -> Option<&'static str> {
+    (channel == Channel::WhatsappWeb.as_str()).then_some(UNOFFICIAL)
 }
 
 fn hash(session: Option<&TokenHash>) -> Option<Vec<u8>> {
@@ -117,12 +130,12 @@ const INSERT: &str = concat!(
     columns!()
 );
 
-/// Adds a bot of these fields. Runs after [`room`].
+/// Adds a bot of these fields, with the credentials that its channel wants at once. Runs after [`room`].
 pub fn insert(
     id: InstanceId,
     channel: Channel,
     fields: Map<String, Value>,
-    credentials_sealed: Vec<u8>,
+    credentials_sealed: Option<Vec<u8>>,
     session: Option<&TokenHash>,
     now: DateTime<Utc>,
 ) -> Query<Instance> {
@@ -138,10 +151,12 @@ pub fn insert(
 
 /// Tells the shard that this bot has changed, and whether it is to run. Runs after the change.
 pub fn note(id: InstanceId) -> Query<u64> {
-    Query::execute(
-        "select helixai.note_channel($1, exists (select from instances where id = $1 and is_active))",
-    )
-    .bind(id.as_uuid())
+    const NOTE: &str = concat!(
+        "select helixai.note_channel($1, exists (select from instances where id = $1 and is_active)), (select ",
+        tell_bot!("i"),
+        " from instances i where i.id = $1)"
+    );
+    Query::execute(NOTE).bind(id.as_uuid())
 }
 
 /// One bot.
@@ -162,6 +177,27 @@ pub fn exists(id: InstanceId) -> Query<bool> {
         |mut row| row.next(),
     )
     .bind(id.as_uuid())
+}
+
+/// The bot of WhatsApp that goes by this name: its id, its name, or that in small letters and hyphens. By one of the tenant's own names
+/// (`tenant`), or by none, it is the oldest.
+pub fn find_session(
+    name: Option<String>,
+    tenant: Vec<String>,
+    session: Option<&TokenHash>,
+) -> Query<Option<Instance>> {
+    const FIND: &str = concat!(
+        "select ",
+        columns!(),
+        " from instances where channel = 'whatsapp_web' and deleted_at is null and ",
+        may_have!("$3"),
+        " and ($1::text is null or $1 = any ($2) or id::text = lower($1) or name = $1 ",
+        "or trim(both '-' from regexp_replace(lower(name), '[^a-z0-9]+', '-', 'g')) = lower($1)) order by created_at, id limit 1"
+    );
+    Query::optional(FIND, read)
+        .bind(name)
+        .bind(tenant)
+        .bind(hash(session))
 }
 
 /// Bots, newest first; one more than the page holds, to know whether there is another.
@@ -223,14 +259,18 @@ const UPDATE: &str = concat!(
     "update instances set ",
     fields!(patched),
     "credentials_sealed = coalesce($4, credentials_sealed), ",
-    "state = case when $2 ->> 'is_active' = 'false' then 'stopped' else state end, ",
-    "state_detail = case when $2 ->> 'is_active' = 'false' then '{}' else state_detail end, ",
+    "state = case when $2 ->> 'is_active' = 'false' then 'stopped' when $2 ->> 'is_active' = 'true' and ",
+    parked!(),
+    " then 'created' else state end, ",
+    "state_detail = case when $2 ->> 'is_active' = 'false' or ($2 ->> 'is_active' = 'true' and ",
+    parked!(),
+    ") then '{}' else state_detail end, ",
     "state_changed_at = case when $2 ->> 'is_active' = 'false' and state <> 'stopped' then $3 else state_changed_at end, ",
     "version = version + 1, updated_at = $3 where id = $1 returning ",
     columns!()
 );
 
-/// Changes the fields named in `changes`, and the credentials when there are others. Runs after [`lock`].
+/// Changes the fields named in `changes`: `is_active`, also when it was, starts it again whatever it waits for. And the credentials when there are others. Runs after [`lock`].
 pub fn update(
     id: InstanceId,
     changes: Map<String, Value>,
@@ -259,8 +299,12 @@ pub fn delete(id: InstanceId, now: DateTime<Utc>) -> Query<u64> {
 pub struct Runnable {
     /// Where it speaks.
     pub channel: Channel,
-    /// How it is let in.
+    /// How it is let in; empty where it is linked to a telephone instead.
     pub credentials_sealed: Vec<u8>,
+    /// Only a person starts it again.
+    pub parked: bool,
+    /// It is to give up the telephone that it is linked to.
+    pub unlinked: bool,
     /// Milliseconds between two messages.
     pub message_delay_ms: i32,
     /// How often sending a message is tried.
@@ -273,20 +317,25 @@ pub struct Runnable {
 
 /// A bot that is to run; `None` when it is not.
 pub fn find_runnable(id: InstanceId) -> Query<Option<Runnable>> {
-    Query::optional(
-        "select channel, credentials_sealed, message_delay_ms, max_attempts, auto_reconnect, version \
-         from instances where id = $1 and is_active and deleted_at is null and credentials_sealed is not null",
-        |mut row| {
-            Ok(Runnable {
-                channel: row.parse()?,
-                credentials_sealed: row.next()?,
-                message_delay_ms: row.next()?,
-                max_attempts: row.next()?,
-                auto_reconnect: row.next()?,
-                version: row.next()?,
-            })
-        },
-    )
+    const FIND: &str = concat!(
+        "select channel, coalesce(credentials_sealed, ''), ",
+        parked!(),
+        ", state = 'logged_out', message_delay_ms, max_attempts, auto_reconnect, version ",
+        "from instances where id = $1 and is_active and deleted_at is null ",
+        "and (channel = 'whatsapp_web' or credentials_sealed is not null)"
+    );
+    Query::optional(FIND, |mut row| {
+        Ok(Runnable {
+            channel: row.parse()?,
+            credentials_sealed: row.next()?,
+            parked: row.next()?,
+            unlinked: row.next()?,
+            message_delay_ms: row.next()?,
+            max_attempts: row.next()?,
+            auto_reconnect: row.next()?,
+            version: row.next()?,
+        })
+    })
     .bind(id.as_uuid())
 }
 
@@ -326,7 +375,9 @@ pub fn list_sealed(channel: Channel) -> Query<Vec<(InstanceId, Vec<u8>)>> {
     .bind(channel.as_str())
 }
 
-/// Notes what has become of a bot, and what the provider calls it, if that is known now.
+/// Notes what has become of a bot, and what the provider calls it, if that is known now. One that was logged out here is so until it
+/// is started again, whatever whoever runs it still believes. When it does
+/// not come back by itself, whose it is is told, or an owner.
 pub fn set_state(
     id: InstanceId,
     state: InstanceState,
@@ -334,14 +385,47 @@ pub fn set_state(
     username: Option<String>,
     now: DateTime<Utc>,
 ) -> Query<u64> {
-    Query::execute(
-        "update instances set state = $2, state_detail = $3, username = coalesce($4, username), \
-         state_changed_at = case when state = $2 then state_changed_at else $5 end where id = $1 and deleted_at is null \
-         and (state, state_detail, coalesce(username, '')) is distinct from ($2, $3, coalesce($4, username, ''))",
+    const SET: &str = concat!(
+        "with changed as (update instances set state = $2, state_detail = $3, username = coalesce($4, username), ",
+        "state_changed_at = case when state = $2 then state_changed_at else $5 end where id = $1 and deleted_at is null ",
+        "and (state <> 'logged_out' or $2 in ('logged_out', 'stopped')) ",
+        "and (state, state_detail, coalesce(username, '')) is distinct from ($2, $3, coalesce($4, username, '')) ",
+        "returning id, owner_id, channel, state, is_active), ",
+        "notified as (insert into notifications (id, user_id, kind, instance_id, created_at) ",
+        "select $6, u.id, 'bot_needs_person', i.id, $5 from changed i cross join lateral (select o.id from users o ",
+        "where o.status = 'active' and (o.id = i.owner_id or o.role = 'owner') ",
+        "order by (o.id = i.owner_id) desc nulls last, o.created_at limit 1) u where $6::uuid is not null ",
+        "on conflict do nothing returning id, user_id, kind, conversation_id, instance_id) select ",
+        tell_bot!("changed"),
+        ", (select ",
+        tell_notification!("notified"),
+        " from notified) from changed"
+    );
+    let notification = state.needs_person().then(|| NotificationId::new().as_uuid());
+    Query::execute(SET)
+        .bind(id.as_uuid())
+        .bind(state.as_str())
+        .bind(detail)
+        .bind(username)
+        .bind(now)
+        .bind(notification)
+}
+
+/// Has a bot give up the telephone that it is linked to: whoever runs it does so, and it waits for a person then. Runs after [`lock`].
+pub fn log_out(id: InstanceId, now: DateTime<Utc>) -> Query<Instance> {
+    const LOG_OUT: &str = concat!(
+        "update instances set state = 'logged_out', state_detail = '{\"code\": \"logged_out_here\"}', state_changed_at = $2, ",
+        "version = version + 1, updated_at = $2 where id = $1 returning ",
+        columns!()
+    );
+    Query::one(LOG_OUT, read).bind(id.as_uuid()).bind(now)
+}
+
+/// Whether a bot is to give up the telephone that it was linked to: it was logged out, or removed.
+pub fn is_unlinked(id: InstanceId) -> Query<bool> {
+    Query::one(
+        "select coalesce(bool_or(deleted_at is not null or state = 'logged_out'), false) from instances where id = $1",
+        |mut row| row.next(),
     )
     .bind(id.as_uuid())
-    .bind(state.as_str())
-    .bind(detail)
-    .bind(username)
-    .bind(now)
 }

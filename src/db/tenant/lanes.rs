@@ -45,6 +45,27 @@ pub struct LaneSettings {
     pub statement_timeout: Duration,
 }
 
+/// Whom a pool is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum For {
+    /// The lane's tenants.
+    Tenants,
+    /// The login itself: however many tenants wait for the lane, the process can say that it lives.
+    Login,
+}
+
+impl For {
+    const fn connections(self, settings: &LaneSettings) -> usize {
+        match self {
+            Self::Tenants => settings.connections,
+            Self::Login => LOGIN_CONNECTIONS,
+        }
+    }
+}
+
+/// Connections of a shard's first login, besides those of its tenants.
+const LOGIN_CONNECTIONS: usize = 2;
+
 /// All lanes that this process has opened. Cheap to clone.
 #[derive(Clone)]
 pub struct Lanes {
@@ -55,7 +76,7 @@ struct Inner {
     settings: LaneSettings,
     statement_timeout: String,
     shards: RwLock<HashMap<ShardId, Connector>>,
-    pools: RwLock<HashMap<LaneAddress, Pool<ConnectionManager>>>,
+    pools: RwLock<HashMap<(LaneAddress, For), Pool<ConnectionManager>>>,
     shares: Guarded<TenantId>,
 }
 
@@ -92,7 +113,7 @@ impl Lanes {
             .pools
             .write()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        pools.retain(|lane, pool| {
+        pools.retain(|(lane, _), pool| {
             let stays = lane.shard != shard;
             if !stays {
                 pool.close();
@@ -115,12 +136,12 @@ impl Lanes {
     ) -> Result<(Object<ConnectionManager>, GuardedShare), DbError> {
         let share = self.inner.shares.share(tenant, is_known).await;
         let share = share.map_err(|Busy| DbError::Crowded)?;
-        Ok((self.pool(lane)?.get().await?, share))
+        Ok((self.pool(lane, For::Tenants)?.get().await?, share))
     }
 
     /// Runs a statement as the lane's login itself, which has no right but to call what it was granted.
     pub(super) async fn run_as_login<T>(&self, lane: &LaneAddress, query: Query<T>) -> Result<T, DbError> {
-        let mut connection = self.pool(lane)?.get().await?;
+        let mut connection = self.pool(lane, For::Login)?.get().await?;
         let landed = connection.wire.send(&[(&query.statement, How::Once)]).await?;
         if let Some((_, error)) = landed.failed {
             return Err(error.into());
@@ -129,28 +150,30 @@ impl Lanes {
         (query.decode)(answer)
     }
 
-    fn pool(&self, lane: &LaneAddress) -> Result<Pool<ConnectionManager>, DbError> {
+    fn pool(&self, lane: &LaneAddress, whom: For) -> Result<Pool<ConnectionManager>, DbError> {
+        let key = (lane.clone(), whom);
         let known = {
             let pools = self
                 .inner
                 .pools
                 .read()
                 .unwrap_or_else(std::sync::PoisonError::into_inner);
-            pools.get(lane).cloned()
+            pools.get(&key).cloned()
         };
-        known.map_or_else(|| self.open(lane), Ok)
+        known.map_or_else(|| self.open(key), Ok)
     }
 
-    fn open(&self, lane: &LaneAddress) -> Result<Pool<ConnectionManager>, DbError> {
+    fn open(&self, key: (LaneAddress, For)) -> Result<Pool<ConnectionManager>, DbError> {
         // Held while the shard is looked up: `set_shard` changes the shard first and then closes the pools that it finds.
         let mut pools = self
             .inner
             .pools
             .write()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(pool) = pools.get(lane) {
+        if let Some(pool) = pools.get(&key) {
             return Ok(pool.clone());
         }
+        let (lane, whom) = &key;
         let connector = {
             let shards = self
                 .inner
@@ -168,7 +191,7 @@ impl Lanes {
             max_tenants: settings.tenants,
         };
         let pool = Pool::builder(manager)
-            .max_size(settings.connections)
+            .max_size(whom.connections(settings))
             .timeouts(Timeouts {
                 wait: Some(settings.wait),
                 create: Some(settings.wait),
@@ -177,11 +200,11 @@ impl Lanes {
             .runtime(deadpool::Runtime::Tokio1)
             .build()
             .map_err(|error| DbError::Unavailable(error.to_string()))?;
-        pools.insert(lane.clone(), pool.clone());
+        pools.insert(key, pool.clone());
         Ok(pool)
     }
 
-    /// Connections in use and open, of every lane: `(login, open, idle)`.
+    /// Connections in use and open, of every lane's tenants: `(login, open, idle)`.
     pub fn status(&self) -> Vec<(String, usize, usize)> {
         let pools = self
             .inner
@@ -190,7 +213,8 @@ impl Lanes {
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         pools
             .iter()
-            .map(|(lane, pool)| {
+            .filter(|((_, whom), _)| *whom == For::Tenants)
+            .map(|((lane, _), pool)| {
                 let status = pool.status();
                 (lane.login.clone(), status.size, status.available)
             })

@@ -29,7 +29,7 @@ fn record(lead: LeadId, fields: &Map<String, Value>, made: bool, access: &Access
     let (session, key) = match access.proof() {
         Proof::Session(hash) => (Some(hash.as_bytes().to_vec()), None),
         Proof::ApiKey(hash) => (None, Some(hash.as_bytes().to_vec())),
-        Proof::Public | Proof::System => (None, None),
+        Proof::User(_) | Proof::Public | Proof::System => (None, None),
     };
     Query::execute(RECORD)
         .bind(lead.as_uuid())

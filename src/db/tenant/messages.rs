@@ -7,14 +7,29 @@ use uuid::Uuid;
 
 use super::access::Access;
 use super::query::{Columns, Query};
+use super::text::tell_message;
 use crate::db::DbError;
-use crate::domain::ids::{ConversationId, MessageId, UserId};
+use crate::domain::ids::{ConversationId, InstanceId, MessageId, UserId};
 use crate::domain::message::{Message, MessageKind, MessageText};
 use crate::domain::page::{Cursor, Limit};
+use crate::domain::phone::Phone;
 
 macro_rules! columns {
     () => {
         "id, conversation_id, direction, author, user_id, kind, body, payload, status, error, delivered_at, read_at, created_at"
+    };
+}
+
+/// Ends a statement that has begun with `with made as (`: the message, told.
+macro_rules! told {
+    () => {
+        concat!(
+            ") select ",
+            columns!(),
+            " from made, ",
+            tell_message!("message.created", "made"),
+            " told"
+        )
     };
 }
 
@@ -37,11 +52,12 @@ fn read(mut row: Columns<'_>) -> Result<Message, DbError> {
 }
 
 const INSERT: &str = concat!(
-    "insert into messages (id, conversation_id, instance_id, direction, author, user_id, kind, body, status, created_at) ",
+    "with made as (insert into messages (id, conversation_id, instance_id, direction, author, user_id, kind, body, status, created_at) ",
     "select $1, c.id, c.instance_id, 'outbound', case when $4::bytea is null then 'bot' else 'user' end, ",
     "(select s.user_id from sessions s where s.token_hash = $4), 'text', $3, 'queued', $5 ",
     "from conversations c where c.id = $2 returning ",
-    columns!()
+    columns!(),
+    told!()
 );
 
 /// Adds words to be sent, in the name of the user who asks, or of the bot when a program does. Runs after
@@ -64,6 +80,36 @@ fn session_of(access: &Access) -> Option<Vec<u8>> {
     access.session().map(|hash| hash.as_bytes().to_vec())
 }
 
+const INSERT_TO: &str = concat!(
+    "with c as (update conversations set last_message_at = greatest(last_message_at, $6), updated_at = $6, ",
+    "bot_paused_until = greatest(bot_paused_until, $7) where id = (select o.id from conversations o ",
+    "join contacts k on k.id = o.contact_id where k.phone = $3 and o.instance_id = $2 order by o.last_message_at desc limit 1) ",
+    "returning id, instance_id) ",
+    "insert into messages (id, conversation_id, instance_id, direction, author, user_id, kind, body, status, created_at) ",
+    "select $1, c.id, c.instance_id, 'outbound', case when $5::bytea is null then 'bot' else 'user' end, ",
+    "(select s.user_id from sessions s where s.token_hash = $5), 'text', $4, 'queued', $6 from c returning ",
+    columns!()
+);
+
+/// Adds words to be sent to whoever has this number, in the bot's conversation with them. Runs after [`super::numbers::ensure`].
+pub fn insert_to(
+    id: MessageId,
+    instance: InstanceId,
+    phone: &Phone,
+    body: MessageText,
+    access: &Access,
+    bot_paused_until: Option<DateTime<Utc>>,
+) -> Query<Message> {
+    Query::one(INSERT_TO, read)
+        .bind(id.as_uuid())
+        .bind(instance.as_uuid())
+        .bind(String::from(phone.clone()))
+        .bind(String::from(body))
+        .bind(session_of(access))
+        .bind(access.now())
+        .bind(bot_paused_until)
+}
+
 /// Refuses when there is no such message in the conversation, or with [`crate::db::Refusal::State`] when it has not failed.
 pub fn require_failed(id: MessageId, conversation: ConversationId) -> Query<u64> {
     Query::execute(
@@ -76,11 +122,12 @@ pub fn require_failed(id: MessageId, conversation: ConversationId) -> Query<u64>
 }
 
 const INSERT_AGAIN: &str = concat!(
-    "insert into messages (id, conversation_id, instance_id, direction, author, user_id, kind, body, payload, status, created_at) ",
+    "with made as (insert into messages (id, conversation_id, instance_id, direction, author, user_id, kind, body, payload, status, created_at) ",
     "select $1, c.id, c.instance_id, 'outbound', case when $3::bytea is null then 'bot' else 'user' end, ",
     "(select s.user_id from sessions s where s.token_hash = $3), m.kind, m.body, m.payload, 'queued', $4 ",
     "from messages m join conversations c on c.id = m.conversation_id where m.id = $2 returning ",
-    columns!()
+    columns!(),
+    told!()
 );
 
 /// Says again what has failed. Runs after [`super::conversations::lock`] and [`require_failed`].
@@ -110,16 +157,21 @@ pub fn insert_said(
     said: Said,
     now: DateTime<Utc>,
 ) -> Query<u64> {
-    Query::execute(
-        "insert into messages (id, conversation_id, instance_id, direction, author, kind, body, payload, status, created_at) \
-         select $1, c.id, c.instance_id, 'outbound', 'bot', $3, $4, $5, 'queued', $6 from conversations c where c.id = $2",
-    )
-    .bind(id.as_uuid())
-    .bind(conversation.as_uuid())
-    .bind(said.kind.as_str())
-    .bind(said.body)
-    .bind(said.payload)
-    .bind(now)
+    const SAID: &str = concat!(
+        "with made as (insert into messages ",
+        "(id, conversation_id, instance_id, direction, author, kind, body, payload, status, created_at) ",
+        "select $1, c.id, c.instance_id, 'outbound', 'bot', $3, $4, $5, 'queued', $6 from conversations c where c.id = $2 ",
+        "returning id, conversation_id, direction, author, status) select ",
+        tell_message!("message.created", "made"),
+        " from made"
+    );
+    Query::execute(SAID)
+        .bind(id.as_uuid())
+        .bind(conversation.as_uuid())
+        .bind(said.kind.as_str())
+        .bind(said.body)
+        .bind(said.payload)
+        .bind(now)
 }
 
 // Two texts, so that the first page is not served with a plan for any page.

@@ -36,6 +36,18 @@ pub fn insert_message(
     (line, wake.bind(conversation.as_uuid()))
 }
 
+/// Has a message sent whose conversation was found with it. Tell whoever runs its bot ([`super::instances::wake`]).
+pub fn insert_message_of(message: MessageId, due_at: DateTime<Utc>) -> Query<u64> {
+    Query::execute(
+        "insert into outbox (id, kind, payload, state, due_at, max_attempts, created_at, updated_at) \
+         select m.id, 'send_message', jsonb_build_object('message_id', m.id, 'conversation_id', m.conversation_id), \
+         'pending', $2, $3, $2, $2 from messages m where m.id = $1",
+    )
+    .bind(message.as_uuid())
+    .bind(due_at)
+    .bind(MOST_ATTEMPTS)
+}
+
 /// Gives up what waits to be sent in a conversation.
 pub fn cancel_messages(conversation: ConversationId, now: DateTime<Utc>) -> Query<u64> {
     Query::execute(

@@ -122,7 +122,7 @@ pub fn spend(
          ), ended as (
              delete from sessions s using changed c where s.user_id = c.id
          )
-         select case when c.id is null then helixai.refuse('HX404') else 0 end
+         select case when c.id is null then helixai.refuse('HX404') else 0 end, helixai.tell('access.changed', null, '{}')
          from (values (true)) as request (one) left join changed c on true",
     )
     .bind(hash.as_bytes().to_vec())

@@ -14,7 +14,7 @@ pub const ERASED: &str = "(apagado)";
 
 const EXPORT: &str = "\
 select jsonb_build_object(
-    'contact', jsonb_build_object('id', c.id, 'name', c.name, 'phone', c.phone, 'email', c.email, 'notes', c.notes,
+    'contact', jsonb_build_object('id', c.id, 'name', c.name, 'phone', c.phone, 'email', c.email, 'notes', c.notes, 'opted_out_at', c.opted_out_at,
                                   'created_at', c.created_at, 'updated_at', c.updated_at),
     'leads', coalesce((
         select jsonb_agg(jsonb_build_object(
@@ -30,12 +30,21 @@ select jsonb_build_object(
         select jsonb_agg(jsonb_build_object(
                    'id', v.id, 'channel', v.channel, 'external_id', v.external_id, 'status', v.status, 'labels', v.labels,
                    'created_at', v.created_at,
+                   'notes', coalesce((
+                       select jsonb_agg(jsonb_build_object('id', n.id, 'at', n.created_at, 'body', n.body)
+                                        order by n.created_at, n.id)
+                       from conversation_notes n where n.conversation_id = v.id), '[]'),
                    'messages', coalesce((
                        select jsonb_agg(jsonb_build_object('id', m.id, 'at', m.created_at, 'direction', m.direction,
                                                            'author', m.author, 'kind', m.kind, 'body', m.body,
                                                            'payload', m.payload, 'status', m.status)
                                         order by m.created_at, m.id)
-                       from messages m where m.conversation_id = v.id), '[]'))
+                       from messages m where m.conversation_id = v.id), '[]'),
+                   'scheduled_messages', coalesce((
+                       select jsonb_agg(jsonb_build_object('id', s.id, 'next_at', s.next_at, 'state', s.state, 'body', s.body,
+                                                           'variables', s.variables)
+                                        order by s.id)
+                       from scheduled_messages s where s.conversation_id = v.id), '[]'))
                    order by v.created_at, v.id)
         from conversations v where v.contact_id = c.id), '[]'),
     'customer', (
@@ -80,6 +89,8 @@ where k.resource_id = $1
    or k.resource_id in (select l.id from leads l join contacts c on l.contact_id = c.id or l.phone = c.phone where c.id = $1)
    or k.resource_id in (select v.id from conversations v where v.contact_id = $1)
    or k.resource_id in (select m.id from messages m join conversations v on v.id = m.conversation_id where v.contact_id = $1)
+   or k.resource_id in (select n.id from conversation_notes n join conversations v on v.id = n.conversation_id where v.contact_id = $1)
+   or k.resource_id in (select s.id from scheduled_messages s join conversations v on v.id = s.conversation_id where v.contact_id = $1)
    or k.resource_id in (select c.id from customers c where c.contact_id = $1)
    or k.resource_id in (select o.id from orders o join customers c on c.id = o.customer_id where c.contact_id = $1)
    or k.resource_id in (select d.id from dues d join customers c on c.id = d.customer_id where c.contact_id = $1)";
@@ -104,6 +115,15 @@ set body = null, payload = '{}', error = null, provider_message_id = null,
     status = case when m.direction = 'outbound' and m.status = 'queued' then 'failed' else m.status end
 from conversations v
 where v.contact_id = $1 and m.conversation_id = v.id";
+
+const ERASE_NOTES: &str = "\
+delete from conversation_notes n using conversations v
+where v.contact_id = $1 and n.conversation_id = v.id";
+
+const DELETE_SCHEDULED: &str = "\
+delete from scheduled_messages s
+using conversations v
+where v.contact_id = $1 and s.conversation_id = v.id";
 
 const ERASE_CONVERSATIONS: &str = "\
 update conversations
@@ -141,7 +161,7 @@ set name = null, phone = null, email = null, notes = null, version = version + 1
 where id = $1";
 
 /// What is to be run, in this order, after [`super::contacts::lock`]: the answers that are remembered, the leads, what waits to be
-/// sent, the messages, the conversations, the customer with dues and orders, the contact; and answers of anybody that are kept no longer.
+/// sent, the messages, the conversations, the notes about them, what is to be said later, the customer with dues and orders, the contact; and answers of anybody that are kept no longer.
 /// Each yields how many rows it has changed.
 pub fn erase(id: ContactId, now: DateTime<Utc>) -> Vec<Query<u64>> {
     let timed = |text| Query::execute(text).bind(id.as_uuid()).bind(now);
@@ -151,6 +171,8 @@ pub fn erase(id: ContactId, now: DateTime<Utc>) -> Vec<Query<u64>> {
         timed(ERASE_OUTBOX),
         Query::execute(ERASE_MESSAGES).bind(id.as_uuid()),
         timed(ERASE_CONVERSATIONS),
+        Query::execute(ERASE_NOTES).bind(id.as_uuid()),
+        Query::execute(DELETE_SCHEDULED).bind(id.as_uuid()),
         // The due before its reminders, as who pays it.
         timed(ERASE_DUES).bind(ERASED),
         reminders::cancel_of_contact(id, now),

@@ -35,6 +35,7 @@ sql_value! {
     String => TEXT, &'static str => TEXT, Vec<String> => TEXT_ARRAY, Vec<&'static str> => TEXT_ARRAY,
     Uuid => UUID, Vec<Uuid> => UUID_ARRAY, Vec<i64> => INT8_ARRAY, Value => JSONB, Vec<u8> => BYTEA,
     DateTime<Utc> => TIMESTAMPTZ, NaiveDate => DATE,
+    Vec<Option<String>> => TEXT_ARRAY, Vec<Option<Vec<u8>>> => BYTEA_ARRAY, Vec<Option<i64>> => INT8_ARRAY,
 }
 
 impl<T: SqlValue> SqlValue for Option<T> {

@@ -5,7 +5,9 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::query::Query;
+use super::text::tell_message;
 use crate::domain::ids::{ConversationId, InstanceId, MessageId};
+use crate::domain::message::MessageStatus;
 
 /// A message that this worker is to send. It has no `Debug`: it is personal data.
 #[derive(Clone)]
@@ -26,7 +28,8 @@ pub struct ToSend {
     pub payload: Value,
 }
 
-// What is to be tried again, or is in another worker's hands still, holds back what was said after it in the same conversation.
+// What is to be tried again, or is in a worker's hands still, holds back what was said after it in the same conversation. Of one
+// conversation only a few are taken, so that its heap does not keep the others waiting.
 const CLAIM: &str = "\
 with due as (
     select o.id from messages m join outbox o on o.id = m.id
@@ -36,6 +39,8 @@ with due as (
         select from messages q join outbox p on p.id = q.id
         where q.status = 'queued' and q.conversation_id = m.conversation_id and q.id < m.id
           and p.state = 'pending' and ((p.last_error is not null and p.due_at > $3) or p.leased_until > $3))
+      and (select count(*) from (
+        select from messages q where q.status = 'queued' and q.conversation_id = m.conversation_id and q.id < m.id limit 4) earlier) < 4
     order by m.id limit $5 for update of o skip locked
 )
 update outbox o set leased_by = $1, leased_until = $2, attempts = o.attempts + 1, updated_at = $3
@@ -43,7 +48,8 @@ from due, messages m, conversations c
 where o.id = due.id and m.id = o.id and c.id = m.conversation_id
 returning o.id, o.attempts, c.id, c.external_id, m.kind, m.body, m.payload";
 
-/// Takes at most `most` messages of a bot that are due, the oldest first, until `until`. They come in any order.
+/// Takes at most `most` messages of a bot that are due, the oldest first, until `until`: of one conversation the first few. They come in
+/// any order.
 pub fn claim(
     worker: Uuid,
     instance: InstanceId,
@@ -92,30 +98,35 @@ fn end(
     provider_message_id: Option<String>,
     now: DateTime<Utc>,
 ) -> Query<u64> {
-    Query::execute(
-        "with line as (update outbox set state = $3, last_error = $5, leased_by = null, leased_until = null, updated_at = $7 \
-         where id = $1 and leased_by = $2 returning id) \
-         update messages m set status = $4, error = $5, provider_message_id = $6 from line where m.id = line.id and m.status = 'queued'",
-    )
-    .bind(id.as_uuid())
-    .bind(worker)
-    .bind(line)
-    .bind(message)
-    .bind(error)
-    .bind(provider_message_id)
-    .bind(now)
+    const END: &str = concat!(
+        "with line as (update outbox set state = $3, last_error = $5, leased_by = null, leased_until = null, updated_at = $7 ",
+        "where id = $1 and leased_by = $2 returning id), ",
+        "ended as (update messages m set status = $4, error = $5, provider_message_id = $6 from line ",
+        "where m.id = line.id and m.status = 'queued' returning m.id, m.conversation_id, m.direction, m.author, m.status) select ",
+        tell_message!("message.updated", "ended"),
+        " from ended"
+    );
+    Query::execute(END)
+        .bind(id.as_uuid())
+        .bind(worker)
+        .bind(line)
+        .bind(message)
+        .bind(error)
+        .bind(provider_message_id)
+        .bind(now)
 }
 
 /// Gives up whatever a bot that is removed was to send.
 pub fn cancel_all(instance: InstanceId, now: DateTime<Utc>) -> Query<u64> {
-    Query::execute(
-        "with given_up as (update messages set status = 'failed', error = 'bot_removed' \
-         where instance_id = $1 and status = 'queued' returning id) \
-         update outbox o set state = 'canceled', leased_by = null, leased_until = null, updated_at = $2 from given_up \
-         where o.id = given_up.id and o.state = 'pending'",
-    )
-    .bind(instance.as_uuid())
-    .bind(now)
+    const CANCEL: &str = concat!(
+        "with given_up as (update messages set status = 'failed', error = 'bot_removed' ",
+        "where instance_id = $1 and status = 'queued' returning id, conversation_id, direction, author, status), ",
+        "canceled as (update outbox o set state = 'canceled', leased_by = null, leased_until = null, updated_at = $2 from given_up ",
+        "where o.id = given_up.id and o.state = 'pending') select ",
+        tell_message!("message.updated", "given_up"),
+        " from given_up"
+    );
+    Query::execute(CANCEL).bind(instance.as_uuid()).bind(now)
 }
 
 /// Gives a message back, to be tried again then. With `untried` this time does not count.
@@ -151,4 +162,24 @@ pub fn next_due(instance: InstanceId, now: DateTime<Utc>) -> Query<Option<DateTi
     )
     .bind(instance.as_uuid())
     .bind(now)
+}
+
+/// Notes how far messages of a bot have come, as the provider names them: `delivered` or `read`, and never back. How many of them
+/// are there, wherever they were.
+pub fn set_receipt(
+    instance: InstanceId,
+    provider_message_ids: Vec<String>,
+    status: MessageStatus,
+) -> Query<i64> {
+    Query::one(
+        "with known as (select id, status from messages where instance_id = $1 and provider_message_id = any ($2) \
+           and direction = 'outbound'), \
+         changed as (update messages m set status = $3 from known where m.id = known.id \
+           and (known.status = 'sent' or (known.status = 'delivered' and $3 = 'read'))) \
+         select count(*) from known",
+        |mut row| row.next(),
+    )
+    .bind(instance.as_uuid())
+    .bind(provider_message_ids)
+    .bind(status.as_str())
 }

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::query::{Columns, Query};
+use super::text::tell_access;
 use crate::db::DbError;
 use crate::domain::email::Email;
 use crate::domain::ids::{SessionId, UserId};
@@ -74,17 +75,23 @@ pub fn delete_expired(user: UserId, now: DateTime<Utc>) -> Query<u64> {
 
 /// Ends the session of this token.
 pub fn delete(hash: &TokenHash) -> Query<u64> {
-    Query::execute("delete from sessions where token_hash = $1").bind(hash.as_bytes().to_vec())
+    const DELETE: &str = concat!(
+        "with gone as (delete from sessions where token_hash = $1) ",
+        tell_access!()
+    );
+    Query::execute(DELETE).bind(hash.as_bytes().to_vec())
 }
 
 /// Ends all sessions of a user but the one of this token, and the links by which they could choose a password.
 pub fn delete_others(user: UserId, keep: &TokenHash) -> Query<u64> {
-    Query::execute(
-        "with links as (delete from password_links where user_id = $1)
-         delete from sessions where user_id = $1 and token_hash <> $2",
-    )
-    .bind(user.as_uuid())
-    .bind(keep.as_bytes().to_vec())
+    const DELETE: &str = concat!(
+        "with links as (delete from password_links where user_id = $1), ",
+        "gone as (delete from sessions where user_id = $1 and token_hash <> $2) ",
+        tell_access!()
+    );
+    Query::execute(DELETE)
+        .bind(user.as_uuid())
+        .bind(keep.as_bytes().to_vec())
 }
 
 /// The user of the session of this token.

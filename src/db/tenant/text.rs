@@ -72,4 +72,92 @@ macro_rules! given {
     ($($column:literal as $kind:literal),+ $(,)?) => { concat!($("($2 ->> '", $column, "')::", $kind, ", "),+) };
 }
 
-pub(in crate::db) use {fold, given, lock_row, named, patched, search_catalog, search_people};
+/// A call that tells sockets of this tenant about a row `$row` of `messages`: ids and states, never words.
+macro_rules! tell_message {
+    ($kind:literal, $row:literal) => {
+        concat!(
+            "helixai.tell('",
+            $kind,
+            "', null, jsonb_build_object('id', ",
+            $row,
+            ".id, 'conversation_id', ",
+            $row,
+            ".conversation_id, 'direction', ",
+            $row,
+            ".direction, 'author', ",
+            $row,
+            ".author, 'status', ",
+            $row,
+            ".status))"
+        )
+    };
+}
+
+/// As [`tell_message`], about a row of `conversations`.
+macro_rules! tell_conversation {
+    ($row:literal) => {
+        concat!(
+            "helixai.tell('conversation.updated', null, jsonb_build_object('id', ",
+            $row,
+            ".id, 'status', ",
+            $row,
+            ".status, 'assigned_to', ",
+            $row,
+            ".assigned_to, 'unread_count', ",
+            $row,
+            ".unread_count, 'version', ",
+            $row,
+            ".version))"
+        )
+    };
+}
+
+/// As [`tell_message`], about a row of `instances`, to whoever may have that bot. A code to be scanned is fetched, not told.
+macro_rules! tell_bot {
+    ($row:literal) => {
+        concat!(
+            "helixai.tell('bot.state', jsonb_build_object('owner', ",
+            $row,
+            ".owner_id), jsonb_build_object('id', ",
+            $row,
+            ".id, 'channel', ",
+            $row,
+            ".channel, 'state', ",
+            $row,
+            ".state, 'is_active', ",
+            $row,
+            ".is_active))"
+        )
+    };
+}
+
+/// As [`tell_message`], about a row of `notifications`, to whom it is for.
+macro_rules! tell_notification {
+    ($row:literal) => {
+        concat!(
+            "helixai.tell('notification.created', jsonb_build_object('user', ",
+            $row,
+            ".user_id), jsonb_build_object('id', ",
+            $row,
+            ".id, 'kind', ",
+            $row,
+            ".kind, 'conversation_id', ",
+            $row,
+            ".conversation_id, 'instance_id', ",
+            $row,
+            ".instance_id))"
+        )
+    };
+}
+
+/// Has processes that have sockets of this tenant look who may have them still.
+macro_rules! tell_access {
+    () => {
+        "select helixai.tell('access.changed', null, '{}')"
+    };
+}
+
+pub(in crate::db) use {
+    fold, given, lock_row, named, patched, search_catalog, search_people, tell_access, tell_bot,
+    tell_conversation, tell_message, tell_notification,
+};

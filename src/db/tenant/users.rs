@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::query::{Columns, Query};
-use super::text::{fold, patched};
+use super::text::{fold, patched, tell_access};
 use crate::db::DbError;
 use crate::domain::ids::UserId;
 use crate::domain::page::{Cursor, Limit};
@@ -214,23 +214,27 @@ pub fn set_password(id: UserId, password_hash: String, now: DateTime<Utc>) -> Qu
 /// Ends the sessions of a user, and the links by which they could choose a password. It comes after the audit, whose actor may be
 /// that user.
 pub fn end_sessions(id: UserId) -> Query<u64> {
-    Query::execute(
-        "with links as (delete from password_links where user_id = $1) delete from sessions where user_id = $1",
-    )
-    .bind(id.as_uuid())
+    const END: &str = concat!(
+        "with links as (delete from password_links where user_id = $1), ",
+        "gone as (delete from sessions where user_id = $1) ",
+        tell_access!()
+    );
+    Query::execute(END).bind(id.as_uuid())
 }
 
-/// Ends the sessions of a user who may not come in.
+/// Ends the sessions of a user who may not come in; whoever has other rights now has them at their sockets, too.
 pub fn end_sessions_unless_active(id: UserId) -> Query<u64> {
-    Query::execute(
-        "with links as (delete from password_links l using users u
-                        where u.id = $1 and l.user_id = u.id and u.status = 'disabled')
-         delete from sessions s using users u where u.id = $1 and s.user_id = u.id and u.status <> 'active'",
-    )
-    .bind(id.as_uuid())
+    const END: &str = concat!(
+        "with links as (delete from password_links l using users u ",
+        "where u.id = $1 and l.user_id = u.id and u.status = 'disabled'), ",
+        "gone as (delete from sessions s using users u where u.id = $1 and s.user_id = u.id and u.status <> 'active') ",
+        tell_access!()
+    );
+    Query::execute(END).bind(id.as_uuid())
 }
 
 /// Removes a user, and with them their sessions. Runs after [`guard`] and the audit.
 pub fn delete(id: UserId) -> Query<u64> {
-    Query::execute("delete from users where id = $1").bind(id.as_uuid())
+    const DELETE: &str = concat!("with gone as (delete from users where id = $1) ", tell_access!());
+    Query::execute(DELETE).bind(id.as_uuid())
 }

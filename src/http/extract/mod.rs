@@ -13,7 +13,7 @@ pub(in crate::http) use admin::on_base_domain;
 pub(in crate::http) use client::bearer;
 pub use client::{ClientAddress, IdempotencyHeader};
 pub use tenant::{
-    Checkout, Inbound, Invoices, LogIn, ManageTenant, OwnAccount, OwnAccounts, OwnBilling, OwnExport,
-    OwnTenant, Permission, PublicTenant, ReadData, SESSION_COOKIE, SeeSettings, SettleUsage, TenantAccess,
-    TradeData, WriteData,
+    Checkout, Inbound, Invoices, LogIn, ManageTenant, OwnAccount, OwnAccounts, OwnBilling, OwnDesk,
+    OwnExport, OwnReading, OwnTenant, Permission, PublicTenant, ReadData, SESSION_COOKIE, SeeSettings,
+    SettleUsage, TenantAccess, TradeData, WriteData,
 };

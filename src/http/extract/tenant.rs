@@ -80,6 +80,10 @@ permissions! {
     LogIn: Read, Login;
     /// One's own session and password.
     OwnAccount: SignedIn, Login;
+    /// To see what concerns oneself, or to ask for a socket of one's own.
+    OwnReading: SignedIn, Read;
+    /// To put away what concerns oneself.
+    OwnDesk: SignedIn, Write;
     /// To see the subscription, its use and invoices.
     Invoices: Read, Billing;
     /// To pay.

@@ -2,7 +2,7 @@
 
 use actix_web::HttpRequest;
 use actix_web::http::Method;
-use actix_web::http::header::{AUTHORIZATION, ORIGIN};
+use actix_web::http::header::{AUTHORIZATION, ORIGIN, UPGRADE};
 
 use super::client::{bearer, host};
 use super::tenant::SESSION_COOKIE;
@@ -27,7 +27,10 @@ pub(super) fn token(request: &HttpRequest, scheme: PublicScheme) -> Result<Optio
         .ok()
         .filter(|token| token.kind == TokenKind::Session)
         .ok_or_else(Problem::unauthorized)?;
-    let safe = matches!(*request.method(), Method::GET | Method::HEAD);
+    // What a socket hears no browser keeps from the page that has opened it, whoever's that is.
+    let upgrade = request.headers().get(UPGRADE).and_then(|to| to.to_str().ok());
+    let opens = upgrade.is_some_and(|to| to.eq_ignore_ascii_case("websocket"));
+    let safe = matches!(*request.method(), Method::GET | Method::HEAD) && !opens;
     if !safe && !same_origin(request, scheme) {
         return Err(Problem::forbidden(
             "origin_mismatch",

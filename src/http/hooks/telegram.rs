@@ -30,13 +30,13 @@ pub async fn hear_telegram(hook: Hook, path: web::Path<(String, String)>) -> Res
     let presented = presented
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
-    if !channels.is_telegram(tenant, bot, presented) {
+    let Some(number) = channels.telegram_calls(tenant, bot, presented) else {
         return Err(unheard(WebhookError::Secret));
-    }
+    };
     let time = hook.platform.settings.server.request_timeout / 2;
     let body = receive(&hook.request, hook.payload, LARGEST, time).await?;
     channels
-        .hear_telegram(tenant, bot, &body)
+        .hear_telegram(tenant, bot, number, &body)
         .await
         .map_err(unheard)?;
     Ok(HttpResponse::Ok().json(Heard::YES))

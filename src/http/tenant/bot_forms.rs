@@ -21,7 +21,7 @@ pub struct CreateBot {
     /// What the tenant calls it: one line of at most 100 characters.
     #[schema(value_type = String)]
     name: Option<String>,
-    /// Where it speaks: `telegram` when left out, or `whatsapp_cloud`.
+    /// Where it speaks: `telegram` when left out, `whatsapp_cloud`, or `whatsapp_web`: linked to a telephone by a QR code (`GET …/qr`).
     #[schema(value_type = Option<Channel>)]
     channel: Option<String>,
     /// Telegram: the token that BotFather gave. It is never shown again, like all that follows but the number's id.
@@ -127,7 +127,15 @@ impl Given {
         self.token.is_some() || self.account.given().next().is_some()
     }
 
-    /// What a new bot of this channel is let in with.
+    /// What a new bot of this channel is let in with; nothing when it is linked to a telephone.
+    fn of_new(self, channel: Channel) -> Result<Option<Credentials>, FieldErrors> {
+        match channel {
+            Channel::WhatsappWeb => self.only_of(channel).map(|()| None),
+            Channel::Telegram | Channel::WhatsappCloud => self.whole(channel).map(Some),
+        }
+    }
+
+    /// What a bot of this channel is let in with.
     fn whole(self, channel: Channel) -> Result<Credentials, FieldErrors> {
         self.only_of(channel)?;
         match channel {
@@ -158,7 +166,8 @@ impl Given {
         let token = self.token.is_some().then_some("token");
         let foreign: Vec<&str> = match channel {
             Channel::WhatsappCloud => token.into_iter().collect(),
-            Channel::Telegram | Channel::WhatsappWeb => self.account.given().collect(),
+            Channel::Telegram => self.account.given().collect(),
+            Channel::WhatsappWeb => token.into_iter().chain(self.account.given()).collect(),
         };
         for field in foreign {
             errors.push(
@@ -230,7 +239,7 @@ impl UpdateBot {
 }
 
 impl CreateBot {
-    pub(super) fn check(self) -> Result<(Map<String, Value>, Credentials), FieldErrors> {
+    pub(super) fn check(self) -> Result<NewBot, FieldErrors> {
         let mut errors = FieldErrors::new();
         let channel = errors.check("channel", channel(self.channel.as_deref()));
         let missing = Self::missing(
@@ -263,7 +272,11 @@ impl CreateBot {
         }
         let checked = errors.merge(given.check());
         let (channel, checked) = errors.finish(|| channel.zip(checked))?;
-        Ok((checked.fields, checked.credentials.whole(channel)?))
+        Ok(NewBot {
+            channel,
+            fields: checked.fields,
+            credentials: checked.credentials.of_new(channel)?,
+        })
     }
 
     /// What a bot of this channel cannot do without, so that all that is wrong is told at once.
@@ -284,14 +297,26 @@ impl CreateBot {
 
 /// Where a new bot is to speak.
 fn channel(value: Option<&str>) -> Result<Channel, Invalid> {
-    let known = [Channel::Telegram, Channel::WhatsappCloud];
     let Some(value) = value else {
         return Ok(Channel::Telegram);
     };
-    let channel = Channel::parse(value)
-        .ok()
-        .filter(|channel| known.contains(channel));
-    channel.ok_or_else(|| Invalid::unknown_value(&known.map(Channel::as_str)))
+    Channel::parse(value)
+}
+
+/// A bot to be made.
+pub(super) struct NewBot {
+    pub(super) channel: Channel,
+    pub(super) fields: Map<String, Value>,
+    /// None for one that is linked to a telephone.
+    pub(super) credentials: Option<Credentials>,
+}
+
+/// What is said to who gives a token to a bot that is linked to a telephone.
+pub(super) fn no_token() -> Invalid {
+    Invalid::new(
+        "unexpected",
+        "is for bots of Telegram: this one is linked to a telephone",
+    )
 }
 
 /// What Telegram calls a bot, with or without its `@`.

@@ -7,9 +7,9 @@ use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::bot_forms::{BotWebhook, CreateBot, ShownBot, UpdateBot};
+use super::bot_forms::{BotWebhook, CreateBot, ShownBot, UpdateBot, no_token};
 use crate::channels::telegram::TokenOf;
-use crate::db::tenant::{audit, instances, sending};
+use crate::db::tenant::{audit, instances, sending, whatsapp, whatsapp_codes};
 use crate::db::{DbError, Refusal};
 use crate::domain::bot_credentials::Credentials;
 use crate::domain::conversation::Channel;
@@ -127,7 +127,7 @@ pub async fn validate_bot_token(
     }
 }
 
-/// Make a bot. It is started at once, unless `is_active` is `false`; what becomes of it is its `state`. A token or a number that another bot
+/// Make a bot, of Telegram with a token, of WhatsApp's Cloud API with a number, of a linked telephone with nothing: see `GET /api/bots/{id}/qr`. It is started at once, unless `is_active` is `false`; what becomes of it is its `state`. A token or a number that another bot
 /// has, of whatever tenant, is refused with 409 `bot_token_taken`. The answer for a number of WhatsApp's Cloud API says what is to be entered as its webhook
 /// at Meta.
 #[utoipa::path(
@@ -146,19 +146,22 @@ pub async fn create_bot(
     body: Body<CreateBot>,
 ) -> Result<HttpResponse, Problem> {
     let bot = access.check(body.value).await?;
-    let (fields, credentials) = access.check(bot.check()).await?;
-    // Only who may takes a token.
-    access.run(()).await?;
+    let bot = access.check(bot.check()).await?;
     let id = InstanceId::new();
     let (channels, tenant) = (&access.platform().channels, access.tenant.home.id);
-    let ours = channels.claim_token(tenant, id, &credentials).await?;
-    let sealed = channels.seal_token(tenant, id, &credentials);
-    let webhook = match &credentials {
-        Credentials::WhatsappCloud(account) => Some(BotWebhook {
+    let (mut ours, mut sealed) = (true, None);
+    if let Some(credentials) = &bot.credentials {
+        // Only who may takes a token.
+        access.run(()).await?;
+        ours = channels.claim_token(tenant, id, credentials).await?;
+        sealed = Some(channels.seal_token(tenant, id, credentials));
+    }
+    let webhook = match &bot.credentials {
+        Some(Credentials::WhatsappCloud(account)) => Some(BotWebhook {
             url: channels.cloud_address(tenant, id),
             verify_token: Some(account.verify_token.expose_secret().to_owned()),
         }),
-        Credentials::Telegram(_) => None,
+        Some(Credentials::Telegram(_)) | None => None,
     };
     let batch = (
         // A repeated request is answered what it was; any other is refused here.
@@ -166,8 +169,8 @@ pub async fn create_bot(
         instances::room(access.tenant.limit_of(METER)),
         instances::insert(
             id,
-            credentials.channel(),
-            fields,
+            bot.channel,
+            bot.fields,
             sealed,
             access.access.session(),
             access.now,
@@ -183,9 +186,9 @@ pub async fn create_bot(
     };
     let show = |(_, _, bot, _, _)| ShownBot { bot, webhook };
     let outcome = access.create(creation, batch, show, refuse).await;
-    if ours && outcome.is_err() {
+    if let (true, Some(credentials), true) = (ours, &bot.credentials, outcome.is_err()) {
         // What is not let go now counts no more after a while.
-        let _ = channels.release_token(id, Some(&credentials)).await;
+        let _ = channels.release_token(id, Some(credentials)).await;
     }
     access.counting(outcome, METER, instances::count()).await
 }
@@ -237,8 +240,13 @@ pub async fn update_bot(
     let (mut version, mut sealed) = (checked.version, None);
     if checked.credentials.any() {
         // Only who may change this bot takes a token for it.
-        let lock = instances::lock(id, version, access.access.session());
-        let (_, stored) = access.run((lock, instances::find_sealed(id))).await?.output;
+        let session = access.access.session();
+        let lock = instances::lock(id, version, session);
+        let batch = (lock, instances::find(id, session), instances::find_sealed(id));
+        let (_, bot, stored) = access.run(batch).await?.output;
+        if bot.is_some_and(|bot| bot.channel == Channel::WhatsappWeb.as_str()) {
+            return Err(Problem::invalid_field("token", no_token()));
+        }
         let stored = stored.ok_or_else(Problem::not_found)?;
         let account = channels.open_account(tenant, id, &stored.sealed);
         let credentials = access
@@ -254,7 +262,7 @@ pub async fn update_bot(
     change(&access, id, version, checked.fields, sealed, "bot.update").await
 }
 
-async fn change(
+pub(super) async fn change(
     access: &TenantAccess<WriteData>,
     id: InstanceId,
     version: Option<i32>,
@@ -318,6 +326,8 @@ pub async fn delete_bot(
         instances::lock(id, None, access.access.session()),
         (
             instances::delete(id, access.now),
+            whatsapp::remove(id),
+            whatsapp_codes::delete_all(id),
             sending::cancel_all(id, access.now),
         ),
         instances::note(id),

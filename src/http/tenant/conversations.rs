@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::db::tenant::conversations::{self, ConversationFilter, NewConversation};
-use crate::db::tenant::{audit, outbox};
+use crate::db::tenant::{audit, notifications, outbox};
 use crate::db::{DbError, Refusal};
 use crate::domain::conversation::{Channel, Conversation, ConversationStatus, Label};
 use crate::domain::ids::{ContactId, ConversationId, UserId};
@@ -225,6 +225,7 @@ pub async fn create_conversation(
     let batch = (
         conversations::refuse_second(contact, channel),
         conversations::insert(id, new, access.now),
+        conversations::tell(id),
         audit::insert(&access.access, "conversation.create", "conversations", id),
     );
     let creation = Creation {
@@ -233,7 +234,7 @@ pub async fn create_conversation(
         hash: body.hash,
         row: Some(id.as_uuid()),
     };
-    let show = |(_, conversation, _)| conversation;
+    let show = |(_, conversation, _, _)| conversation;
     match access.create(creation, batch, show, refuse_creation).await {
         Err(problem) if problem.code() == EXISTS => {
             let existing = access
@@ -283,10 +284,12 @@ pub async fn update_conversation(
     let (version, changes) = access.check(update.check()).await?;
     let batch = (
         conversations::lock(id, version),
+        notifications::assigned(id, &changes, &access.access),
         conversations::update(id, changes, access.now),
+        conversations::tell(id),
         audit::insert(&access.access, "conversation.update", "conversations", id),
     );
-    let (_, conversation, _) = access.run_or(batch, refuse).await?.output;
+    let (_, _, conversation, _, _) = access.run_or(batch, refuse).await?.output;
     Ok(web::Json(conversation))
 }
 
@@ -305,9 +308,32 @@ pub async fn read_conversation(
     let batch = (
         conversations::lock(id, None),
         conversations::mark_read(id),
+        conversations::tell(id),
         audit::insert(&access.access, "conversation.read", "conversations", id),
     );
-    let (_, conversation, _) = access.run(batch).await?.output;
+    let (_, conversation, _, _) = access.run(batch).await?.output;
+    Ok(web::Json(conversation))
+}
+
+/// Hand a conversation back to its bot: it may speak again, and nobody looks after it. What was said meanwhile it does not answer.
+#[utoipa::path(
+    tag = "conversations", operation_id = "hand_back_conversation", params(("id" = ConversationId, Path)),
+    security(("bearer" = [])),
+    responses((status = 200, body = Conversation), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody))
+)]
+#[post("/api/conversations/{id}/hand-back")]
+pub async fn hand_back_conversation(
+    access: TenantAccess<WriteData>,
+    id: web::Path<String>,
+) -> Result<web::Json<Conversation>, Problem> {
+    let id = access.check(path_id(&id)).await?;
+    let batch = (
+        conversations::lock(id, None),
+        conversations::hand_back(id, access.now),
+        conversations::tell(id),
+        audit::insert(&access.access, "conversation.hand_back", "conversations", id),
+    );
+    let (_, conversation, _, _) = access.run(batch).await?.output;
     Ok(web::Json(conversation))
 }
 

@@ -47,7 +47,7 @@ pub async fn get_me(access: TenantAccess<ReadData>) -> Result<web::Json<Me>, Pro
     let profile = reply.output.flatten();
     let actor = &reply.identity.actor;
     let id = match actor {
-        Actor::User { id, .. } => id.to_string(),
+        Actor::User { id, .. } | Actor::Linked { id } => id.to_string(),
         Actor::ApiKey { id, .. } => id.to_string(),
         Actor::Public | Actor::System => return Err(Problem::unauthorized()),
     };

@@ -25,11 +25,11 @@ pub struct Erased {
 }
 
 /// All that is known of a person, as one JSON document: the contact, its leads with their history, its conversations with their
-/// messages, and as a customer its orders, dues and payments. Owners and managers only; noted in the audit.
+/// messages and what is to be said in them later, and as a customer its orders, dues and payments. Owners and managers only; noted in the audit.
 #[utoipa::path(
     tag = "contacts", operation_id = "export_contact", params(("id" = ContactId, Path)), security(("bearer" = [])),
     responses(
-        (status = 200, body = Object, description = "`{contact, leads: [{…, history}], conversations: [{…, messages}], customer}`"),
+        (status = 200, body = Object, description = "`{contact, leads: [{…, history}], conversations: [{…, notes, messages}], customer}`"),
         (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody)
     )
 )]

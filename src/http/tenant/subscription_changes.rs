@@ -166,7 +166,7 @@ async fn prepare<P: Permission>(
     words: &str,
 ) -> Result<(Decision, Repeatable), Problem> {
     let actor = match access.run(()).await?.identity.actor {
-        Actor::User { id, .. } => MasterActor::User(id),
+        Actor::User { id, .. } | Actor::Linked { id } => MasterActor::User(id),
         Actor::ApiKey { .. } | Actor::Public | Actor::System => return Err(Problem::no_right()),
     };
     let decision = Decision {

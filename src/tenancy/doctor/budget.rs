@@ -4,6 +4,8 @@ use super::report::Report;
 
 /// Connections of administrators beside the pools: an onboarding, and a migration or an examination.
 const ADMINISTRATORS: i64 = 2;
+/// Connections by which a process says that it lives and takes work, besides those of tenants.
+const OF_LOGINS: i64 = 2;
 /// The part of a server's connections that the program may plan with, in percent; the rest is for people, backups and
 /// replication.
 const SHARE: i64 = 80;
@@ -28,7 +30,7 @@ pub struct Budget {
 impl Budget {
     /// Connections that the program may open.
     pub fn needed(&self) -> i64 {
-        (self.lanes * self.lane_pool + self.master_pool) * self.processes + ADMINISTRATORS
+        (self.lanes * self.lane_pool + OF_LOGINS + self.master_pool) * self.processes + ADMINISTRATORS
     }
 
     /// Connections that it should stay within.
@@ -43,7 +45,7 @@ impl Budget {
             return;
         }
         let what = format!(
-            "{needed} connections may be needed ({} lanes × {} + {} to the registry, × {} processes, + {ADMINISTRATORS}), \
+            "{needed} connections may be needed ({} lanes × {} + {OF_LOGINS} + {} to the registry, × {} processes, + {ADMINISTRATORS}), \
              and {SHARE} % of max_connections are {}",
             self.lanes,
             self.lane_pool,
@@ -90,20 +92,20 @@ mod tests {
             max_connections: 100,
             reserved: 3,
         };
-        assert_eq!((budget.needed(), budget.planned()), (78, 80));
+        assert_eq!((budget.needed(), budget.planned()), (80, 80));
         assert_eq!(levels(budget), []);
         budget.lanes = 18;
         assert_eq!(levels(budget), [Level::Warning]);
         budget.lanes = 22;
-        assert_eq!(budget.needed(), 98);
+        assert_eq!(budget.needed(), 100);
         assert_eq!(levels(budget), [Level::Error]);
-        budget.max_connections = 123;
+        budget.max_connections = 125;
         assert_eq!(
             levels(budget),
             [],
-            "what the cure says is enough: 98 of 123 are below 80 %"
+            "what the cure says is enough: 100 of 125 are below 80 %"
         );
         budget.processes = 2;
-        assert_eq!(budget.needed(), 194);
+        assert_eq!(budget.needed(), 198);
     }
 }

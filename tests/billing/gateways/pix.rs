@@ -2,24 +2,9 @@
 
 use helixai::billing::pix::PixCode;
 
-const TEXT: &str = "00020126580014br.gov.bcb.pix0136b76aa9c2-2ec4-4110-954e-ebfe34f05b61520400005303986540510.505802BR5911TE35069Wi056014Begz kGOBJEUte62230519mpqrinter132741051963042B7C";
+use crate::helpers::pictures::scanned;
 
-fn scanned(png: &[u8]) -> String {
-    let picture = image::load_from_memory(png).unwrap().to_luma8();
-    let (width, height) = picture.dimensions();
-    let mut prepared = rqrr::PreparedImage::prepare_from_greyscale(
-        usize::try_from(width).unwrap(),
-        usize::try_from(height).unwrap(),
-        |x, y| {
-            picture
-                .get_pixel(u32::try_from(x).unwrap(), u32::try_from(y).unwrap())
-                .0[0]
-        },
-    );
-    let grids = prepared.detect_grids();
-    assert_eq!(grids.len(), 1);
-    grids[0].decode().unwrap().1
-}
+const TEXT: &str = "00020126580014br.gov.bcb.pix0136b76aa9c2-2ec4-4110-954e-ebfe34f05b61520400005303986540510.505802BR5911TE35069Wi056014Begz kGOBJEUte62230519mpqrinter132741051963042B7C";
 
 #[test]
 fn a_camera_reads_the_text() {

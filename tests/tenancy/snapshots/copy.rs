@@ -7,9 +7,11 @@ use super::{Case, backup, content, fill, kept, number, restore, tenant_key};
 use crate::helpers::{TestApp, TestTenant};
 
 /// Tables whose rows a copy does not get.
-const SILENT: [&str; 8] = [
+const SILENT: [&str; 10] = [
     "sessions",
     "password_links",
+    "socket_tickets",
+    "notifications",
     "login_throttle",
     "idempotency_keys",
     "api_keys",

@@ -28,7 +28,14 @@ use tokio_postgres::Client;
 use crate::helpers::{TestPlatform, cli_origin};
 
 /// Tables whose rows never come back.
-const FORGOTTEN: [&str; 4] = ["sessions", "password_links", "login_throttle", "idempotency_keys"];
+const FORGOTTEN: [&str; 6] = [
+    "sessions",
+    "password_links",
+    "socket_tickets",
+    "login_throttle",
+    "notifications",
+    "idempotency_keys",
+];
 
 /// A platform and a folder for files.
 pub struct Case {
@@ -247,6 +254,23 @@ pub async fn fill(admin: &Client, schema: &str) {
             ))
             .await
             .expect("customers are filled");
+    }
+    if has(admin, schema, "conversation_notes").await {
+        admin
+            .batch_execute(&format!(
+                "set search_path = {schema};
+                 insert into socket_tickets (token_hash, session_id, created_at, expires_at)
+                 select token_hash, id, now(), now() + interval '30 seconds' from sessions;
+                 insert into conversation_notes (id, conversation_id, user_id, body, created_at, updated_at)
+                 select gen_random_uuid(), c.id, u.id, 'Cliente de Zé', now(), now() from conversations c, users u;
+                 insert into canned_replies (id, shortcut, body, created_at, updated_at)
+                 values (gen_random_uuid(), 'ola', E'Olá {{{{nome}}}},\nseja bem-vindo', now(), now());
+                 insert into notifications (id, user_id, kind, conversation_id, created_at)
+                 select gen_random_uuid(), u.id, 'message_received', c.id, now() from conversations c, users u;
+                 reset search_path"
+            ))
+            .await
+            .expect("the inbox is filled");
     }
     if has(admin, schema, "vehicles").await {
         admin

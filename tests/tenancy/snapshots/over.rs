@@ -197,3 +197,57 @@ async fn one_operation_at_a_time() {
         200
     );
 }
+
+/// Keys of yesterday read nothing that was sealed for the device of today.
+#[tokio::test]
+async fn devices_are_those_of_today_and_in_no_copy() {
+    let case = Case::start().await;
+    let schema = case.garage("garage").await;
+    let admin = case.test.admin().await;
+    let link = |bots: &str, value: &str| {
+        format!(
+            "set search_path = {schema};
+             insert into instances (id, channel, name, is_active, state, state_changed_at, message_delay_ms, max_attempts,
+                                    auto_reconnect, created_at, updated_at)
+             select gen_random_uuid(), 'whatsapp_web', n, false, 'stopped', now(), 0, 3, true, now(), now() from unnest('{{{bots}}}'::text[]) n;
+             insert into whatsapp_devices (instance_id, owner, state_sealed, updated_at)
+             select id, gen_random_uuid(), '{value}', now() from instances where name = any ('{{{bots}}}');
+             insert into whatsapp_keys (instance_id, kind, name, value_sealed)
+             select id, 'session', 'a@lid', '{value}' from instances where name = any ('{{{bots}}}');
+             reset search_path"
+        )
+    };
+    let today = format!(
+        "update {schema}.whatsapp_devices set state_sealed = 'today' where instance_id = (select id from {schema}.instances where name = 'one');
+         update {schema}.whatsapp_keys set value_sealed = 'today' where instance_id = (select id from {schema}.instances where name = 'one');
+         delete from {schema}.whatsapp_devices where instance_id = (select id from {schema}.instances where name = 'two');"
+    );
+    admin.batch_execute(&link("one,two", "yesterday")).await.unwrap();
+    case.backup("garage", "a").await;
+    // The second one was logged out since, and a third one linked that the snapshot does not know.
+    admin.batch_execute(&today).await.unwrap();
+    admin.batch_execute(&link("three", "today")).await.unwrap();
+    assert!(case.restore("a", None).await.unwrap().over);
+    for table in ["whatsapp_devices", "whatsapp_keys"] {
+        let column = if table == "whatsapp_keys" {
+            "value_sealed"
+        } else {
+            "state_sealed"
+        };
+        for (which, expected) in [("true", 1), (&*format!("{column} = 'today'"), 1)] {
+            let sql = format!("select count(*) from {schema}.{table} where {which}");
+            assert_eq!(number(&admin, &sql).await, expected, "{sql}");
+        }
+    }
+    // Whole, as it was, when the tenant is not there; nothing of it in a copy.
+    case.backup("garage", "b").await;
+    case.restore("b", Some("garage-copy")).await.expect("a copy");
+    let copied = "select (select count(*) from tenant_garage_copy.whatsapp_devices)
+        + (select count(*) from tenant_garage_copy.whatsapp_keys)";
+    assert_eq!(number(&admin, copied).await, 0);
+    case.delete("garage").await;
+    case.restore("b", None).await.expect("it comes back");
+    let back = format!("select count(*) from {schema}.whatsapp_keys where value_sealed = 'today'");
+    assert_eq!(number(&admin, &back).await, 1);
+    case.sound().await;
+}

@@ -14,7 +14,7 @@ use tokio_postgres::{Client, CopyInSink, Transaction};
 use uuid::Uuid;
 
 use super::shape::{Shape, Table};
-use super::{WITHOUT_FILES, quoted, refused, uuids, write_values_alike};
+use super::{WITHOUT_FILES, devices, quoted, refused, uuids, write_values_alike};
 use crate::db::DbError;
 use crate::db::shard::hold::{hold, wait_at_most};
 use crate::db::shard::ident;
@@ -267,6 +267,7 @@ async fn replace(transaction: &Transaction<'_>, to: &Destination, aside: &str) -
                and not exists (select from {old}.users o where o.id = n.id and o.status <> 'disabled')"
         ))
         .await?;
+    devices::keep_todays(transaction, (&to.schema, &old), &new).await?;
     let owner = format!("select 1 from {new}.users where role = 'owner' and status = 'active' limit 1");
     if transaction.query_opt(&owner, &[]).await?.is_none() {
         let why =
@@ -282,6 +283,14 @@ async fn replace(transaction: &Transaction<'_>, to: &Destination, aside: &str) -
         .execute(
             "update helixai.tenant_roles set restore_id = $2 where tenant_id = $1",
             &[&to.tenant.as_uuid(), &to.restore],
+        )
+        .await?;
+    // Whoever has a page open looks at other rows now, with a session that is gone.
+    transaction
+        .execute(
+            "select pg_notify('helixai_events', jsonb_build_object('tenant', $1::uuid, 'type', kind)::text)
+             from unnest(array['access.changed', 'resync']) kind",
+            &[&to.tenant.as_uuid()],
         )
         .await?;
     Ok(())

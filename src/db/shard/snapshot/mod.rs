@@ -3,6 +3,7 @@
 //! Nothing here costs more the more tenants there are: the catalogue is asked by what hangs on the one schema, through
 //! indexes. Connections are an administrator's, opened for the operation, but rows are read with the tenant's own role.
 
+mod devices;
 mod export;
 mod load;
 mod rehearsal;

@@ -76,6 +76,40 @@ fn read_rest(row: &mut Columns<'_>) -> Result<Owed, DbError> {
     })
 }
 
+/// A reminder as people look back at it. It has no `Debug`: it is personal data.
+pub struct Reminded {
+    /// Who was reminded.
+    pub name: Option<String>,
+    /// What is owed, paid or not.
+    pub amount_cents: i64,
+    /// When.
+    pub due_date: NaiveDate,
+    /// When it was decided to remind.
+    pub decided_at: DateTime<Utc>,
+    /// Not: there is no address to write to.
+    pub was_written: bool,
+}
+
+/// The newest reminders of what is due now or was lately.
+pub fn list_newest(most: i64) -> Query<Vec<Reminded>> {
+    Query::all(
+        "select k.name, d.amount_cents, d.due_date, m.decided_at, m.outbox_id is not null \
+         from (select due_id, outbox_id, decided_at from reminders order by decided_at desc, due_id limit $1) m \
+         join dues d on d.id = m.due_id join customers c on c.id = d.customer_id join contacts k on k.id = c.contact_id \
+         order by m.decided_at desc, d.id",
+        |mut row| {
+            Ok(Reminded {
+                name: row.next()?,
+                amount_cents: row.next()?,
+                due_date: row.next()?,
+                decided_at: row.next()?,
+                was_written: row.next()?,
+            })
+        },
+    )
+    .bind(most)
+}
+
 /// A step of a due that is to be decided.
 pub struct Step {
     /// The due.

@@ -10,6 +10,7 @@ pub mod finance;
 pub mod orders;
 pub mod plans;
 pub mod rules;
+pub mod template_fillings;
 pub mod templates;
 
 use actix_web::{HttpResponse, delete, get, patch, post, web};

@@ -32,8 +32,8 @@ form! {
         /// As the tenant calls it.
         name: String as Name => Name::parse(&name),
         /// The words, 1 to 4,096 characters. Placeholders: `{{nome}}`, `{{primeiro_nome}}`, `{{valor}}`, `{{vencimento}}`, `{{dias}}`,
-        /// `{{descricao}}`, `{{plano}}`, `{{pix}}` (a code to be copied, made when it is sent), `{{empresa}}`. A line with one that has no
-        /// value is left out.
+        /// `{{descricao}}`, `{{plano}}`, `{{pix}}` (a code to be copied, made when it is sent), `{{empresa}}`, and the tenant's own,
+        /// `{{var.<name>}}`, of which who sends it gives the value (a reminder has none). A line with one that has no value is left out.
         body: String as String => message_template::body(&body),
     }
     default {}
