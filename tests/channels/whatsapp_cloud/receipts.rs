@@ -30,7 +30,7 @@ async fn messages_go_forward_only() {
             );
             assert_eq!(
                 numbers.bots.rows(&garage, state).await,
-                [expected.clone()],
+                std::slice::from_ref(&expected),
                 "{told}"
             );
         }
