@@ -6,6 +6,7 @@ use super::greeting;
 use super::opting;
 use super::standing::Standing;
 use crate::db::DbError;
+use crate::db::tenant::schedules::recipients;
 use crate::db::tenant::{Access, TenantDb, contacts, inbound, messages, outbox};
 use crate::domain::ids::{ConversationId, InstanceId, MessageId};
 
@@ -49,6 +50,7 @@ pub(super) async fn answer(
         earlier = true;
     }
     let opted = (out != lane.opted_out).then(|| contacts::set_opted_out(lane.contact, out, now));
+    let taken_back = out.then(|| recipients::take_back(lane.contact, now));
     if silent {
         said.clear();
     }
@@ -65,7 +67,7 @@ pub(super) async fn answer(
         .collect();
     let heard = waiting.iter().map(|heard| heard.id).collect();
     crate::kill_point!("channels.before_answer");
-    tx.commit((written, opted, inbound::set_processed(heard, now)))
+    tx.commit((written, opted, taken_back, inbound::set_processed(heard, now)))
         .await?;
     crate::kill_point!("channels.answered");
     Ok(answers)

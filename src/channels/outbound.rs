@@ -54,6 +54,8 @@ pub enum Unsent {
     Never(&'static str),
     /// It asks for silence.
     Wait(Duration),
+    /// It asks for silence in this chat alone.
+    WaitHere(Duration),
     /// It cannot be reached, or what became of the message is unknown.
     Away(&'static str),
     /// The bot is not let in any more. The word is shown.
@@ -249,8 +251,11 @@ impl Sender<'_> {
                 sent(running, message, provider_message_id).await
             }
             Err(Unsent::Never(why)) => failed(running, message, why, true).await,
-            Err(Unsent::Wait(wait)) => {
-                running.pace.hold(wait, Instant::now());
+            Err(unsent @ (Unsent::Wait(wait) | Unsent::WaitHere(wait))) => {
+                match unsent {
+                    Unsent::WaitHere(_) => running.pace.hold_chat(&message.chat, wait, Instant::now()),
+                    _ => running.pace.hold(wait, Instant::now()),
+                }
                 let wait = TimeDelta::from_std(wait).unwrap_or(SOON);
                 put_off(running, message, wait, "too_fast", true).await
             }

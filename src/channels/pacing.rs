@@ -16,6 +16,17 @@ pub struct Gaps {
     pub chat: Duration,
 }
 
+impl Gaps {
+    /// The same, or so many milliseconds where that is more.
+    pub(super) fn at_least(self, wanted_ms: i32) -> Self {
+        let wanted = Duration::from_millis(u64::try_from(wanted_ms).unwrap_or(0));
+        Self {
+            any: self.any.max(wanted),
+            chat: self.chat.max(wanted),
+        }
+    }
+}
+
 /// The pace of one bot.
 pub(super) struct Pace {
     gaps: Gaps,
@@ -75,6 +86,14 @@ impl Pace {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         slots.next = slots.next.max(now + wait);
         slots.silent_until = slots.silent_until.max(Some(now + wait));
+    }
+
+    /// Nothing is said in this chat for so long.
+    pub(super) fn hold_chat(&self, chat: &str, wait: Duration, now: Instant) {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let until = now + wait + self.burst;
+        let next = slots.chats.entry(chat.to_owned()).or_insert(until);
+        *next = until.max(*next);
     }
 
     /// Until when nothing is said at all, whoever's turn it is.
@@ -141,6 +160,14 @@ mod tests {
         assert_eq!(pace.take("a", now, LONG), Ok(now + Duration::from_secs(5)));
         assert_eq!(pace.silent_until(now), Some(now + Duration::from_secs(5)));
         assert_eq!(pace.silent_until(now + Duration::from_secs(5)), None);
+    }
+
+    #[test]
+    fn one_chat_is_held_alone() {
+        let (pace, now) = (Pace::bursting(GAPS, 3), Instant::now());
+        pace.hold_chat("a", Duration::from_secs(6), now);
+        assert_eq!(pace.take("b", now, LONG), Ok(now));
+        assert_eq!(pace.take("a", now, LONG), Ok(now + Duration::from_secs(6)));
     }
 
     #[test]

@@ -81,7 +81,7 @@ impl Running {
         None
     }
 
-    /// Has what waits in this conversation answered; how long to wait before the next try, if it was not.
+    /// Has what waits in this conversation answered.
     async fn answer(&self, conversation: ConversationId) -> Result<(), DbError> {
         let said = answer(
             &self.channels,
@@ -198,10 +198,15 @@ pub(super) async fn run(
 ) {
     channels.here.enter(told.instance, Arc::clone(&wake));
     let mut failures = 0_u32;
+    // As it was when its provider shut it out: until it is changed nobody asks again.
+    let mut shut_out = None;
     while !stop.is_cancelled() {
-        let (end, running, lived) = once(&channels, shard, told, &wake, &stop).await;
+        let (end, running, lived) = once(&channels, shard, told, (&wake, shut_out), &stop).await;
         if lived {
             failures = 0;
+        }
+        if let (End::Dead(_), Some(running)) = (end, &running) {
+            shut_out = Some(running.runnable.version);
         }
         let (noted, mut wait) = match end {
             End::Stopped => break,
@@ -249,7 +254,7 @@ async fn once(
     channels: &Channels,
     shard: ShardId,
     told: Told,
-    wake: &Notify,
+    (wake, shut_out): (&Notify, Option<i32>),
     stop: &CancellationToken,
 ) -> (End, Option<Running>, bool) {
     let db = match channels.db(told.tenant).await {
@@ -275,6 +280,9 @@ async fn once(
         let _ = db.run(&access, stopped).await;
         return (End::Stopped, None, false);
     };
+    if shut_out == Some(runnable.version) {
+        return (End::Parked, None, false);
+    }
     let delay = runnable.message_delay_ms;
     let pace = match runnable.channel {
         Channel::Telegram => Pace::new(telegram::gaps(delay)),
@@ -315,7 +323,7 @@ async fn once(
 
 /// Whether it is the provider who is away: not the tenant, nor the registry.
 fn is_the_providers(end: End) -> bool {
-    matches!(end, End::Retry(code) if code.starts_with("provider") || ["too_fast", "conflict"].contains(&code))
+    matches!(end, End::Retry(code) if code.starts_with("provider") || ["too_fast", "timeout", "conflict"].contains(&code))
 }
 
 fn backoff(failures: u32) -> Duration {

@@ -47,28 +47,33 @@ pub fn spawn(channels: Channels, stop: CancellationToken) -> JoinHandle<()> {
                 () = stop.cancelled() => break,
                 _ = tick.tick() => {}
             }
-            if beats.is_multiple_of(SHARDS_EVERY) || shards.is_empty() {
-                // A registry that says nothing must not keep beats waiting.
-                let look_up = look_up(&channels, worker, &mut shards);
-                let _ = tokio::time::timeout(BEAT * 2, look_up).await;
-            }
-            join_all(shards.values_mut().map(|shard| shard.beat(beats))).await;
-        }
-        join_all(shards.into_values().map(Shard::end)).await;
-    })
-}
-
-async fn look_up(channels: &Channels, worker: Uuid, shards: &mut HashMap<ShardId, Shard>) {
-    match homes::list_doors(&channels.master).await {
-        Ok(doors) => {
+            let look_up = beats.is_multiple_of(SHARDS_EVERY) || shards.is_empty();
+            // Beside the beats, which wait for no registry.
+            let doors = async {
+                match look_up {
+                    true => tokio::time::timeout(BEAT * 2, look_up_doors(&channels))
+                        .await
+                        .unwrap_or_default(),
+                    false => Vec::new(),
+                }
+            };
+            let beats = join_all(shards.values_mut().map(|shard| shard.beat(beats)));
+            let (doors, _) = tokio::join!(doors, beats);
             for door in doors {
                 shards
                     .entry(door.shard)
                     .or_insert_with(|| Shard::new(channels.clone(), worker, door));
             }
         }
-        Err(error) => tracing::warn!(%error, "the shards cannot be looked up"),
-    }
+        join_all(shards.into_values().map(Shard::end)).await;
+    })
+}
+
+async fn look_up_doors(channels: &Channels) -> Vec<LaneAddress> {
+    homes::list_doors(&channels.master).await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "the shards cannot be looked up");
+        Vec::new()
+    })
 }
 
 /// The bots of one shard that this process has.
@@ -108,7 +113,13 @@ impl Shard {
 
     async fn beat(&mut self, beats: u32) {
         let begun = Instant::now();
-        match tokio::time::timeout(BELIEVED / 2, self.try_beat(beats)).await {
+        // While others leave the bots here alone, they are not left waiting for a beat that says nothing.
+        let left = self.believed_until.saturating_duration_since(begun);
+        let most = match left.is_zero() {
+            true => BELIEVED / 2,
+            false => left.min(BELIEVED / 2),
+        };
+        match tokio::time::timeout(most, self.try_beat(beats)).await {
             Ok(Ok(())) => self.believed_until = begun + BELIEVED,
             failed => {
                 if let Ok(Err(error)) = failed {

@@ -6,6 +6,7 @@
 use chrono::TimeDelta;
 
 use super::Channels;
+use super::outbound::Unsent;
 use crate::db::master::bot_tokens;
 use crate::db::tenant::{Access, instances};
 use crate::db::{DbError, Refusal};
@@ -64,7 +65,10 @@ impl Channels {
         if (holder.tenant, holder.instance) == (tenant, instance) {
             return Ok(true);
         }
-        if now - holder.since < UNPROVEN || self.is_there(holder).await? {
+        if now - holder.since < UNPROVEN {
+            return Ok(false);
+        }
+        if self.is_there(holder).await? && !self.is_anothers(holder, credentials).await? {
             return Ok(false);
         }
         bot_tokens::release(&self.master, Some(fingerprint), holder.instance).await?;
@@ -84,6 +88,29 @@ impl Channels {
             Err(error) if error.refusal().is_some_and(Refusal::is_about_the_tenant) => Ok(true),
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether a number, which is no secret, is held by somebody whom Meta does not let in, while it lets this one in.
+    async fn is_anothers(&self, holder: bot_tokens::Holder, claimant: &Credentials) -> Result<bool, DbError> {
+        let Credentials::WhatsappCloud(account) = claimant else {
+            return Ok(false);
+        };
+        let Some(db) = self.db(holder.tenant).await? else {
+            return Ok(false);
+        };
+        let access = Access::system(self.clock.now());
+        let find = instances::find_sealed(holder.instance);
+        let Ok(stored) = db.run(&access, find).await else {
+            return Ok(false);
+        };
+        let held = stored
+            .output
+            .and_then(|stored| self.open_account(holder.tenant, holder.instance, &stored.sealed));
+        let Some(held) = held else {
+            return Ok(false);
+        };
+        let api = &self.whatsapp_cloud;
+        Ok(api.ask(account).await.is_ok() && matches!(api.ask(&held).await, Err(Unsent::ShutOut(_))))
     }
 
     /// Lets what a bot has taken go: this, or whichever it has.

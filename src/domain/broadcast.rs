@@ -1,13 +1,13 @@
 //! Broadcasts: the same words to many contacts of a bot, at a pace that leaves room for conversations.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike as _, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::bounded::bounded_number;
 use super::conversation::{Channel, Label};
 use super::ids::{BroadcastId, ContactId, InstanceId};
-use super::invalid::FieldErrors;
+use super::invalid::{FieldErrors, Invalid};
 use super::lead::Stage;
 use super::message_variables::Variables;
 use super::text_enum::text_enum;
@@ -84,10 +84,10 @@ pub struct Segment {
 }
 
 impl Segment {
-    /// Reads labels and stage as they are stored.
+    /// Reads labels and stage as they are stored, and refuses moments that cannot be.
     ///
     /// # Errors
-    /// `segment.tags_any`, `segment.tags_all`, `segment.lead_stage`.
+    /// `segment.tags_any`, `segment.tags_all`, `segment.lead_stage`, `segment.last_seen_after`, `segment.last_seen_before`.
     pub fn check(self) -> Result<Self, FieldErrors> {
         let mut errors = FieldErrors::new();
         let mut labels = |field: &str, labels: &[String]| {
@@ -99,6 +99,14 @@ impl Segment {
         let lead_stage = errors.check_opt("segment.lead_stage", self.lead_stage, |stage| {
             Stage::parse(&stage)
         });
+        for (field, at) in [
+            ("segment.last_seen_after", self.last_seen_after),
+            ("segment.last_seen_before", self.last_seen_before),
+        ] {
+            if at.is_some_and(|at| !(1..=9999).contains(&at.year())) {
+                errors.push(field, Invalid::format("must be a moment of the years 1 to 9999"));
+            }
+        }
         errors.finish(|| {
             Some(Self {
                 tags_any,
@@ -117,11 +125,12 @@ pub struct Progress {
     pub total: i32,
     /// Their message waits to be sent.
     pub queued: i32,
-    /// Their message was sent.
+    /// Their message was taken by the provider; what became of it then, their conversation says.
     pub sent: i32,
     /// Their message could not be sent: their conversation says why.
     pub failed: i32,
-    /// They were told nothing: the conversation is gone, or the broadcast was canceled meanwhile.
+    /// They were told nothing: the conversation is gone, or takes nothing now (WhatsApp's Cloud API, a day after they have written), or the
+    /// broadcast was canceled meanwhile.
     pub skipped: i32,
     /// They want no broadcasts.
     pub opted_out: i32,

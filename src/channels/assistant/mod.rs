@@ -190,7 +190,7 @@ impl Speaker {
 
     fn wait(&self, error: &RequestError) -> Duration {
         match unsent(error) {
-            Unsent::Wait(wait) => wait.max(AGAIN),
+            Unsent::Wait(wait) | Unsent::WaitHere(wait) => wait.max(AGAIN),
             Unsent::ShutOut(_) => {
                 tracing::error!(
                     "Telegram refuses the token of the platform's bot: set `channels.assistant_token` anew"

@@ -71,7 +71,7 @@ impl Speaker {
                 }
                 Unsent::Never(_) => assistant::forget_notice(master, notice).await,
                 _ if notice.attempts >= ATTEMPTS => assistant::forget_notice(master, notice).await,
-                Unsent::Wait(wait) => {
+                Unsent::Wait(wait) | Unsent::WaitHere(wait) => {
                     let wait = TimeDelta::from_std(wait).unwrap_or(FIRST_WAIT);
                     assistant::put_off(master, notice, now + wait).await
                 }

@@ -35,11 +35,7 @@ const GAPS: Gaps = Gaps {
 
 /// How fast a bot may speak that wants so many milliseconds between its messages.
 pub(super) fn gaps(message_delay_ms: i32) -> Gaps {
-    let wanted = Duration::from_millis(u64::try_from(message_delay_ms).unwrap_or(0));
-    Gaps {
-        any: GAPS.any.max(wanted),
-        chat: GAPS.chat.max(wanted),
-    }
+    GAPS.at_least(message_delay_ms)
 }
 
 /// Telegram. Cheap to clone.
@@ -177,7 +173,7 @@ async fn come_in(running: &Running, bot: &Bot, number: &str) -> Result<Me, Reque
 fn ended(error: &RequestError) -> End {
     match unsent(error) {
         Unsent::ShutOut(code) => End::Dead(code),
-        Unsent::Wait(_) => End::Retry("too_fast"),
+        Unsent::Wait(_) | Unsent::WaitHere(_) => End::Retry("too_fast"),
         Unsent::Never(code) | Unsent::Away(code) => End::Retry(code),
     }
 }
@@ -205,6 +201,8 @@ pub(super) fn unsent(error: &RequestError) -> Unsent {
         RequestError::RetryAfter(wait) => Unsent::Wait(wait.duration()),
         RequestError::MigrateToChatId(_) => Unsent::Never("chat_not_found"),
         RequestError::InvalidJson { .. } => Unsent::Away("provider_error"),
+        // Telegram was reached, and may have done what was asked.
+        RequestError::Network(error) if error.is_timeout() && !error.is_connect() => Unsent::Away("timeout"),
         RequestError::Network(_) | RequestError::Io(_) => Unsent::Away("provider_away"),
     }
 }

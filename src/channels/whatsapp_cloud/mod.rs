@@ -37,12 +37,7 @@ const BURST: u32 = 40;
 
 /// How fast a number may speak that wants so many milliseconds between its messages.
 pub(super) fn pace(message_delay_ms: i32) -> Pace {
-    let wanted = Duration::from_millis(u64::try_from(message_delay_ms).unwrap_or(0));
-    let gaps = Gaps {
-        any: GAPS.any.max(wanted),
-        chat: GAPS.chat.max(wanted),
-    };
-    Pace::bursting(gaps, BURST)
+    Pace::bursting(GAPS.at_least(message_delay_ms), BURST)
 }
 
 /// The Graph API. Cheap to clone.
@@ -81,7 +76,7 @@ impl Api {
     }
 
     /// Asks whose a number is: how it is written, if Meta says so.
-    async fn ask(&self, account: &CloudAccount) -> Result<Option<String>, Unsent> {
+    pub(super) async fn ask(&self, account: &CloudAccount) -> Result<Option<String>, Unsent> {
         let request = self.request(Method::GET, account, "?fields=display_phone_number");
         let number = exchange(request).await?;
         let number = number.get("display_phone_number").and_then(Value::as_str);
@@ -101,7 +96,12 @@ impl Api {
 /// What Meta answers, null when it has agreed in words that cannot be read. A refusal's own text may hold words of people: it is not
 /// shown.
 async fn exchange(request: RequestBuilder) -> Result<Value, Unsent> {
-    let answer = request.send().await.map_err(|_| Unsent::Away("provider_away"))?;
+    // Who was reached and has not answered may have done what was asked.
+    let away = |error: reqwest::Error| match error.is_timeout() && !error.is_connect() {
+        true => Unsent::Away("timeout"),
+        false => Unsent::Away("provider_away"),
+    };
+    let answer = request.send().await.map_err(away)?;
     let status = answer.status();
     let body = read(answer).await.unwrap_or_default();
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
@@ -131,6 +131,12 @@ pub(super) async fn run(running: &Running, wake: &Notify) -> (End, bool) {
     let Some(account) = channels.open_account(running.tenant, running.instance, sealed) else {
         return (End::Dead("credentials_unreadable"), false);
     };
+    // Who is let in by Meta has the number; only then is it claimed.
+    let api = channels.whatsapp_cloud.clone();
+    let username = match api.ask(&account).await {
+        Ok(username) => username,
+        Err(refusal) => return (ended(refusal), false),
+    };
     match channels
         .claim_token(running.tenant, running.instance, &account.clone().into())
         .await
@@ -139,11 +145,6 @@ pub(super) async fn run(running: &Running, wake: &Notify) -> (End, bool) {
         Ok(false) => return (End::Dead("bot_token_taken"), false),
         Err(_) => return (End::Retry("registry_away"), false),
     }
-    let api = channels.whatsapp_cloud.clone();
-    let username = match api.ask(&account).await {
-        Ok(username) => username,
-        Err(refusal) => return (ended(refusal), false),
-    };
     running
         .set_state(InstanceState::Connected, json!({}), username)
         .await;
@@ -163,7 +164,7 @@ fn ended(refusal: Unsent) -> End {
     match refusal {
         Unsent::ShutOut(code) => End::Dead(code),
         Unsent::Never(_) => End::Dead("number_unknown"),
-        Unsent::Wait(_) => End::Retry("too_fast"),
+        Unsent::Wait(_) | Unsent::WaitHere(_) => End::Retry("too_fast"),
         Unsent::Away(code) => End::Retry(code),
     }
 }

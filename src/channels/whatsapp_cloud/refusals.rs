@@ -19,14 +19,14 @@ pub(super) fn unsent(status: u16, code: Option<i64>) -> Unsent {
         Some(3 | 10 | 200..=299 | 131_005) => Unsent::ShutOut("no_permission"),
         Some(368 | 131_031) => Unsent::ShutOut("account_blocked"),
         Some(33 | 133_010) => Unsent::ShutOut("number_unknown"),
-        Some(131_056) => Unsent::Wait(ONE_PERSON),
+        Some(131_056) => Unsent::WaitHere(ONE_PERSON),
         Some(130_429) => Unsent::Wait(NUMBER),
         Some(4 | 80_007) => Unsent::Wait(ACCOUNT),
         Some(1 | 2 | 131_000 | 131_016 | 131_057 | 133_004) => Unsent::Away("provider_error"),
         _ if status == 401 => Unsent::ShutOut("token_refused"),
         _ if status == 429 => Unsent::Wait(NUMBER),
+        _ if status >= 500 => Unsent::Away("provider_error"),
         Some(code) => Unsent::Never(refused(code)),
-        None if status >= 500 => Unsent::Away("provider_error"),
         None => Unsent::Never("rejected"),
     }
 }
@@ -61,11 +61,12 @@ mod tests {
             (400, Some(100), Unsent::Never("rejected")),
             (400, Some(130_429), Unsent::Wait(NUMBER)),
             (429, Some(130_429), Unsent::Wait(NUMBER)),
-            (400, Some(131_056), Unsent::Wait(ONE_PERSON)),
+            (400, Some(131_056), Unsent::WaitHere(ONE_PERSON)),
             (400, Some(80_007), Unsent::Wait(ACCOUNT)),
             (429, None, Unsent::Wait(NUMBER)),
             (500, Some(131_000), Unsent::Away("provider_error")),
             (503, None, Unsent::Away("provider_error")),
+            (500, Some(-1), Unsent::Away("provider_error")),
             (404, None, Unsent::Never("rejected")),
         ] {
             assert_eq!(unsent(status, code), expected, "{status} {code:?}");

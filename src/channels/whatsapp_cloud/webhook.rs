@@ -2,6 +2,8 @@
 //! signs what it brings with the secret of the tenant's own application. So nothing of it is read before the signature has proven good, and what is
 //! signed by one tenant's application says nothing about another tenant.
 
+use std::sync::Arc;
+
 use secrecy::ExposeSecret;
 use subtle::ConstantTimeEq as _;
 
@@ -9,10 +11,10 @@ use super::{Became, read_news};
 use crate::billing::gateways::signature::is_signed;
 use crate::channels::Channels;
 use crate::channels::inbound::WebhookError;
-use crate::channels::standing::Standing;
+use crate::channels::served::Served;
 use crate::db::DbError;
 use crate::db::tenant::inbound::Heard;
-use crate::db::tenant::{Access, TenantDb, instances, receipts};
+use crate::db::tenant::{Access, instances, receipts};
 use crate::domain::bot_credentials::CloudAccount;
 use crate::domain::conversation::Channel;
 use crate::domain::ids::{InstanceId, TenantId};
@@ -25,7 +27,7 @@ const NOBODY: &str = "nobody's secret, so that nobody is as slow as somebody";
 pub struct CloudHook {
     tenant: TenantId,
     instance: InstanceId,
-    db: TenantDb,
+    served: Arc<Served>,
     account: CloudAccount,
 }
 
@@ -59,17 +61,19 @@ impl Channels {
         tenant: TenantId,
         instance: InstanceId,
     ) -> Result<Option<CloudHook>, DbError> {
-        let Some(db) = self.db(tenant).await? else {
+        let Some(served) = self.served(tenant).await? else {
             return Ok(None);
         };
-        let access = Access::system(self.clock.now());
-        let stored = db.run(&access, instances::find_sealed(instance)).await?.output;
+        // Whoever calls has proven nothing yet.
+        let access = Access::system(self.clock.now()).known(false);
+        let found = served.db.run(&access, instances::find_sealed(instance)).await;
+        let stored = found.inspect_err(|_| self.called.forget(tenant))?.output;
         let stored = stored.filter(|stored| stored.channel == Channel::WhatsappCloud);
         let account = stored.and_then(|stored| self.open_account(tenant, instance, &stored.sealed));
         Ok(account.map(|account| CloudHook {
             tenant,
             instance,
-            db,
+            served,
             account,
         }))
     }
@@ -81,7 +85,7 @@ impl Channels {
     pub async fn hear_cloud(&self, hook: &CloudHook, body: &[u8]) -> Result<(), WebhookError> {
         let news = read_news(body).ok_or(WebhookError::Unreadable)?;
         // Who has canceled is not heard; Meta brings it again.
-        if !Standing::new(hook.tenant).hears(self).await? {
+        if !hook.served.standing.hears(self).await? {
             return Err(WebhookError::NotServed);
         }
         for news in news {
@@ -109,7 +113,12 @@ impl Channels {
         phone_number_id: &str,
     ) -> Result<Option<InstanceId>, WebhookError> {
         let list = instances::list_sealed(Channel::WhatsappCloud);
-        let others = hook.db.run(&Access::system(self.clock.now()), list).await?.output;
+        let others = hook
+            .served
+            .db
+            .run(&Access::system(self.clock.now()), list)
+            .await?
+            .output;
         let secret = hook.account.app_secret.expose_secret().as_bytes();
         let other = others.into_iter().find(|(instance, sealed)| {
             let account = self.open_account(hook.tenant, *instance, sealed);
@@ -127,7 +136,10 @@ impl Channels {
         instance: InstanceId,
         heard: Heard,
     ) -> Result<(), WebhookError> {
-        match self.hear(&hook.db, instance, Channel::WhatsappCloud, heard).await {
+        match self
+            .hear(&hook.served.db, instance, Channel::WhatsappCloud, heard)
+            .await
+        {
             Ok(_) => {}
             // Meta would bring it for days, and the rest with it.
             Err(error) if error.refusal().is_none() && !error.is_transient() => {
@@ -140,7 +152,7 @@ impl Channels {
         // Also when it was stored before: whoever stored it may have died then.
         if !self.here.wake(instance) {
             let access = Access::system(self.clock.now());
-            hook.db.run(&access, instances::wake(instance)).await?;
+            hook.served.db.run(&access, instances::wake(instance)).await?;
         }
         Ok(())
     }
@@ -163,8 +175,11 @@ impl Channels {
                 .map(|receipt| receipts::note(instance, receipt, booked, now))
                 .collect()
         };
-        let noted = hook.db.run(&access, note(false)).await?.output;
-        let unbooked: Vec<_> = noted.into_iter().filter_map(|(_, unbooked)| unbooked).collect();
+        let noted = hook.served.db.run(&access, note(false)).await?.output;
+        let unbooked: Vec<_> = noted
+            .into_iter()
+            .filter_map(|(_, noted)| noted.unbooked)
+            .collect();
         if unbooked.is_empty() {
             return Ok(());
         }
@@ -178,7 +193,7 @@ impl Channels {
                 tracing::warn!(message_id = %message, %error, "a message was sent and is not booked: {message}");
             }
         }
-        hook.db.run(&access, note(true)).await?;
+        hook.served.db.run(&access, note(true)).await?;
         Ok(())
     }
 }

@@ -30,11 +30,7 @@ const GAPS: Gaps = Gaps {
 
 /// How fast a bot may speak that wants so many milliseconds between its messages.
 pub(super) fn gaps(message_delay_ms: i32) -> Gaps {
-    let wanted = Duration::from_millis(u64::try_from(message_delay_ms).unwrap_or(0));
-    Gaps {
-        any: GAPS.any.max(wanted),
-        chat: GAPS.chat.max(wanted),
-    }
+    GAPS.at_least(message_delay_ms)
 }
 
 /// What all bots of a process share. Cheap to clone.

@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use whatsapp_rust::TokioRuntime;
 use whatsapp_rust::bot::{Bot, BotBuilderError, BotHandle, EventDelivery};
+use whatsapp_rust::wacore::store::error::StoreError;
 
 use super::events::{self, KINDS, News, Over};
 use super::heard::Hearing;
@@ -56,9 +57,10 @@ pub(in crate::channels) async fn run(running: &Running, wake: &Notify) -> (End, 
         client: Arc::clone(&client),
     };
     let mut over = None;
+    let watched = Arc::clone(&store);
     let end = running
         .live(&outlet, wake, async |heard| {
-            let mut watch = Watch::new(running, client, heard);
+            let mut watch = Watch::new(running, client, watched, heard);
             let end = watch.run(&mut handle, &mut told).await;
             over = watch.over.take();
             end
@@ -149,7 +151,8 @@ async fn stop(running: &Running, store: &Store, handle: BotHandle, end: End, ove
     };
     tracing::info!(tenant_id = %running.tenant, instance_id = %running.instance, state = %over.state,
         "a bot waits for a person: {}", running.instance);
-    let _ = running.run(whatsapp_codes::delete_all(running.instance)).await;
+    // Of a bot that was lost meanwhile its new owner speaks: the store refuses.
+    let _ = store.run(whatsapp_codes::delete_all(running.instance)).await;
     if over.state == InstanceState::LoggedOut
         && let Err(error) = store.archive().await
     {
@@ -159,7 +162,7 @@ async fn stop(running: &Running, store: &Store, handle: BotHandle, end: End, ove
     for _ in 0..NOTED {
         let now = running.channels.clock.now();
         let set = instances::set_state(running.instance, over.state, over.detail.clone(), None, now);
-        if running.run(set).await.is_ok() {
+        if !matches!(store.run(set).await, Err(StoreError::Connection(_))) {
             break;
         }
         tokio::time::sleep(Duration::from_secs(1)).await;

@@ -14,12 +14,13 @@ use whatsapp_rust::wacore::time::now_millis;
 use super::events::{News, Over};
 use super::reading::own_id;
 use super::session::last_words;
+use super::store::Store;
 use crate::channels::session::{End, Running};
-use crate::db::tenant::sending;
+use crate::db::tenant::instances;
+use crate::db::tenant::receipts::{self, Receipt};
 use crate::db::tenant::whatsapp_codes::{self, CodeKind};
 use crate::domain::ids::ConversationId;
 use crate::domain::instance::InstanceState;
-use crate::domain::message::MessageStatus;
 use crate::telemetry::channel_metrics::count_silent;
 
 /// How often a client is looked at.
@@ -32,13 +33,16 @@ const SILENT: i64 = 90_000;
 const PAIR_CODE_LIFE: TimeDelta = TimeDelta::seconds(180);
 /// How long WhatsApp may take to give one.
 const PAIRING: Duration = Duration::from_secs(20);
-/// Looks at which a receipt of a message is tried that is not known to be sent yet.
+/// Looks at which a receipt is tried of a message that is not known to be sent yet.
 const RECEIPT_LOOKS: u8 = 5;
+/// Receipts that are kept for a database that is away.
+const MOST_RECEIPTS: usize = 10_000;
 
 /// A client that is watched.
 pub(super) struct Watch<'a> {
     running: &'a Running,
     client: Arc<Client>,
+    store: Arc<Store>,
     heard: UnboundedSender<ConversationId>,
     /// Why only a person can help, once that is so.
     pub(super) over: Option<Over>,
@@ -48,18 +52,21 @@ pub(super) struct Watch<'a> {
     /// Until then a code may be typed, and that is what is shown.
     typed_until: Option<DateTime<Utc>>,
     failures: u32,
-    receipts: Vec<(Vec<String>, MessageStatus, u8)>,
+    /// With the looks at which their messages were not known.
+    receipts: Vec<(Receipt, u8)>,
 }
 
 impl<'a> Watch<'a> {
     pub(super) fn new(
         running: &'a Running,
         client: Arc<Client>,
+        store: Arc<Store>,
         heard: UnboundedSender<ConversationId>,
     ) -> Self {
         Self {
             running,
             client,
+            store,
             heard,
             over: None,
             connected: false,
@@ -117,9 +124,18 @@ impl<'a> Watch<'a> {
             News::Connected => self.come_in().await,
             News::Away => self.away().await,
             News::Receipt(ids, status) => {
-                let names = ids.iter().map(|id| own_id(id)).collect();
-                self.receipts.push((names, status, 0));
-                self.note_receipts().await;
+                let now = self.running.channels.clock.now();
+                self.receipts.extend(ids.iter().map(|id| {
+                    let receipt = Receipt {
+                        provider_message_id: own_id(id),
+                        ours: None,
+                        became: status,
+                        error: None,
+                        at: Some(now),
+                    };
+                    (receipt, 0)
+                }));
+                self.note_receipts(false).await;
             }
             // Whoever receives lives as long as this.
             News::Heard(conversation) => drop(self.heard.send(conversation)),
@@ -133,16 +149,23 @@ impl<'a> Watch<'a> {
     }
 
     async fn set(&self, state: InstanceState, detail: Value) {
-        self.running.set_state(state, detail, None).await;
+        self.note(state, detail, None).await;
+    }
+
+    /// Notes what has become of the bot, while it is ours: of a bot that was lost its new owner speaks.
+    async fn note(&self, state: InstanceState, detail: Value, username: Option<String>) {
+        let (instance, now) = (self.running.instance, self.running.channels.clock.now());
+        let noted = instances::set_state(instance, state, detail, username, now);
+        if let Err(error) = self.store.run(noted).await {
+            tracing::debug!(instance_id = %instance, %error, "the state of a bot was not noted");
+        }
     }
 
     async fn come_in(&mut self) {
         (self.connected, self.linkable, self.failures) = (true, false, 0);
         self.forget_codes().await;
         let number = self.client.pn().map(|jid| format!("+{}", jid.user));
-        self.running
-            .set_state(InstanceState::Connected, json!({}), number)
-            .await;
+        self.note(InstanceState::Connected, json!({}), number).await;
         self.running.outbox.notify_one();
         self.running.unheard.notify_one();
     }
@@ -177,7 +200,7 @@ impl<'a> Watch<'a> {
             self.failures = stats.reconnect_errors;
             self.away().await;
         }
-        self.note_receipts().await;
+        self.note_receipts(true).await;
         None
     }
 
@@ -188,7 +211,7 @@ impl<'a> Watch<'a> {
         let expires_at = now + TimeDelta::from_std(life).unwrap_or_default();
         let sealed = channels.seal_code(tenant, instance, CodeKind::Qr, code);
         let shown = whatsapp_codes::set_qr(instance, sealed, expires_at, now);
-        let n = match self.running.run(shown).await {
+        let n = match self.store.run(shown).await {
             Ok(n) => n,
             Err(error) => {
                 tracing::warn!(instance_id = %instance, %error, "a code of a bot was not stored: {instance}");
@@ -233,7 +256,7 @@ impl<'a> Watch<'a> {
             .channels
             .seal_code(running.tenant, instance, CodeKind::PairCode, &code);
         let shown = whatsapp_codes::set_pair_code(instance, sealed, until, now);
-        if running.run(shown).await.is_ok() {
+        if self.store.run(shown).await.is_ok() {
             self.typed_until = Some(until);
             self.set(InstanceState::AwaitingPairCode, json!({"expires_at": until}))
                 .await;
@@ -243,7 +266,7 @@ impl<'a> Watch<'a> {
     async fn forget_pair_code(&mut self, refused: bool) {
         self.typed_until = None;
         let instance = self.running.instance;
-        let _ = self.running.run(whatsapp_codes::delete_pair_code(instance)).await;
+        let _ = self.store.run(whatsapp_codes::delete_pair_code(instance)).await;
         if self.linkable {
             let code = if refused {
                 "pair_code_refused"
@@ -257,23 +280,27 @@ impl<'a> Watch<'a> {
     async fn forget_codes(&mut self) {
         self.typed_until = None;
         let forget = whatsapp_codes::delete_all(self.running.instance);
-        if let Err(error) = self.running.run(forget).await {
+        if let Err(error) = self.store.run(forget).await {
             tracing::debug!(%error, "codes of a bot are forgotten later");
         }
     }
 
-    /// A receipt may be faster than the note that its message was sent.
-    async fn note_receipts(&mut self) {
-        let instance = self.running.instance;
-        for (names, status, looks) in std::mem::take(&mut self.receipts) {
-            let all = i64::try_from(names.len()).unwrap_or(i64::MAX);
-            let note = sending::set_receipt(instance, names.clone(), status);
-            let known = self.running.run(note).await;
-            if known.is_ok_and(|known| known >= all) || looks >= RECEIPT_LOOKS {
-                continue;
-            }
-            self.receipts.push((names, status, looks + 1));
+    /// A receipt may be faster than the note that its message was sent: it is kept for a few looks.
+    async fn note_receipts(&mut self, looking: bool) {
+        if self.receipts.is_empty() {
+            return;
         }
+        let (instance, now) = (self.running.instance, self.running.channels.clock.now());
+        // Whoever sends books first.
+        let note = |(receipt, _): &(Receipt, u8)| receipts::note(instance, receipt, true, now);
+        let notes: Vec<_> = self.receipts.iter().map(note).collect();
+        let Ok(noted) = self.running.run(notes).await else {
+            return self.receipts.truncate(MOST_RECEIPTS);
+        };
+        let waiting = std::mem::take(&mut self.receipts).into_iter().zip(noted);
+        let unknown = waiting.filter(|(_, (_, noted))| !noted.known);
+        let unknown = unknown.map(|((receipt, looks), _)| (receipt, looks + u8::from(looking)));
+        self.receipts = unknown.filter(|(_, looks)| *looks <= RECEIPT_LOOKS).collect();
     }
 }
 

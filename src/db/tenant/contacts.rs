@@ -153,7 +153,8 @@ pub fn update(id: ContactId, changes: Map<String, Value>, now: DateTime<Utc>) ->
 
 const SET_OPTED_OUT: &str = concat!(
     "update contacts set opted_out_at = case when $2 then coalesce(opted_out_at, $3) end, ",
-    "version = version + case when (opted_out_at is not null) = $2 then 0 else 1 end, updated_at = $3 where id = $1 returning ",
+    "version = version + case when (opted_out_at is not null) = $2 then 0 else 1 end, ",
+    "updated_at = case when (opted_out_at is not null) = $2 then updated_at else $3 end where id = $1 returning ",
     columns!()
 );
 

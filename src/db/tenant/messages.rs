@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::access::Access;
 use super::query::{Columns, Query};
-use super::text::tell_message;
+use super::text::{tell_conversation, tell_message};
 use crate::db::DbError;
 use crate::domain::ids::{ConversationId, InstanceId, MessageId, UserId};
 use crate::domain::message::{Message, MessageKind, MessageText};
@@ -82,20 +82,25 @@ fn session_of(access: &Access) -> Option<Vec<u8>> {
 
 const INSERT_TO: &str = concat!(
     "with c as (update conversations set last_message_at = greatest(last_message_at, $6), updated_at = $6, ",
-    "bot_paused_until = greatest(bot_paused_until, $7) where id = (select o.id from conversations o ",
-    "join contacts k on k.id = o.contact_id where k.phone = $3 and o.instance_id = $2 order by o.last_message_at desc limit 1) ",
-    "returning id, instance_id) ",
-    "insert into messages (id, conversation_id, instance_id, direction, author, user_id, kind, body, status, created_at) ",
+    "bot_paused_until = greatest(bot_paused_until, $7) where id = (select o.id from conversations o where o.instance_id = $2 and (o.external_id = $8 ",
+    "or o.contact_id = (select k.id from contacts k where k.phone = $3)) ",
+    "order by o.external_id = $8 desc, o.last_message_at desc limit 1) ",
+    "returning id, instance_id, status, assigned_to, unread_count, version), ",
+    "made as (insert into messages (id, conversation_id, instance_id, direction, author, user_id, kind, body, status, created_at) ",
     "select $1, c.id, c.instance_id, 'outbound', case when $5::bytea is null then 'bot' else 'user' end, ",
     "(select s.user_id from sessions s where s.token_hash = $5), 'text', $4, 'queued', $6 from c returning ",
-    columns!()
+    columns!(),
+    told!(),
+    ", (select ",
+    tell_conversation!("c"),
+    " from c) talked"
 );
 
-/// Adds words to be sent to whoever has this number, in the bot's conversation with them. Runs after [`super::numbers::ensure`].
+/// Adds words to be sent to whoever has this number, in the bot's conversation of this name, or in that with them under another. Runs after [`super::numbers::ensure`].
 pub fn insert_to(
     id: MessageId,
     instance: InstanceId,
-    phone: &Phone,
+    (chat, phone): (&str, &Phone),
     body: MessageText,
     access: &Access,
     bot_paused_until: Option<DateTime<Utc>>,
@@ -108,6 +113,7 @@ pub fn insert_to(
         .bind(session_of(access))
         .bind(access.now())
         .bind(bot_paused_until)
+        .bind(chat.to_owned())
 }
 
 /// Refuses when there is no such message in the conversation, or with [`crate::db::Refusal::State`] when it has not failed.

@@ -12,7 +12,7 @@ use crate::domain::ids::{ConversationId, MessageId};
 use crate::domain::outbox::OutboxState;
 
 /// How often sending is tried.
-const MOST_ATTEMPTS: i32 = 10;
+pub(super) const MOST_ATTEMPTS: i32 = 10;
 
 /// Has a message sent, not before `due_at`, and tells whoever runs its bot. The line has the message's id, which is also the key of its
 /// metering.

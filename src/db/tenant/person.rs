@@ -180,6 +180,8 @@ pub fn erase(id: ContactId, now: DateTime<Utc>) -> Vec<Query<u64>> {
         timed(ERASE_ORDERS),
         timed(ERASE_CUSTOMER),
         timed(ERASE_CONTACT),
+        // Whoever looks at any of it looks again.
+        Query::execute("select helixai.tell('resync', null, '{}')"),
         idempotency::forget_expired(now),
     ]
 }

@@ -4,11 +4,12 @@
 use chrono::{DateTime, Utc};
 
 use super::query::Query;
+use super::text::tell_message;
 use crate::domain::ids::{InstanceId, MessageId};
 use crate::domain::message::MessageStatus;
 
-/// What a provider tells of a message.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a provider tells of a message. It has no `Debug`: names of messages may hold a number.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Receipt {
     /// The provider's name of it.
     pub provider_message_id: String,
@@ -30,44 +31,48 @@ select count(*) from (select o.id from outbox o
                    where m.instance_id = $1 and m.direction = 'outbound' and m.status = 'queued' and m.id = $2)
     for update) line";
 
-const NOTE: &str = "\
-with found as (
-    select m.id, m.status from messages m
-    where m.instance_id = $1 and m.direction = 'outbound' and (m.provider_message_id = $2 or m.id = $3)
-    order by m.id = $3 desc nulls last limit 1 for update
-), moved as (
-    update messages m set status = $4, error = $5, provider_message_id = coalesce(m.provider_message_id, $2),
-        delivered_at = case when $4 in ('delivered', 'read') then coalesce(m.delivered_at, $6) else m.delivered_at end,
-        read_at = case when $4 = 'read' then coalesce(m.read_at, $6) else m.read_at end
-    from found f
-    where m.id = f.id and (f.status <> 'queued' or $7 or $4 = 'failed')
-      and case $4
-          when 'sent' then f.status = 'queued'
-          when 'delivered' then f.status in ('queued', 'sent')
-          when 'read' then f.status in ('queued', 'sent', 'delivered')
-          when 'failed' then f.status in ('queued', 'sent')
-          else false end
-    returning m.id
-), line as (
-    update outbox o set state = case when $4 = 'failed' then 'failed' else 'sent' end, last_error = $5, leased_by = null,
-        leased_until = null, updated_at = $8
-    from moved where o.id = moved.id and o.state = 'pending'
-)
-select f.id from (values (true)) as request (one)
-left join found f on f.status = 'queued' and not $7 and $4 <> 'failed'";
+const NOTE: &str = concat!(
+    "with found as (select m.id, m.status from messages m ",
+    "where m.instance_id = $1 and m.direction = 'outbound' and (m.provider_message_id = $2 or m.id = $3) ",
+    "order by m.id = $3 desc nulls last limit 1 for update), ",
+    "moved as (update messages m set status = $4, error = $5, provider_message_id = coalesce(m.provider_message_id, $2), ",
+    "delivered_at = case when $4 in ('delivered', 'read') then coalesce(m.delivered_at, $6) else m.delivered_at end, ",
+    "read_at = case when $4 = 'read' then coalesce(m.read_at, $6) else m.read_at end from found f ",
+    "where m.id = f.id and (f.status <> 'queued' or $7 or $4 = 'failed') and case $4 ",
+    "when 'sent' then f.status = 'queued' when 'delivered' then f.status in ('queued', 'sent') ",
+    "when 'read' then f.status in ('queued', 'sent', 'delivered') when 'failed' then f.status in ('queued', 'sent') else false end ",
+    "returning m.id, m.conversation_id, m.direction, m.author, m.status), ",
+    "line as (update outbox o set state = case when $4 = 'failed' then 'failed' else 'sent' end, last_error = $5, leased_by = null, ",
+    "leased_until = null, updated_at = $8 from moved where o.id = moved.id and o.state = 'pending') ",
+    "select f.id is not null, case when f.status = 'queued' and not $7 and $4 <> 'failed' then f.id end, (select ",
+    tell_message!("message.updated", "moved"),
+    " from moved) from (values (true)) as request (one) left join found f on true"
+);
 
-/// Notes what has become of a message of this bot, if that is news. Answers the message when it is queued still and has to be booked first:
-/// it is left as it is until `booked`.
+/// What is known of the message that a receipt is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Noted {
+    /// There is such a message.
+    pub known: bool,
+    /// It is queued still and has to be booked first: it was left as it is.
+    pub unbooked: Option<MessageId>,
+}
+
+/// Notes what has become of a message of this bot, if that is news. One that is queued still has to be booked first: it is left as it is
+/// until `booked`.
 pub fn note(
     instance: InstanceId,
     receipt: &Receipt,
     booked: bool,
     now: DateTime<Utc>,
-) -> (Query<u64>, Query<Option<MessageId>>) {
+) -> (Query<u64>, Query<Noted>) {
     let ours = receipt.ours.map(MessageId::as_uuid);
     let lock = Query::execute(LOCK).bind(instance.as_uuid()).bind(ours);
     let note = Query::one(NOTE, |mut row| {
-        Ok(row.next::<Option<uuid::Uuid>>()?.map(MessageId::from_uuid))
+        Ok(Noted {
+            known: row.next()?,
+            unbooked: row.next::<Option<uuid::Uuid>>()?.map(MessageId::from_uuid),
+        })
     });
     let note = note
         .bind(instance.as_uuid())

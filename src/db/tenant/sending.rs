@@ -7,7 +7,6 @@ use uuid::Uuid;
 use super::query::Query;
 use super::text::tell_message;
 use crate::domain::ids::{ConversationId, InstanceId, MessageId};
-use crate::domain::message::MessageStatus;
 
 /// A message that this worker is to send. It has no `Debug`: it is personal data.
 #[derive(Clone)]
@@ -162,24 +161,4 @@ pub fn next_due(instance: InstanceId, now: DateTime<Utc>) -> Query<Option<DateTi
     )
     .bind(instance.as_uuid())
     .bind(now)
-}
-
-/// Notes how far messages of a bot have come, as the provider names them: `delivered` or `read`, and never back. How many of them
-/// are there, wherever they were.
-pub fn set_receipt(
-    instance: InstanceId,
-    provider_message_ids: Vec<String>,
-    status: MessageStatus,
-) -> Query<i64> {
-    Query::one(
-        "with known as (select id, status from messages where instance_id = $1 and provider_message_id = any ($2) \
-           and direction = 'outbound'), \
-         changed as (update messages m set status = $3 from known where m.id = known.id \
-           and (known.status = 'sent' or (known.status = 'delivered' and $3 = 'read'))) \
-         select count(*) from known",
-        |mut row| row.next(),
-    )
-    .bind(instance.as_uuid())
-    .bind(provider_message_ids)
-    .bind(status.as_str())
 }

@@ -1,5 +1,6 @@
-//! Where gateways and channels ([`telegram`], [`whatsapp_cloud`]) tell their news, on the base domain only. Whoever comes is known by the signature of what they bring: it is
-//! verified on the body as it came in, stored once and answered; nothing of it is believed.
+//! Where gateways and channels ([`telegram`], [`whatsapp_cloud`]) tell their news, on the base domain only. Whoever comes is known by the
+//! signature of what they bring, or by a secret: that is verified on the body as it came in, which is stored once and answered. What a
+//! gateway says is asked for again before anything is done; what a channel says was said.
 
 pub mod telegram;
 pub mod whatsapp_cloud;

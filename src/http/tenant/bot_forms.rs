@@ -47,13 +47,13 @@ pub struct CreateBot {
     vip_link: Option<String>,
     /// Whether it is to run; `true` when left out.
     is_active: Option<bool>,
-    /// Milliseconds between two messages, besides what Telegram demands; 0 when left out.
+    /// Milliseconds between two messages, besides what its provider demands; 0 when left out.
     #[schema(value_type = Option<MessageDelayMs>)]
     message_delay_ms: Option<i64>,
     /// How often sending a message is tried; 10 when left out.
     #[schema(value_type = Option<MaxAttempts>)]
     max_attempts: Option<i64>,
-    /// Whether it comes back by itself when Telegram could not be reached; `true` when left out.
+    /// Whether it comes back by itself when its provider could not be reached; `true` when left out.
     auto_reconnect: Option<bool>,
 }
 
@@ -76,7 +76,7 @@ pub struct UpdateBot {
     app_secret: Option<String>,
     /// WhatsApp's Cloud API: something else for Meta to show.
     verify_token: Option<String>,
-    /// What Telegram calls it.
+    /// What its provider calls it.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     username: Patch<String>,
@@ -92,7 +92,7 @@ pub struct UpdateBot {
     #[serde(default)]
     #[schema(value_type = bool, required = false)]
     is_active: Patch<bool>,
-    /// Milliseconds between two messages, besides what Telegram demands.
+    /// Milliseconds between two messages, besides what its provider demands.
     #[serde(default)]
     #[schema(value_type = MessageDelayMs, required = false)]
     message_delay_ms: Patch<i64>,
@@ -100,7 +100,7 @@ pub struct UpdateBot {
     #[serde(default)]
     #[schema(value_type = MaxAttempts, required = false)]
     max_attempts: Patch<i64>,
-    /// Whether it comes back by itself when Telegram could not be reached.
+    /// Whether it comes back by itself when its provider could not be reached.
     #[serde(default)]
     #[schema(value_type = bool, required = false)]
     auto_reconnect: Patch<bool>,
@@ -161,7 +161,8 @@ impl Given {
         }
     }
 
-    fn only_of(&self, channel: Channel) -> Result<(), FieldErrors> {
+    /// Refuses what a bot of this channel has not.
+    pub(super) fn only_of(&self, channel: Channel) -> Result<(), FieldErrors> {
         let mut errors = FieldErrors::new();
         let token = self.token.is_some().then_some("token");
         let foreign: Vec<&str> = match channel {
@@ -309,14 +310,6 @@ pub(super) struct NewBot {
     pub(super) fields: Map<String, Value>,
     /// None for one that is linked to a telephone.
     pub(super) credentials: Option<Credentials>,
-}
-
-/// What is said to who gives a token to a bot that is linked to a telephone.
-pub(super) fn no_token() -> Invalid {
-    Invalid::new(
-        "unexpected",
-        "is for bots of Telegram: this one is linked to a telephone",
-    )
 }
 
 /// What Telegram calls a bot, with or without its `@`.

@@ -7,7 +7,7 @@ use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::bot_forms::{BotWebhook, CreateBot, ShownBot, UpdateBot, no_token};
+use super::bot_forms::{BotWebhook, CreateBot, ShownBot, UpdateBot};
 use crate::channels::telegram::TokenOf;
 use crate::db::tenant::{audit, instances, sending, whatsapp, whatsapp_codes};
 use crate::db::{DbError, Refusal};
@@ -245,7 +245,9 @@ pub async fn update_bot(
         let batch = (lock, instances::find(id, session), instances::find_sealed(id));
         let (_, bot, stored) = access.run(batch).await?.output;
         if bot.is_some_and(|bot| bot.channel == Channel::WhatsappWeb.as_str()) {
-            return Err(Problem::invalid_field("token", no_token()));
+            access
+                .check(checked.credentials.only_of(Channel::WhatsappWeb))
+                .await?;
         }
         let stored = stored.ok_or_else(Problem::not_found)?;
         let account = channels.open_account(tenant, id, &stored.sealed);

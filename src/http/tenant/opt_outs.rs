@@ -4,6 +4,7 @@
 
 use actix_web::{delete, put, web};
 
+use crate::db::tenant::schedules::recipients;
 use crate::db::tenant::{audit, contacts};
 use crate::domain::contact::Contact;
 use crate::domain::ids::ContactId;
@@ -20,13 +21,14 @@ async fn set(
     let batch = (
         contacts::lock(id, None),
         contacts::set_opted_out(id, out, access.now),
+        out.then(|| recipients::take_back(id, access.now)),
         audit::insert(&access.access, action, "contacts", id),
     );
-    let (_, contact, _) = access.run(batch).await?.output;
+    let (_, contact, ..) = access.run(batch).await?.output;
     contact.map(web::Json).ok_or_else(Problem::not_found)
 }
 
-/// Note that a contact wants no broadcasts. Repeated, it changes nothing.
+/// Note that a contact wants no broadcasts; what one was about to say to them is not said. Repeated, it is noted in the audit only.
 #[utoipa::path(
     tag = "contacts", operation_id = "opt_contact_out", params(("id" = ContactId, Path)), security(("bearer" = [])),
     responses((status = 200, body = Contact), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody))
@@ -39,7 +41,7 @@ pub async fn opt_contact_out(
     set(access, id, ("contact.opt_out", true)).await
 }
 
-/// Note that a contact wants broadcasts again. Repeated, it changes nothing.
+/// Note that a contact wants broadcasts again. Repeated, it is noted in the audit only.
 #[utoipa::path(
     tag = "contacts", operation_id = "opt_contact_in", params(("id" = ContactId, Path)), security(("bearer" = [])),
     responses((status = 200, body = Contact), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody))

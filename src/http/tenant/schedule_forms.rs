@@ -64,6 +64,8 @@ pub(super) enum Place {
 pub(super) struct Timing {
     pub(super) time_zone: TimeZone,
     pub(super) from: Option<DateTime<Utc>>,
+    /// Which field said so.
+    pub(super) field: &'static str,
     pub(super) recurrence: Option<Recurrence>,
 }
 
@@ -79,7 +81,7 @@ impl Timing {
         };
         let first = match (&self.recurrence, self.from) {
             (None, Some(from)) if from > now => Ok(from),
-            (None, Some(_)) => Err(passed("send_at")),
+            (None, Some(_)) => Err(passed(self.field)),
             (None, None) => Err(("send_at".to_owned(), Invalid::required())),
             (Some(recurrence), from) => {
                 let before = from.map(|from| from - TimeDelta::microseconds(1));
@@ -133,6 +135,7 @@ impl CreateScheduledMessage {
         let variables = variables(&mut errors, self.variables);
         let zone_given = zone(&mut errors, self.time_zone);
         let zone = zone_given.or_else(|| TimeZone::parse(TIME_ZONE).ok());
+        let field = if self.at.is_some() { "at" } else { "send_at" };
         let from = zone
             .as_ref()
             .and_then(|zone| moment(&mut errors, self.at, self.send_at, zone));
@@ -142,6 +145,7 @@ impl CreateScheduledMessage {
             let timing = Timing {
                 time_zone: zone?,
                 from,
+                field,
                 recurrence,
             };
             Some((place?, words?, variables, timing))
@@ -199,6 +203,7 @@ impl UpdateScheduledMessage {
         let given = given.flatten().map(Variables::parse).transpose();
         let given = errors.merge(given).flatten();
         let zone = zone(&mut errors, self.time_zone).or_else(|| TimeZone::parse(&current.time_zone).ok());
+        let field = if self.at.is_some() { "at" } else { "send_at" };
         let from = zone
             .as_ref()
             .and_then(|zone| moment(&mut errors, self.at, self.send_at, zone));
@@ -215,6 +220,7 @@ impl UpdateScheduledMessage {
             let timing = Timing {
                 time_zone: zone?,
                 from: from.or(current.next_at.filter(|_| once)),
+                field,
                 recurrence,
             };
             Some(Changed {

@@ -329,8 +329,8 @@ pub async fn send_message(
     );
     let paused_until = said_by.map(|_| now + BOT_PAUSE);
     let batch = (
-        numbers::ensure(bot, Channel::WhatsappWeb, chat, &phone, now),
-        messages::insert_to(id, bot, &phone, words, &access.access, paused_until),
+        numbers::ensure(bot, Channel::WhatsappWeb, chat.clone(), &phone, now),
+        messages::insert_to(id, bot, (&chat, &phone), words, &access.access, paused_until),
         (outbox::insert_message_of(id, now), instances::wake(bot)),
         audit::insert(&access.access, "message.create", "messages", id),
     );

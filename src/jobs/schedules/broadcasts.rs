@@ -14,6 +14,8 @@ use crate::domain::message_variables::Addressed;
 const PAGE: i64 = 500;
 /// Steps of a turn; what is left is due still.
 const STEPS: usize = 10;
+/// When one is tried again that has failed.
+const LATER: TimeDelta = TimeDelta::hours(1);
 /// When one is looked at again with which nothing happens: its bot is away.
 const STILL: TimeDelta = TimeDelta::seconds(30);
 
@@ -25,7 +27,15 @@ pub(super) async fn go_on(turn: &Turn<'_>) -> Result<(), DbError> {
         let Some(due) = reply.output else {
             return tx.rollback().await;
         };
-        step(turn, tx, &due).await?;
+        match step(turn, tx, &due).await {
+            // Its own fault: the others, and what else is due, do not wait for it.
+            Err(error) if error.refusal().is_none() && !error.is_transient() => {
+                tracing::error!(broadcast_id = %due.id, %error, "a broadcast cannot go on, and is tried again later: {}", due.id);
+                let put_off = broadcasts::put_off(due.id, Some(turn.now + LATER), None);
+                turn.db.run(&turn.access, put_off).await?;
+            }
+            stepped => stepped?,
+        }
         crate::kill_point!("schedules.stepped");
     }
     Ok(())
@@ -78,7 +88,12 @@ async fn tell(turn: &Turn<'_>, mut tx: TenantTx, due: &Due, goes_on: bool) -> Re
     let room = Room::at(due.pace_per_minute, due.paced_at, queued, turn.now);
     // One more than there is room for tells whether anybody is left.
     let mut pending = tx
-        .run(recipients::list_pending(due.id, due.instance, room.most + 1))
+        .run(recipients::list_pending(
+            due.id,
+            due.instance,
+            room.most + 1,
+            turn.now,
+        ))
         .await?;
     if pending.is_empty() && queued == 0 {
         return done(tx, broadcasts::end(due.id, turn.now)).await;

@@ -77,7 +77,7 @@ impl Store {
     }
 
     /// Runs a batch for as long as the device is this store's.
-    async fn run<B: Batch>(&self, batch: B) -> Result<B::Output> {
+    pub(super) async fn run<B: Batch>(&self, batch: B) -> Result<B::Output> {
         let access = Access::system(self.clock.now());
         let batch = (whatsapp::refuse_others(self.instance, self.owner), batch);
         match self.db.run(&access, batch).await {

@@ -8,6 +8,7 @@ use super::stored;
 use crate::db::DbError;
 use crate::db::tenant::access::Access;
 use crate::db::tenant::query::{Columns, Query};
+use crate::db::tenant::text::tell_message;
 use crate::domain::broadcast::{Broadcast, BroadcastReason, BroadcastState, Progress, Segment};
 use crate::domain::ids::{BroadcastId, InstanceId};
 use crate::domain::message_variables::Variables;
@@ -160,9 +161,12 @@ const CANCEL: &str = concat!(
     "for update of o), ",
     "lines as (update outbox o set state = 'canceled', payload = '{}', leased_until = null, leased_by = null, updated_at = $2 ",
     "from waiting w where o.id = w.id), ",
-    "unsaid as (update messages m set status = 'failed', error = 'canceled' from waiting w where m.id = w.id and m.status = 'queued'), ",
+    "unsaid as (update messages m set status = 'failed', error = 'canceled' from waiting w where m.id = w.id and m.status = 'queued' ",
+    "returning m.id, m.conversation_id, m.direction, m.author, m.status), ",
     "noted as (update broadcast_recipients r set state = 'skipped' from waiting w where r.broadcast_id = $1 and r.contact_id = w.contact_id), ",
-    "count as (select count(*)::integer as gone from waiting) ",
+    "count as (select (select count(*)::integer from waiting) as gone, (select count(",
+    tell_message!("message.updated", "unsaid"),
+    ") from unsaid) as told) ",
     "update broadcasts set state = 'canceled', reason = null, ended_at = coalesce(ended_at, $2), ",
     "next_at = case when queued > count.gone then $2::timestamptz end, queued = queued - count.gone, skipped = skipped + count.gone, ",
     "version = version + case state when 'canceled' then 0 else 1 end, updated_at = $2 from count where id = $1 returning ",

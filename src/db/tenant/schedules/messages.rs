@@ -8,16 +8,14 @@ use uuid::Uuid;
 use super::stored;
 use crate::db::DbError;
 use crate::db::tenant::access::Access;
+use crate::db::tenant::outbox::MOST_ATTEMPTS;
 use crate::db::tenant::query::{Columns, Query};
-use crate::db::tenant::text::lock_row;
+use crate::db::tenant::text::{lock_row, tell_message};
 use crate::domain::ids::{ContactId, ConversationId, InstanceId, MessageId, ScheduledMessageId};
 use crate::domain::message_variables::Variables;
 use crate::domain::page::{Cursor, Limit};
 use crate::domain::recurrence::Recurrence;
 use crate::domain::scheduled_message::{ScheduledMessage, SkipReason};
-
-/// How often sending is tried.
-const MOST_ATTEMPTS: i32 = 10;
 
 macro_rules! columns {
     () => {
@@ -236,7 +234,8 @@ pub struct Decided {
     pub next_at: Option<DateTime<Utc>>,
 }
 
-const DECIDE: &str = "\
+const DECIDE: &str = concat!(
+    "\
 with given as (
     select g.id, g.at, g.message_id, g.body, g.reason, g.next_at from jsonb_to_recordset($1)
         as g (id uuid, at timestamptz, message_id uuid, body text, reason text, next_at timestamptz)
@@ -247,7 +246,7 @@ with given as (
     from given g join scheduled_messages s on s.id = g.id join conversations c on c.id = s.conversation_id
     where g.message_id is not null
     on conflict on constraint messages_pkey do nothing
-    returning id, conversation_id, instance_id
+    returning id, conversation_id, instance_id, direction, author, status
 ), lines as (
     insert into outbox (id, kind, payload, state, due_at, max_attempts, created_at, updated_at)
     select id, 'send_message', jsonb_build_object('message_id', id, 'conversation_id', conversation_id), 'pending', $2, $3, $2, $2
@@ -262,7 +261,10 @@ with given as (
         version = s.version + 1, updated_at = $2
     from given g where s.id = g.id
 )
-select helixai.wake_channel(b.instance_id) from (select distinct instance_id from said) b";
+select helixai.wake_channel(b.instance_id), (select count(",
+    tell_message!("message.created", "said"),
+    ") from said) from (select distinct instance_id from said) b"
+);
 
 /// Says what was decided, or notes why not, and when each is due again; wakes the bots. Runs after [`lock_due`].
 pub fn decide(decided: Vec<Decided>, now: DateTime<Utc>) -> Query<u64> {

@@ -1,15 +1,14 @@
 //! Who a broadcast is for, and what became of each. All of it runs with the broadcast's row locked, which counts them.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use super::broadcasts::Due;
+use crate::db::tenant::outbox::MOST_ATTEMPTS;
 use crate::db::tenant::query::Query;
+use crate::db::tenant::text::tell_message;
 use crate::domain::broadcast::Segment;
 use crate::domain::ids::{BroadcastId, ContactId, InstanceId, MessageId};
-
-/// How often sending is tried.
-const MOST_ATTEMPTS: i32 = 10;
 
 /// The conversation `c` that the bot `$1` holds with the contact `k`, of several the one of the latest word, when the segment `$2` means it.
 macro_rules! meant {
@@ -97,7 +96,7 @@ const SETTLE: &str = "\
 with ended as (
     select r.contact_id, r.message_id,
         case when m.id is null then 'skipped' when m.status in ('sent', 'delivered', 'read') then 'sent'
-             when m.error = 'limit_exceeded' then 'pending' else 'failed' end as state
+             when m.error = 'limit_exceeded' then 'pending' when m.error = 'opted_out' then 'opted_out' else 'failed' end as state
     from broadcast_recipients r left join messages m on m.id = r.message_id
     where r.broadcast_id = $1 and r.state = 'queued' and coalesce(m.status, '') <> 'queued'
 ), unsaid as (
@@ -108,10 +107,12 @@ with ended as (
 ), counts as (
     select count(*)::integer as ended, (count(*) filter (where state = 'sent'))::integer as sent,
         (count(*) filter (where state = 'failed'))::integer as failed, (count(*) filter (where state = 'skipped'))::integer as skipped,
+        (count(*) filter (where state = 'opted_out'))::integer as opted_out,
         (count(*) filter (where state = 'pending'))::integer as limited
     from ended
 )
-update broadcasts b set queued = b.queued - c.ended, sent = b.sent + c.sent, failed = b.failed + c.failed, skipped = b.skipped + c.skipped
+update broadcasts b set queued = b.queued - c.ended, sent = b.sent + c.sent, failed = b.failed + c.failed, skipped = b.skipped + c.skipped,
+    opted_out = b.opted_out + c.opted_out
 from counts c where b.id = $1 returning b.queued, c.ended, c.limited";
 
 /// What became of messages that were under way.
@@ -146,14 +147,24 @@ pub struct Recipient {
     pub name: Option<String>,
     /// They want no broadcasts any more.
     pub opted_out: bool,
-    /// The conversation is there still.
+    /// The conversation is there still, and its channel lets the bot speak there: on WhatsApp's Cloud API for a day after they have written.
     pub reachable: bool,
 }
 
+/// For so long after somebody has written WhatsApp's Cloud API takes whatever is said to them; then only templates that Meta has agreed to.
+const WINDOW: TimeDelta = TimeDelta::hours(24);
+
 /// Whose turn it is, at most `most`.
-pub fn list_pending(id: BroadcastId, instance: InstanceId, most: i64) -> Query<Vec<Recipient>> {
+pub fn list_pending(
+    id: BroadcastId,
+    instance: InstanceId,
+    most: i64,
+    now: DateTime<Utc>,
+) -> Query<Vec<Recipient>> {
     Query::all(
-        "select r.contact_id, k.name, k.opted_out_at is not null, c.id is not null from broadcast_recipients r \
+        "select r.contact_id, k.name, k.opted_out_at is not null, c.id is not null and (c.channel <> 'whatsapp_cloud' or exists \
+         (select from messages m where m.conversation_id = c.id and m.direction = 'inbound' and m.created_at > $4)) \
+         from broadcast_recipients r \
          left join contacts k on k.id = r.contact_id left join conversations c on c.id = r.conversation_id and c.instance_id = $2 \
          and c.external_id not like 'erased:%' \
          where r.broadcast_id = $1 and r.state = 'pending' order by r.contact_id limit $3",
@@ -169,6 +180,7 @@ pub fn list_pending(id: BroadcastId, instance: InstanceId, most: i64) -> Query<V
     .bind(id.as_uuid())
     .bind(instance.as_uuid())
     .bind(most)
+    .bind(now - WINDOW)
 }
 
 /// What is said to somebody, or why nothing is. It has no `Debug`: it is personal data.
@@ -182,7 +194,8 @@ pub enum Told {
     Skipped,
 }
 
-const TELL: &str = "\
+const TELL: &str = concat!(
+    "\
 with given as (
     select g.contact_id, g.message_id, g.body, g.state
     from jsonb_to_recordset($2) as g (contact_id uuid, message_id uuid, body text, state text)
@@ -192,7 +205,9 @@ with given as (
         g.body, 'queued', $3
     from given g join broadcast_recipients r on r.broadcast_id = $1 and r.contact_id = g.contact_id
     join conversations c on c.id = r.conversation_id join broadcasts b on b.id = $1
-    where g.message_id is not null returning id, conversation_id, instance_id
+    join contacts k on k.id = g.contact_id and k.opted_out_at is null
+    where g.message_id is not null
+    returning id, conversation_id, instance_id, direction, author, status
 ), lines as (
     insert into outbox (id, kind, payload, state, due_at, max_attempts, created_at, updated_at)
     select id, 'send_message', jsonb_build_object('message_id', id, 'conversation_id', conversation_id), 'pending', $3, $4, $3, $3 from said
@@ -207,7 +222,10 @@ with given as (
     update broadcasts b set queued = b.queued + c.queued, skipped = b.skipped + c.skipped, opted_out = b.opted_out + c.opted_out
     from counts c where b.id = $1
 )
-select helixai.wake_channel(w.instance_id) from (select distinct instance_id from said) w";
+select helixai.wake_channel(w.instance_id), (select count(",
+    tell_message!("message.created", "said"),
+    ") from said) from (select distinct instance_id from said) w"
+);
 
 /// Tells these, or notes why not; wakes the bot. Runs after [`list_pending`].
 pub fn tell(id: BroadcastId, told: Vec<(ContactId, Told)>, now: DateTime<Utc>) -> Query<u64> {
@@ -224,4 +242,23 @@ pub fn tell(id: BroadcastId, told: Vec<(ContactId, Told)>, now: DateTime<Utc>) -
         .bind(Value::Array(rows.collect()))
         .bind(now)
         .bind(MOST_ATTEMPTS)
+}
+
+const TAKE_BACK: &str = concat!(
+    "with waiting as (select o.id from broadcasts b ",
+    "join broadcast_recipients r on r.broadcast_id = b.id and r.contact_id = $1 and r.state = 'queued' ",
+    "join outbox o on o.id = r.message_id and o.state = 'pending' and (o.leased_until is null or o.leased_until <= $2) ",
+    "where b.queued > 0 for update of o), ",
+    "lines as (update outbox o set state = 'canceled', payload = '{}', leased_until = null, leased_by = null, updated_at = $2 ",
+    "from waiting w where o.id = w.id), ",
+    "unsaid as (update messages m set status = 'failed', error = 'opted_out' from waiting w where m.id = w.id and m.status = 'queued' ",
+    "returning m.id, m.conversation_id, m.direction, m.author, m.status) select ",
+    tell_message!("message.updated", "unsaid"),
+    " from unsaid"
+);
+
+/// Takes back what broadcasts have said to somebody who wants none now, but for what their bot is sending at this moment.
+/// [`settle`] counts it.
+pub fn take_back(contact: ContactId, now: DateTime<Utc>) -> Query<u64> {
+    Query::execute(TAKE_BACK).bind(contact.as_uuid()).bind(now)
 }
