@@ -64,6 +64,30 @@ async fn what_happens_is_told_by_ids_to_its_own_tenant() {
 }
 
 #[tokio::test]
+async fn what_is_said_to_a_number_is_told_with_its_conversation() {
+    let app = TestApp::start().await;
+    let garage = app.onboard("garage-alpha", "cars").await;
+    let bot = json!({"name": "Loja", "channel": "whatsapp_web", "is_active": false});
+    app.post("/api/bots").by(&garage).json(&bot).await.expect(201);
+    let mut socket = WebSocket::of(app.address, &garage, &garage.api_key).await;
+    let body = json!({"number": "(11) 98765-0002", "message": "um segredo", "sessionId": "loja"});
+    let said = app.post("/send-message").by(&garage).json(&body);
+    let said = said.await.expect(201).json();
+    let told = socket.event("message.created").await;
+    assert_eq!(told["data"]["id"], said["messageId"]);
+    let conversation = socket.event("conversation.updated").await;
+    assert_eq!(conversation["data"]["id"], told["data"]["conversation_id"]);
+    // The contact's number is another from now on; the old one is still where that conversation is.
+    let contacts = app.get("/api/contacts").by(&garage).await.expect(200).json();
+    let path = format!("/api/contacts/{}", contacts["items"][0]["id"].as_str().expect("an id"));
+    let change = app.patch(&path).by(&garage).json(&json!({"phone": "(11) 98765-0003"}));
+    change.await.expect(200);
+    let again = app.post("/send-message").by(&garage).json(&body);
+    let again = again.await.expect(201).json();
+    assert_eq!(again["conversationId"], told["data"]["conversation_id"]);
+}
+
+#[tokio::test]
 async fn what_one_process_writes_is_heard_at_another() {
     let app = TestApp::start().await;
     let garage = app.onboard("garage-alpha", "cars").await;

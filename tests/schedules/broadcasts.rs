@@ -192,6 +192,52 @@ async fn what_is_given_up_is_not_sent() {
 }
 
 #[tokio::test]
+async fn who_wants_no_more_is_not_told_what_waits() {
+    let shop = Shop::at("2026-03-10T12:00:00Z").await;
+    shop.crowd(5, 0).await;
+    let broadcast = shop.broadcast(json!({})).await;
+    shop.act(&broadcast, "start").await;
+    shop.work().await;
+    assert_eq!(shop.see(&broadcast).await["progress"]["queued"], 5);
+    let out = "select contact_id from {}.broadcast_recipients where state = 'queued' order by contact_id limit 1";
+    let out = shop.rows(out).await;
+    let path = format!("/api/contacts/{}/opt-out", out[0][0].as_str().unwrap());
+    for _ in 0..2 {
+        shop.app.put(&path).by(&shop.tenant).await.expect(200);
+    }
+    assert_eq!(shop.send(None).await, 4);
+    shop.until_it_is(&broadcast, "done").await;
+    let progress = &shop.see(&broadcast).await["progress"];
+    let counts = ["queued", "sent", "failed", "skipped", "opted_out"].map(|name| progress[name].as_i64());
+    assert_eq!(counts, [0, 4, 0, 0, 1].map(Some), "{progress}");
+    let unsaid = "{}.messages where status = 'failed' and error = 'opted_out'";
+    assert_eq!(shop.count(unsaid).await, 1);
+}
+
+#[tokio::test]
+async fn a_broadcast_that_cannot_go_on_does_not_hold_up_the_others() {
+    let shop = Shop::at("2026-03-10T12:00:00Z").await;
+    shop.crowd(3, 0).await;
+    let moments = ["0000-01-01T00:00:00Z", "+262142-01-01T00:00:00Z"];
+    for moment in moments {
+        let body = json!({"name": "x", "instance_id": shop.bot, "body": "Oi", "segment": {"last_seen_after": moment}});
+        let refused = shop.app.post("/api/broadcasts").by(&shop.tenant).json(&body);
+        refused.await.refused_fields(&[("segment.last_seen_after", "invalid_format")]);
+    }
+    let broken = shop.broadcast(json!({})).await;
+    shop.act(&broken, "start").await;
+    shop.run(&format!(
+        "update {{}}.broadcasts set segment = '{{\"last_seen_after\": \"never\"}}' where id = '{}'",
+        broken["id"].as_str().unwrap()
+    ))
+    .await;
+    let sound = shop.broadcast(json!({})).await;
+    shop.act(&sound, "start").await;
+    shop.until_it_is(&sound, "done").await;
+    assert_eq!(shop.see(&broken).await["state"], "running");
+}
+
+#[tokio::test]
 async fn a_month_that_is_used_up_stops_it_and_it_goes_on() {
     let shop = Shop::at("2026-03-10T12:00:00Z").await;
     shop.crowd(60, 0).await;

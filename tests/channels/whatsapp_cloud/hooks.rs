@@ -222,6 +222,32 @@ async fn a_number_is_one_bots_on_the_whole_platform() {
 }
 
 #[tokio::test]
+async fn who_only_names_a_number_does_not_keep_it_from_its_owner() {
+    let numbers = Numbers::start().await;
+    let app = &numbers.bots.app;
+    let garage = app.onboard("garage", "cars").await;
+    let imob = app.onboard("imob", "real_estate").await;
+    let post = async |tenant: &TestTenant, body: &Value| app.post("/api/bots").by(tenant).json(body).await;
+    // A number is no secret: whoever wants writes it down, with secrets of their own invention.
+    let named = post(&imob, &body(1, "invented")).await.expect(201).json();
+    numbers.bots.await_state(&imob, &named, "failed").await;
+    let mut owners = body(1, "the-secret-of-application-1");
+    owners["access_token"] = json!("EAAJB-of-the-owner");
+    numbers
+        .cloud
+        .add_number(&number_id(1), "EAAJB-of-the-owner", "the-secret-of-application-1");
+    // Who has claimed it a moment ago may be about to store it.
+    post(&garage, &owners).await.problem(409, "bot_token_taken");
+    app.test.clock.advance(chrono::TimeDelta::minutes(3));
+    let owned = post(&garage, &owners).await.expect(201).json();
+    numbers.bots.await_state(&garage, &owned, "connected").await;
+    app.test.clock.advance(chrono::TimeDelta::minutes(3));
+    post(&imob, &body(1, "invented")).await.problem(409, "bot_token_taken");
+    // Nor does who is let in take it from who is.
+    post(&imob, &owners).await.problem(409, "bot_token_taken");
+}
+
+#[tokio::test]
 async fn bad_numbers_are_refused_and_leave_nothing() {
     let numbers = Numbers::start().await;
     let garage = numbers.bots.app.onboard("garage", "cars").await;
