@@ -35,14 +35,16 @@ const AT_ONCE: usize = 8;
 const SENDING: Duration = Duration::from_secs(20);
 /// For how long a line is nobody else's: then another process may take it for lost.
 const LEASE: TimeDelta = TimeDelta::seconds(45);
-/// Within so much of it sending is begun.
+/// Within so much of it a message's turn comes, and sending is begun so soon after.
 const OWN: Duration = Duration::from_secs(20);
-/// The outbox is looked at this often even when nobody says that there is something in it.
-const LOOK: Duration = Duration::from_secs(60);
+const MARGIN: Duration = Duration::from_secs(4);
+/// The outbox is looked at this often even when nobody says that there is something in it. Whoever writes a line says so in the same
+/// transaction, so nothing is found: often enough not to be forgotten, seldom enough for thousands of bots.
+const LOOK: Duration = Duration::from_secs(30 * 60);
 /// When what is nobody's fault is tried again.
 const SOON: TimeDelta = TimeDelta::seconds(5);
 /// When it is seen whether a tenant has paid.
-const UNPAID: TimeDelta = TimeDelta::minutes(5);
+const UNPAID: TimeDelta = TimeDelta::minutes(1);
 /// The first wait after a failure; each is twice the one before, up to the longest.
 const FIRST_WAIT: TimeDelta = TimeDelta::seconds(2);
 const LONGEST_WAIT: TimeDelta = TimeDelta::minutes(30);
@@ -198,7 +200,7 @@ impl Sender<'_> {
                 running.run(put_off).await?;
                 continue;
             }
-            match self.send_one(&message).await? {
+            match self.send_one(&message, claimed).await? {
                 Outcome::Over => {}
                 Outcome::PutOff(wait, why) => held_back = Some((wait, why)),
                 Outcome::ShutOut(wait, why) => {
@@ -210,7 +212,7 @@ impl Sender<'_> {
         Ok(end)
     }
 
-    async fn send_one(&self, message: &ToSend) -> Result<Outcome, DbError> {
+    async fn send_one(&self, message: &ToSend, claimed: Instant) -> Result<Outcome, DbError> {
         let running = self.running;
         let metering = &running.channels.metering;
         let key = UsageKey::outbox(message.id.as_uuid());
@@ -220,7 +222,7 @@ impl Sender<'_> {
         match reserved {
             // It was booked, so it was sent, by somebody who died before saying so.
             Ok(reservation) if reservation.state == ReservationState::Settled => {
-                return sent(running, message, None).await;
+                return sent(running, message, None, claimed).await;
             }
             Ok(_) | Err(MeteringError::Expired) => {}
             Err(MeteringError::LimitExceeded(..)) => {
@@ -229,12 +231,16 @@ impl Sender<'_> {
             Err(MeteringError::Released) => return failed(running, message, "canceled", true).await,
             Err(_) => return put_off(running, message, SOON, "registry_away", true).await,
         }
-        if let Some(put_off) = self.turn(message).await? {
+        if let Some(put_off) = self.turn(message, claimed).await? {
             return Ok(put_off);
         }
         let Ok(_sending) = self.at_once.acquire().await else {
             return put_off(running, message, TimeDelta::zero(), "stopped", true).await;
         };
+        // What is begun after that may not be over before its lease is.
+        if claimed.elapsed() >= OWN + MARGIN {
+            return put_off(running, message, TimeDelta::zero(), "taken_too_long", true).await;
+        }
         crate::kill_point!("channels.sending");
         let answer = tokio::time::timeout(SENDING, self.outlet.send(message)).await;
         crate::kill_point!("channels.sent");
@@ -248,7 +254,7 @@ impl Sender<'_> {
                     tracing::warn!(message_id = %message.id, %error, "a message was sent and will be booked later: {}", message.id);
                 }
                 crate::kill_point!("channels.booked");
-                sent(running, message, provider_message_id).await
+                sent(running, message, provider_message_id, claimed).await
             }
             Err(Unsent::Never(why)) => failed(running, message, why, true).await,
             Err(unsent @ (Unsent::Wait(wait) | Unsent::WaitHere(wait))) => {
@@ -275,14 +281,15 @@ impl Sender<'_> {
     }
 
     /// Waits for the message's turn; `Some`: it is put off.
-    async fn turn(&self, message: &ToSend) -> Result<Option<Outcome>, DbError> {
+    async fn turn(&self, message: &ToSend, claimed: Instant) -> Result<Option<Outcome>, DbError> {
         let running = self.running;
         let too_fast = async |wait| {
             let wait = TimeDelta::from_std(wait).unwrap_or(SOON);
             put_off(running, message, wait, "too_fast", true).await.map(Some)
         };
         // A line is not held for longer than it is this worker's.
-        let mut at = match running.pace.take(&message.chat, Instant::now(), OWN) {
+        let most = OWN.saturating_sub(claimed.elapsed());
+        let mut at = match running.pace.take(&message.chat, Instant::now(), most) {
             Ok(at) => at,
             Err(wait) => return too_fast(wait).await,
         };
@@ -312,22 +319,27 @@ enum Outcome {
     ShutOut(TimeDelta, &'static str),
 }
 
+/// Notes that a message was sent. What is not noted is sent again: it is tried for as long as the line is this worker's.
 async fn sent(
     running: &Running,
     message: &ToSend,
     provider_message_id: Option<String>,
+    claimed: Instant,
 ) -> Result<Outcome, DbError> {
     count_sent(running.runnable.channel, "sent");
-    let now = running.channels.clock.now();
-    running
-        .run(sending::set_sent(
-            message.id,
-            running.worker,
-            provider_message_id,
-            now,
-        ))
-        .await?;
-    Ok(Outcome::Over)
+    let ours = LEASE.to_std().unwrap_or_default();
+    loop {
+        let now = running.channels.clock.now();
+        let set_sent = sending::set_sent(message.id, running.worker, provider_message_id.clone(), now);
+        match running.run(set_sent).await {
+            Ok(_) => return Ok(Outcome::Over),
+            Err(error) if error.is_transient() && claimed.elapsed() < ours => {
+                tracing::warn!(message_id = %message.id, %error, "a message was sent, which cannot be noted yet: {}", message.id);
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// Gives a message up. With `untaken` the provider has certainly not taken it.

@@ -31,7 +31,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(300);
 /// The longest wait for a tenant that is not served.
 const NOT_SERVED: Duration = Duration::from_secs(15);
 /// What waits for an answer is looked for this often, even when nothing was heard: another process may have heard it and died.
-const LOOK: Duration = Duration::from_secs(300);
+const LOOK: Duration = Duration::from_secs(30 * 60);
 /// Conversations that are looked for at once.
 const UNANSWERED: i64 = 1000;
 

@@ -39,6 +39,16 @@ impl<K: Hash + Eq> Shares<K> {
         }
     }
 
+    /// The same shares for somebody who waits for so long.
+    #[must_use]
+    pub fn waiting(&self, wait: Duration) -> Self {
+        Self {
+            each: self.each,
+            wait,
+            keys: Arc::clone(&self.keys),
+        }
+    }
+
     /// Waits for a part of the share; whoever came first is served first.
     ///
     /// # Errors
@@ -92,6 +102,15 @@ impl<K: Hash + Eq + Copy> Guarded<K> {
         Self {
             all: Shares::new(each, wait),
             of_strangers: Shares::new(each.saturating_sub(1), wait),
+        }
+    }
+
+    /// The same shares for somebody who waits for so long.
+    #[must_use]
+    pub fn waiting(&self, wait: Duration) -> Self {
+        Self {
+            all: self.all.waiting(wait),
+            of_strangers: self.of_strangers.waiting(wait),
         }
     }
 
@@ -183,6 +202,19 @@ mod tests {
         let tenant = TenantId::new();
         let first = turns.turn(tenant).await.unwrap();
         let mut waiting = std::pin::pin!(turns.turn(tenant));
+        let soon = tokio::time::timeout(Duration::from_millis(20), waiting.as_mut());
+        assert!(soon.await.is_err());
+        drop(first);
+        assert!(waiting.await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn who_waits_longer_waits_for_the_same() {
+        let hasty = Shares::new(1, Duration::from_millis(1));
+        let patient = hasty.waiting(Duration::from_secs(60));
+        let first = patient.share(1).await.unwrap();
+        assert_eq!(hasty.share(1).await.unwrap_err(), Busy);
+        let mut waiting = std::pin::pin!(patient.share(1));
         let soon = tokio::time::timeout(Duration::from_millis(20), waiting.as_mut());
         assert!(soon.await.is_err());
         drop(first);

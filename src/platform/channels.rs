@@ -1,5 +1,7 @@
 //! Channels as the settings name them.
 
+use std::time::Duration;
+
 use secrecy::ExposeSecret as _;
 
 use super::StartError;
@@ -15,6 +17,10 @@ use crate::domain::clock::Clock;
 use crate::domain::instance::BotToken;
 use crate::domain::platform_key::PlatformKey;
 use crate::tenancy::shards::Shards;
+
+/// How long bots wait for a connection, and for their turn at the counters. Nobody waits for them, and what they are at has been done in
+/// part: given up, it is done again, and there is more to wait for.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) fn of(
     settings: &Settings,
@@ -44,9 +50,9 @@ pub(super) fn of(
     Ok(Channels {
         assistant: assistant.transpose()?,
         master: master.clone(),
-        lanes: lanes.clone(),
+        lanes: lanes.waiting(PATIENCE),
         shards: shards.clone(),
-        metering: metering.clone(),
+        metering: metering.waiting(PATIENCE),
         key: key.clone(),
         clock: clock.clone(),
         telegram,

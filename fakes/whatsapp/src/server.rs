@@ -126,6 +126,11 @@ impl FakeWhatsApp {
             .read(|state| state.sent.iter().filter(sent).cloned().collect())
     }
 
+    /// How many texts all clients have sent together.
+    pub fn sent_by_all(&self) -> usize {
+        self.world.read(|state| state.sent.len())
+    }
+
     /// Waits until clients of an account have sent this many texts, and returns them.
     pub async fn until_sent(&self, phone: &str, count: usize) -> Vec<SentText> {
         self.world
@@ -188,6 +193,14 @@ impl FakeWhatsApp {
     /// Whether a device of this account has logged in, asked for its messages, and is there.
     pub fn is_connected(&self, phone: &str) -> bool {
         self.world.read(|state| connected(state, phone).is_some())
+    }
+
+    /// How many accounts have a device that is there like this.
+    pub fn connected_accounts(&self) -> usize {
+        self.world.read(|state| {
+            let accounts = state.accounts.keys();
+            accounts.filter(|phone| connected(state, phone).is_some()).count()
+        })
     }
 
     /// Waits for that.

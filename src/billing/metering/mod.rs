@@ -96,6 +96,15 @@ impl Metering {
         }
     }
 
+    /// The same books for work that nobody waits for: it waits for so long for its turn.
+    #[must_use]
+    pub fn waiting(&self, wait: Duration) -> Self {
+        Self {
+            shares: self.shares.waiting(wait),
+            ..self.clone()
+        }
+    }
+
     async fn share(&self, tenant: TenantId) -> Result<Share, MeteringError> {
         let share = self.shares.share(tenant).await;
         share.map_err(|Busy| MeteringError::Busy)

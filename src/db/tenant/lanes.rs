@@ -70,6 +70,9 @@ const LOGIN_CONNECTIONS: usize = 2;
 #[derive(Clone)]
 pub struct Lanes {
     inner: Arc<Inner>,
+    shares: Guarded<TenantId>,
+    /// How long a tenant waits for its connection.
+    wait: Duration,
 }
 
 struct Inner {
@@ -77,22 +80,32 @@ struct Inner {
     statement_timeout: String,
     shards: RwLock<HashMap<ShardId, Connector>>,
     pools: RwLock<HashMap<(LaneAddress, For), Pool<ConnectionManager>>>,
-    shares: Guarded<TenantId>,
 }
 
 impl Lanes {
     /// No lane yet.
     pub fn new(settings: LaneSettings) -> Self {
         let statement_timeout = settings.statement_timeout.as_millis().to_string();
-        let shares = Guarded::new(settings.of_one_tenant, settings.wait);
+        let wait = settings.wait;
         Self {
+            shares: Guarded::new(settings.of_one_tenant, wait),
+            wait,
             inner: Arc::new(Inner {
                 settings,
                 statement_timeout,
                 shards: RwLock::default(),
                 pools: RwLock::default(),
-                shares,
             }),
+        }
+    }
+
+    /// The same lanes for work that nobody waits for: it waits for so long for a connection.
+    #[must_use]
+    pub fn waiting(&self, wait: Duration) -> Self {
+        Self {
+            shares: self.shares.waiting(wait),
+            wait,
+            inner: Arc::clone(&self.inner),
         }
     }
 
@@ -134,9 +147,14 @@ impl Lanes {
         lane: &LaneAddress,
         is_known: bool,
     ) -> Result<(Object<ConnectionManager>, GuardedShare), DbError> {
-        let share = self.inner.shares.share(tenant, is_known).await;
+        let share = self.shares.share(tenant, is_known).await;
         let share = share.map_err(|Busy| DbError::Crowded)?;
-        Ok((self.pool(lane, For::Tenants)?.get().await?, share))
+        let pool = self.pool(lane, For::Tenants)?;
+        let timeouts = Timeouts {
+            wait: Some(self.wait),
+            ..pool.timeouts()
+        };
+        Ok((pool.timeout_get(&timeouts).await?, share))
     }
 
     /// Runs a statement as the lane's login itself, which has no right but to call what it was granted.
