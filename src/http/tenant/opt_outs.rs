@@ -26,7 +26,7 @@ async fn set(
     contact.map(web::Json).ok_or_else(Problem::not_found)
 }
 
-/// Note that a contact wants no broadcasts. Repeated, it changes nothing.
+/// Note that a contact wants no broadcasts. Repeated, `opted_out_at` stays what it was.
 #[utoipa::path(
     tag = "contacts", operation_id = "opt_contact_out", params(("id" = ContactId, Path)), security(("bearer" = [])),
     responses((status = 200, body = Contact), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody))
@@ -39,7 +39,7 @@ pub async fn opt_contact_out(
     set(access, id, ("contact.opt_out", true)).await
 }
 
-/// Note that a contact wants broadcasts again. Repeated, it changes nothing.
+/// Note that a contact wants broadcasts again. It may be repeated.
 #[utoipa::path(
     tag = "contacts", operation_id = "opt_contact_in", params(("id" = ContactId, Path)), security(("bearer" = [])),
     responses((status = 200, body = Contact), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody))
