@@ -299,6 +299,33 @@ impl ListAll {
     }
 }
 
+/// The parameters of a list that words narrow.
+#[derive(Debug, serde::Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ListSearched {
+    /// With this in name, shortcut or words; accents do not matter.
+    q: Option<String>,
+    /// 1 to 200; 50 when left out.
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 200)]
+    limit: Option<String>,
+    /// `next_cursor` of the page before.
+    cursor: Option<String>,
+}
+
+impl ListSearched {
+    /// The words, where the page begins and how long it is.
+    ///
+    /// # Errors
+    /// The refused parameters.
+    pub fn check(self) -> Result<(Option<String>, Option<Cursor>, Limit), FieldErrors> {
+        let mut errors = FieldErrors::new();
+        let text = errors.check_opt("q", self.q, |q| search_text(&q));
+        let (limit, cursor) = paging(&mut errors, self.limit, self.cursor);
+        errors.finish(|| Some((text, cursor, limit)))
+    }
+}
+
 /// The parameters that every list has.
 pub fn paging(
     errors: &mut FieldErrors,

@@ -17,6 +17,7 @@ use super::{address_context, templates, values_context};
 use crate::config::ServerSettings;
 use crate::db::DbError;
 use crate::db::master::MasterDb;
+use crate::db::master::assistant;
 use crate::db::master::mails::{self, Claimed};
 use crate::domain::clock::Clock;
 use crate::domain::email::Email;
@@ -164,13 +165,14 @@ impl Mailer {
         Some((to, values))
     }
 
-    /// Empties mails that have ended, after a day.
+    /// Empties mails that have ended, after a day, and forgets what the platform's bot was to tell of them, also where there is none.
     ///
     /// # Errors
     /// When the registry fails.
     pub async fn forget(&self) -> Result<(), DbError> {
         let now = self.clock.now();
-        mails::forget(&self.master, now - KEPT, now - KNOWN).await
+        mails::forget(&self.master, now - KEPT, now - KNOWN).await?;
+        assistant::forget_old(&self.master, now).await
     }
 }
 

@@ -55,7 +55,7 @@ async fn run(hub: Realtime, lane: LaneAddress, stop: CancellationToken) {
         while let Err(error) = listen(&hub, &lane, &stop).await {
             tracing::warn!(shard = %lane.shard, %error, "what a shard tells is not heard");
             hub.set_unheard(lane.shard);
-            if stop.is_cancelled() {
+            if stop.is_cancelled() || hub.tenants_of(lane.shard).is_empty() {
                 return;
             }
             sleep(RETRY).await;
@@ -74,7 +74,7 @@ async fn listen(hub: &Realtime, lane: &LaneAddress, stop: &CancellationToken) ->
     let process = hub.0.process;
     let connector = hub.0.shards.connector(lane.shard).await?;
     let mut changed = hub.0.changed.subscribe();
-    let mut told = in_time(Told::listen(&connector, &lane.login)).await?;
+    let mut told = in_time(Told::listen(&connector, &lane.login, process)).await?;
     let mut known: HashSet<Uuid> = HashSet::new();
     let mut wanted_at = Instant::now();
     let mut beat = interval(BEAT);
@@ -95,7 +95,7 @@ async fn listen(hub: &Realtime, lane: &LaneAddress, stop: &CancellationToken) ->
             ));
         }
         known = wanted;
-        hub.set_heard(&known);
+        hub.set_heard(lane.shard, &known);
         if !minded(hub, &mut told, &mut changed, &mut beat, stop).await? {
             return in_time(told.end(process)).await;
         }

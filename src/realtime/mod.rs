@@ -127,9 +127,12 @@ impl Realtime {
         if of_holder.count() >= OF_ONE_HOLDER || room.seats.len() >= OF_ONE_TENANT {
             return Err(Refused::Full);
         }
+        let is_first = room.seats.is_empty();
         let socket = Socket::enter(self, room, holder);
         drop(rooms);
-        self.0.changed.send_modify(|changes| *changes += 1);
+        if is_first {
+            self.0.changed.send_modify(|changes| *changes += 1);
+        }
         Ok(socket)
     }
 
@@ -164,11 +167,12 @@ impl Realtime {
         here.map(|room| room.home.id.as_uuid()).collect()
     }
 
-    /// The shard tells of these tenants. Of those that were heard before, and were not meanwhile, something may have been missed.
-    fn set_heard(&self, tenants: &HashSet<Uuid>) {
+    /// The shard tells of these tenants, as far as they live there still. Of those that were heard before, and were not meanwhile,
+    /// something may have been missed.
+    fn set_heard(&self, shard: ShardId, tenants: &HashSet<Uuid>) {
         let mut again = Vec::new();
         let mut rooms = self.rooms();
-        for room in rooms.values_mut() {
+        for room in rooms.values_mut().filter(|room| room.home.lane.shard == shard) {
             if !tenants.contains(&room.home.id.as_uuid()) || room.heard.send_replace(true) {
                 continue;
             }

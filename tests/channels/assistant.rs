@@ -38,6 +38,22 @@ async fn code(bots: &Bots, tenant: &TestTenant, session: &str) -> Value {
     call.await.expect(201).json()
 }
 
+/// Has the bot know whose session this is in the chat of a person; what it answers.
+async fn link(bots: &Bots, own: &str, tenant: &TestTenant, session: &str, person: i64) -> String {
+    let code = code(bots, tenant, session).await;
+    let start = format!("/start {}", code["code"].as_str().unwrap());
+    ask(bots, own, person, &start).await
+}
+
+async fn disable(bots: &Bots, tenant: &TestTenant, user: &str) {
+    let disable = format!(
+        "update {}.users set status = 'disabled' where id = '{user}'",
+        tenant.schema
+    );
+    let admin = bots.app.test.admin().await;
+    admin.batch_execute(&disable).await.unwrap();
+}
+
 /// Says something to the bot; what it answers.
 async fn ask(bots: &Bots, own: &str, person: i64, words: &str) -> String {
     let before = bots.telegram.sent_to(own, person).len();
@@ -135,17 +151,26 @@ async fn it_knows_whom_a_tenant_has_sent_and_nobody_else() {
     foreign.expect(401);
 
     // Whoever is not there any more is not answered, although the chat is known.
-    let admin = bots.app.test.admin().await;
-    let disable = format!(
-        "update {}.users set status = 'disabled' where id = '{manager_id}'",
+    disable(&bots, &garage, &manager_id).await;
+    assert!(ask(&bots, &own, ANA, "/leads").await.contains("terminou"));
+    let enable = format!(
+        "update {}.users set status = 'active' where id = '{manager_id}'",
         garage.schema
     );
-    admin.batch_execute(&disable).await.unwrap();
-    assert!(ask(&bots, &own, ANA, "/leads").await.contains("terminou"));
-    let enable = disable.replace("disabled", "active");
-    admin.batch_execute(&enable).await.unwrap();
+    bots.app.test.admin().await.batch_execute(&enable).await.unwrap();
     assert!(ask(&bots, &own, ANA, "/sair").await.contains("não conheço mais"));
     assert!(ask(&bots, &own, ANA, "/leads").await.contains("/start CÓDIGO"));
+    link(&bots, &own, &garage, &manager, ANA).await;
+    let forget = bots.app.delete("/api/assistant/links").of(&garage);
+    forget.bearer(&manager).await.expect(204);
+    assert!(ask(&bots, &own, ANA, "/leads").await.contains("/start CÓDIGO"));
+    let noted = "select jsonb_build_array(action, actor_id) from audit_log where action like 'assistant.%' order by id";
+    let [invited, unlinked] =
+        ["invite", "unlink"].map(|what| json!([format!("assistant.{what}"), manager_id]));
+    assert_eq!(
+        bots.rows(&garage, noted).await,
+        [invited.clone(), invited.clone(), invited, unlinked]
+    );
 }
 
 #[tokio::test]
@@ -165,19 +190,24 @@ async fn a_code_that_is_over_is_worth_nothing() {
 }
 
 #[tokio::test]
+async fn a_code_of_somebody_who_is_not_there_any_more_links_nobody() {
+    let (bots, own) = start(&[]).await;
+    let garage = bots.app.onboard("garage", "cars").await;
+    let (manager_id, manager) = user(&bots, &garage, "manager").await;
+    let code = code(&bots, &garage, &manager).await;
+    disable(&bots, &garage, &manager_id).await;
+    let start = format!("/start {}", code["code"].as_str().unwrap());
+    assert!(ask(&bots, &own, ANA, &start).await.contains("terminou"));
+    assert!(ask(&bots, &own, ANA, "/leads").await.contains("/start CÓDIGO"));
+}
+
+#[tokio::test]
 async fn who_runs_a_tenant_asks_and_orders() {
     let (bots, own) = start(&[]).await;
     let garage = bots.app.onboard("garage", "cars").await;
     let (owner_id, owner) = user(&bots, &garage, "owner").await;
     let (bot, _) = bots.greeting(&garage, 1).await;
-    let code = code(&bots, &garage, &owner).await;
-    ask(
-        &bots,
-        &own,
-        ANA,
-        &format!("/start {}", code["code"].as_str().unwrap()),
-    )
-    .await;
+    link(&bots, &own, &garage, &owner, ANA).await;
     let contact = bots
         .app
         .post("/api/contacts")
@@ -259,14 +289,7 @@ async fn what_has_happened_is_told_once_to_whom_it_concerns() {
         "{welcome}"
     );
     let (_, owner) = user(&bots, &garage, "owner").await;
-    let code = code(&bots, &garage, &owner).await;
-    ask(
-        &bots,
-        &own,
-        ANA,
-        &format!("/start {}", code["code"].as_str().unwrap()),
-    )
-    .await;
+    link(&bots, &own, &garage, &owner, ANA).await;
     let admin = bots.app.test.admin().await;
     let note = |kind: &str| {
         format!(
@@ -279,10 +302,35 @@ async fn what_has_happened_is_told_once_to_whom_it_concerns() {
     };
     admin.batch_execute(&note("usage_alert")).await.unwrap();
     assert!(told(ANA, 2).await.contains("do plano já foi usada"));
+    // Who may not ask any more is told nothing, and is forgotten.
+    let (manager_id, manager) = user(&bots, &garage, "manager").await;
+    link(&bots, &own, &garage, &manager, BIA).await;
+    disable(&bots, &garage, &manager_id).await;
+    admin.batch_execute(&note("dunning")).await.unwrap();
+    assert!(told(ANA, 3).await.contains("fatura a pagar"));
+    bots.app
+        .until("who may not ask is forgotten", async || {
+            let known = "select count(*) from master.assistant_chats";
+            admin.query_one(known, &[]).await.unwrap().get::<_, i64>(0) == 1
+        })
+        .await;
+    assert_eq!(bots.telegram.sent_to(&own, BIA).len(), 1, "the welcome alone");
+    // However many administrators have a mail of it.
+    let fails = "insert into master.mails (id, kind, locale, address_sealed, values_sealed, state, due_at, max_attempts, dedupe_key, updated_at)
+                 select gen_random_uuid(), 'backup_failed', 'en', '', '', 'pending', now() + interval '1 day', 1, 'backup_failed:2026-11-22:' || n, now()
+                 from generate_series(1, 2) n";
+    admin.batch_execute(fails).await.unwrap();
+    for n in 1..=2 {
+        let sent = format!(
+            "update master.mails set state = 'sent' where dedupe_key = 'backup_failed:2026-11-22:{n}'"
+        );
+        admin.batch_execute(&sent).await.unwrap();
+        assert!(told(ADMINS, 2).await.contains("Backups falharam"));
+    }
     // Who has stopped the bot is forgotten, and it goes on with the others.
     bots.telegram.block(&own, ANA);
     admin.batch_execute(&note("suspended")).await.unwrap();
-    assert!(told(ADMINS, 2).await.contains("suspensa"));
+    assert!(told(ADMINS, 3).await.contains("suspensa"));
     let left = async || {
         let rows = "select (select count(*) from master.assistant_chats) + (select count(*) from master.assistant_notices)";
         admin.query_one(rows, &[]).await.unwrap().get::<_, i64>(0)

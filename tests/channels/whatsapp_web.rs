@@ -302,6 +302,42 @@ async fn a_bot_gives_its_telephone_up() {
     assert_eq!(read["state"], "logged_out");
 }
 
+/// Also when somebody starts it again before whoever runs it has heard of that.
+#[tokio::test]
+async fn a_telephone_that_was_given_up_stays_so() {
+    let shops = Shops::start().await;
+    let garage = shops.bots.app.onboard("garage", "cars").await;
+    let bot = shops.connected(&garage, SHOP).await;
+    shops.act(&garage, &bot, "logout").await;
+    shops.reconnect(&garage, &bot).await;
+    shops.whatsapp.until_gone(SHOP).await;
+    let given_up = "select jsonb_build_array(archived_at is not null, unlink_wanted) from whatsapp_devices order by instance_id";
+    shops
+        .bots
+        .await_rows(&garage, given_up, json!([[true, false]]))
+        .await;
+    // Nobody has run it yet.
+    let imob = shops.bots.app.onboard("imob", "real_estate").await;
+    let bot = shops.linked(&imob, PERSON).await;
+    let on = format!("update {}.instances set is_active = true", imob.schema);
+    shops
+        .bots
+        .app
+        .test
+        .admin()
+        .await
+        .batch_execute(&on)
+        .await
+        .unwrap();
+    shops.act(&imob, &bot, "logout").await;
+    shops.reconnect(&imob, &bot).await;
+    shops
+        .bots
+        .await_rows(&imob, given_up, json!([[true, false]]))
+        .await;
+    assert_eq!(shops.whatsapp.logins(PERSON), []);
+}
+
 #[tokio::test]
 async fn whoever_is_away_for_a_moment_comes_back_alone() {
     let shops = Shops::start().await;
@@ -455,6 +491,10 @@ async fn a_number_is_written_to_once_whoever_has_it() {
     let counts = "select jsonb_build_array((select count(*) from contacts), (select count(*) from conversations), \
         (select count(*) from messages where direction = 'inbound'))";
     shops.bots.await_rows(&garage, counts, json!([[1, 1, 1]])).await;
+    // What was answered stays so when the bot is gone.
+    app.delete(&path_of(&bot)).by(&garage).await.expect(204);
+    let call = app.post("/send-message").by(&garage).idempotency_key("k1");
+    assert_eq!(call.json(&body).await.expect(201).json(), answers[0]);
     let wrong = app
         .post("/send-message")
         .by(&garage)
@@ -508,6 +548,33 @@ async fn sessions_go_by_the_names_that_others_gave_them() {
     }
     let list = app.get("/sessions").by(&garage).await.expect(200).json();
     assert_eq!(list["sessions"].as_array().unwrap().len(), 1);
+    // Whose name it is has it before whom it is only like.
+    let body = json!({"name": "loja-centro", "channel": "whatsapp_web", "is_active": false});
+    let exact = app
+        .post("/api/bots")
+        .by(&garage)
+        .json(&body)
+        .await
+        .expect(201)
+        .json();
+    for (name, meant) in [
+        ("loja-centro", &exact["id"]),
+        ("LOJA-CENTRO", &bot["id"]),
+        (id, &bot["id"]),
+    ] {
+        let answer = app
+            .get(&format!("/status/{name}"))
+            .by(&garage)
+            .await
+            .expect(200)
+            .json();
+        assert_eq!(&answer["sessionId"], meant, "{name}");
+    }
+    app.get("/status?sessionId=")
+        .by(&garage)
+        .await
+        .problem(404, "not_found");
+    app.delete(&path_of(&exact)).by(&garage).await.expect(204);
     let none = app.get("/sessions").by(&imob).await.expect(200).json();
     assert_eq!(none["sessions"], json!([]));
     for path in [

@@ -95,6 +95,24 @@ async fn who_looks_after_a_conversation_is_told_of_it_once() {
         "nobody else is told"
     );
 
+    // So is whose it is from the beginning.
+    let contact = app
+        .post("/api/contacts")
+        .by(&garage)
+        .json(&json!({"name": "Bia"}));
+    let contact = contact.await.expect(201).json();
+    let begin = app.post("/api/conversations").of(&garage).bearer(&owner);
+    let begin = begin.json(&json!({"contact_id": contact["id"], "assigned_to": agent}));
+    let begun = begin.await.expect(201).json();
+    let told = unread(&app, &garage, &token).await;
+    assert_eq!(kinds(&told), ["conversation_assigned", "conversation_assigned"]);
+    assert_eq!(told[0]["conversation_id"], begun["id"]);
+    let remove = app.delete(&format!(
+        "/api/conversations/{}",
+        begun["id"].as_str().expect("an id")
+    ));
+    remove.of(&garage).bearer(&owner).await.expect(204);
+
     // What was said is told once until it is read, however often it is delivered.
     for number in [2, 3, 3] {
         hear(&app, &garage, bot, number).await;

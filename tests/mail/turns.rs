@@ -80,14 +80,20 @@ async fn whatever_has_ended_is_emptied_and_forgotten_however_much_it_is() {
                                             updated_at)
                   select gen_random_uuid(), 'welcome', 'en', 'a', 'b', 'sent', $1, 1, 'sent:' || n, $1 from generate_series(1, 2500) n";
     test.admin().await.execute(insert, &[&clock.now()]).await.unwrap();
+    // Of a platform that has no bot, what one would have told.
+    let notice = "insert into master.assistant_notices (kind, subject, chat_id, due_at, noted_at) values ('welcome', gen_random_uuid(), 0, $1, $1)";
+    test.admin().await.execute(notice, &[&clock.now()]).await.unwrap();
+    let noted = "select to_jsonb(count(*)) from master.assistant_notices";
     let mailer = test.platform.mailer();
     let counted = "select to_jsonb(array[count(*), count(address_sealed)]) from master.mails";
     clock.advance(TimeDelta::hours(25));
     mailer.forget().await.unwrap();
     assert_eq!(rows(&test, counted).await, [json!([2500, 0])]);
+    assert_eq!(rows(&test, noted).await, [json!(1)]);
     clock.advance(TimeDelta::days(400));
     mailer.forget().await.unwrap();
     assert_eq!(rows(&test, counted).await, [json!([0, 0])]);
+    assert_eq!(rows(&test, noted).await, [json!(0)]);
 }
 
 #[tokio::test]

@@ -173,6 +173,43 @@ async fn after_a_lost_connection_everything_is_to_be_asked_for_again() {
     socket.event("resync").await;
 }
 
+#[tokio::test]
+async fn a_process_that_was_taken_for_dead_has_missed_something() {
+    let app = TestApp::start().await;
+    let garage = app.onboard("garage-alpha", "cars").await;
+    let imob = app.onboard("imob-beta", "real_estate").await;
+    let mut socket = WebSocket::of(app.address, &garage, &garage.api_key).await;
+    let over = "update helixai.socket_processes set alive_until = clock_timestamp() - interval '1 second'";
+    app.test.admin().await.batch_execute(over).await.expect("over");
+    // The first of its tenant: the process says at once that it lives.
+    let other = WebSocket::of(app.address, &imob, &imob.api_key).await;
+    assert_eq!(socket.next().await["type"], "resync");
+    let id = conversation(&app, &garage).await;
+    assert_eq!(socket.event("conversation.updated").await["data"]["id"], id);
+    drop(other);
+}
+
+/// Whose sockets have left while nobody heard, of them nothing is told any more.
+#[tokio::test]
+async fn a_new_connection_begins_with_the_tenants_that_have_sockets() {
+    let app = TestApp::start().await;
+    let garage = app.onboard("garage-alpha", "cars").await;
+    let imob = app.onboard("imob-beta", "real_estate").await;
+    let mut socket = WebSocket::of(app.address, &garage, &garage.api_key).await;
+    let admin = app.test.admin().await;
+    let left = format!(
+        "insert into helixai.socket_tenants (tenant_id, process) select '{}', process from helixai.socket_processes",
+        imob.id
+    );
+    admin.batch_execute(&left).await.expect("left behind");
+    assert_eq!(cut(&app).await, 1);
+    assert_eq!(socket.next().await["type"], "resync");
+    let said = "select tenant_id::text from helixai.socket_tenants";
+    let said = admin.query(said, &[]).await.expect("said");
+    let said: Vec<String> = said.iter().map(|row| row.get(0)).collect();
+    assert_eq!(said, [garage.id.to_string()]);
+}
+
 /// What this lane's login hears of the tenant's database.
 struct Ear(
     tokio::sync::mpsc::UnboundedReceiver<String>,

@@ -80,6 +80,13 @@ async fn credentials_are_proven_before_the_upgrade() {
         let outcome = WebSocket::ask(app.address, &garage, path, &headers).await;
         assert_eq!(outcome.err(), refusal, "{path} {headers:?}");
     }
+    // Whatever else it would take instead.
+    let either = app
+        .get("/ws")
+        .of(&garage)
+        .cookie(&own)
+        .header("upgrade", "h2c, WebSocket");
+    either.await.problem(403, "origin_mismatch");
     // Asked for as if it were a page.
     let page = app.get("/ws").by(&garage).await;
     page.problem(426, "upgrade_required");

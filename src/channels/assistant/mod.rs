@@ -1,7 +1,8 @@
 //! The platform's own bot of Telegram: it answers those who run a tenant, and tells them and the administrators what has happened.
 //!
 //! - Whoever runs a tenant asks for a code at its address and shows it in a chat: from then on the chat speaks for that user. Each
-//!   question is asked in the tenant's own schema as that user, so that a role taken away counts at once.
+//!   question is asked in the tenant's own schema as that user, so that a role taken away counts at once; and nobody is told anything
+//!   before that schema has said that they may ask.
 //! - What is told was noted in the registry by the transaction of what happened; it is told by the one process that speaks for the bot.
 //!
 //! A process that dies while it answers has the question answered again by the next one; nothing that may be asked here does harm twice.
@@ -11,9 +12,11 @@ mod orders;
 mod telling;
 mod words;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::{StreamExt as _, stream};
 use sha2::{Digest as _, Sha256};
 use teloxide_core::payloads::GetUpdatesSetters as _;
 use teloxide_core::requests::Requester as _;
@@ -26,11 +29,13 @@ use uuid::Uuid;
 use super::Channels;
 use super::outbound::Unsent;
 use super::telegram::{TokenOf, unsent};
-use crate::db::DbError;
 use crate::db::master::assistant::{self, LinkedChat};
+use crate::db::tenant::Access;
+use crate::db::{DbError, Refusal};
 use crate::domain::ids::{TenantId, UserId};
 use crate::domain::instance::BotToken;
 use crate::domain::random;
+use crate::domain::rights::Need;
 
 /// How often the process that speaks says so, and how long it is believed.
 const BEAT: Duration = Duration::from_secs(5);
@@ -43,6 +48,8 @@ const AGAIN: Duration = Duration::from_secs(2);
 const CODE_FOR: TimeDelta = TimeDelta::minutes(15);
 const CODE_LENGTH: usize = 24;
 const CODE_LETTERS: &[u8] = b"ABCDEFGHJKMNPQRSTUVWXYZabcdefghjkmnpqrstuvwxyz23456789";
+/// Chats that are answered at once: one whose tenant is held keeps the others waiting no longer than itself.
+const CHATS: usize = 8;
 /// Most characters of one message.
 const MOST: usize = 4000;
 
@@ -73,14 +80,16 @@ impl Assistant {
 }
 
 impl Channels {
-    /// Makes the code with which a user shows who they are, instead of the one before; `None` when the platform has no bot.
+    /// Makes the code with which a user shows the platform's bot who they are, instead of the one before.
     ///
     /// # Errors
     /// When the registry fails.
-    pub async fn invite(&self, tenant: TenantId, user: UserId) -> Result<Option<Invitation>, DbError> {
-        let Some(assistant) = &self.assistant else {
-            return Ok(None);
-        };
+    pub async fn invite(
+        &self,
+        assistant: &Assistant,
+        tenant: TenantId,
+        user: UserId,
+    ) -> Result<Invitation, DbError> {
         let code = random::letters(CODE_LENGTH, CODE_LETTERS);
         let expires_at = self.clock.now() + CODE_FOR;
         assistant::insert_code(&self.master, (tenant, user), &hash(&code), expires_at).await?;
@@ -88,11 +97,11 @@ impl Channels {
             TokenOf::Bot { username, .. } => Some(format!("https://t.me/{username}?start={code}")),
             TokenOf::Nobody | TokenOf::Unknown => None,
         };
-        Ok(Some(Invitation {
+        Ok(Invitation {
             code,
             url,
             expires_at,
-        }))
+        })
     }
 }
 
@@ -172,11 +181,11 @@ impl Speaker {
             };
             let wait = match answer {
                 Ok(updates) => {
-                    for update in updates {
-                        let next = i32::try_from(update.id.0.saturating_add(1)).unwrap_or(i32::MAX);
-                        self.heed(update).await;
-                        offset = Some(next);
-                    }
+                    let last = updates.last().map(|update| update.id.0.saturating_add(1));
+                    self.heed_all(updates).await;
+                    offset = last
+                        .map(|next| i32::try_from(next).unwrap_or(i32::MAX))
+                        .or(offset);
                     continue;
                 }
                 Err(error) => self.wait(&error),
@@ -201,13 +210,26 @@ impl Speaker {
         }
     }
 
-    async fn heed(&self, update: Update) {
-        let UpdateKind::Message(message) = update.kind else {
-            return;
-        };
-        if !message.chat.is_private() {
-            return;
+    /// Answers some messages, those of a chat in their order.
+    async fn heed_all(&self, updates: Vec<Update>) {
+        let mut chats: BTreeMap<ChatId, Vec<Message>> = BTreeMap::new();
+        for update in updates {
+            if let UpdateKind::Message(message) = update.kind
+                && message.chat.is_private()
+            {
+                chats.entry(message.chat.id).or_default().push(message);
+            }
         }
+        stream::iter(chats.into_values())
+            .for_each_concurrent(CHATS, |messages| async move {
+                for message in messages {
+                    self.heed(message).await;
+                }
+            })
+            .await;
+    }
+
+    async fn heed(&self, message: Message) {
         let chat = message.chat.id;
         for words in self.answer(&message).await {
             if let Err(error) = self.bot.send_message(chat, words).await {
@@ -237,10 +259,14 @@ impl Speaker {
             if !assistant::link(master, chat, &hash(code), now).await? {
                 return Ok(words::CODE_UNKNOWN.to_owned());
             }
-            return match self.who(chat).await? {
-                Some(linked) => answers::answer(&self.channels, linked, &orders::Order::Help).await,
-                None => Ok(words::CODE_UNKNOWN.to_owned()),
+            let Some(linked) = self.who(chat).await? else {
+                return Ok(words::CODE_UNKNOWN.to_owned());
             };
+            // The code may be older than what its maker may do now.
+            if let Ok(false) = self.may_ask(linked.tenant, linked.user).await {
+                assistant::unlink(master, chat).await?;
+            }
+            return answers::answer(&self.channels, linked, &orders::Order::Help).await;
         }
         let Some(linked) = self.who(chat).await? else {
             return Ok(words::WHO_ARE_YOU.to_owned());
@@ -250,6 +276,21 @@ impl Speaker {
             return Ok(words::LEFT.to_owned());
         }
         answers::answer(&self.channels, linked, order).await
+    }
+
+    /// Whether a user may ask the bot anything, as their tenant's schema has it now.
+    async fn may_ask(&self, tenant: TenantId, user: UserId) -> Result<bool, DbError> {
+        let Some(db) = self.channels.db(tenant).await? else {
+            return Err(DbError::Unavailable("the tenant is not served".to_owned()));
+        };
+        let access = Access::user(user, Need::Trade, self.channels.clock.now());
+        match db.run(&access, ()).await {
+            Ok(_) => Ok(true),
+            Err(error) => match error.refusal() {
+                Some(Refusal::Credentials | Refusal::Rights) => Ok(false),
+                _ => Err(error),
+            },
+        }
     }
 
     async fn who(&self, chat: i64) -> Result<Option<LinkedChat>, DbError> {

@@ -19,8 +19,6 @@ const EVERY: Duration = Duration::from_secs(2);
 const MOST: i64 = 50;
 /// How often one is tried.
 const ATTEMPTS: i32 = 10;
-/// What was not told for so long is not news any more.
-const NEWS: TimeDelta = TimeDelta::days(2);
 /// The first wait after a failure; each is twice the one before.
 const FIRST_WAIT: TimeDelta = TimeDelta::seconds(10);
 
@@ -40,11 +38,8 @@ impl Speaker {
 
     async fn tell_due(&self, over: &CancellationToken) -> Result<(), DbError> {
         let (master, now) = (&self.channels.master, self.channels.clock.now());
-        let due = assistant::list_due(master, MOST, now).await?;
-        if due.is_empty() {
-            return assistant::forget_old(master, now - NEWS).await;
-        }
-        for notice in due {
+        assistant::forget_old(master, now).await?;
+        for notice in assistant::list_due(master, MOST, now).await? {
             if over.is_cancelled() {
                 return Ok(());
             }
@@ -55,9 +50,17 @@ impl Speaker {
 
     async fn tell_one(&self, notice: &Notice) -> Result<(), DbError> {
         let (master, now) = (&self.channels.master, self.channels.clock.now());
-        let chat = match notice.chat {
-            0 => self.assistant.admins,
-            chat => Some(chat),
+        let chat = match (notice.chat, notice.linked) {
+            (0, _) => self.assistant.admins,
+            (_, None) => None,
+            (chat, Some((tenant, user))) => match self.may_ask(tenant, user).await {
+                Ok(true) => Some(chat),
+                Ok(false) => return assistant::unlink(master, chat).await,
+                Err(error) => {
+                    tracing::debug!(%error, "whoever is to be told cannot be looked up just now");
+                    return self.put_off(notice).await;
+                }
+            },
         };
         let (Some(chat), Some(words)) = (chat, text(notice)) else {
             return assistant::forget_notice(master, notice).await;
@@ -70,17 +73,23 @@ impl Speaker {
                     assistant::unlink(master, chat).await
                 }
                 Unsent::Never(_) => assistant::forget_notice(master, notice).await,
-                _ if notice.attempts >= ATTEMPTS => assistant::forget_notice(master, notice).await,
-                Unsent::Wait(wait) | Unsent::WaitHere(wait) => {
+                Unsent::Wait(wait) | Unsent::WaitHere(wait) if notice.attempts < ATTEMPTS => {
                     let wait = TimeDelta::from_std(wait).unwrap_or(FIRST_WAIT);
                     assistant::put_off(master, notice, now + wait).await
                 }
-                Unsent::Away(_) | Unsent::ShutOut(_) => {
-                    let wait = FIRST_WAIT * 2_i32.saturating_pow(notice.attempts.clamp(0, 12).unsigned_abs());
-                    assistant::put_off(master, notice, now + wait).await
-                }
+                _ => self.put_off(notice).await,
             },
         }
+    }
+
+    /// Tries again later, but not for ever.
+    async fn put_off(&self, notice: &Notice) -> Result<(), DbError> {
+        let (master, now) = (&self.channels.master, self.channels.clock.now());
+        if notice.attempts >= ATTEMPTS {
+            return assistant::forget_notice(master, notice).await;
+        }
+        let wait = FIRST_WAIT * 2_i32.saturating_pow(notice.attempts.clamp(0, 12).unsigned_abs());
+        assistant::put_off(master, notice, now + wait).await
     }
 }
 

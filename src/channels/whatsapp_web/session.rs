@@ -88,6 +88,10 @@ async fn open(running: &Running) -> Result<Arc<Store>, End> {
 async fn start(running: &Running, news: UnboundedSender<News>) -> Result<(Arc<Store>, BotHandle), End> {
     running.set_state(InstanceState::Starting, json!({}), None).await;
     let store = open(running).await?;
+    // It was started again before the telephone that it gives up was heard of.
+    if running.runnable.unlinked && store.archive().await.is_err() {
+        return Err(End::Retry("store_away"));
+    }
     if running
         .run(whatsapp_codes::delete_shown(running.instance))
         .await

@@ -7,6 +7,9 @@ use super::MasterDb;
 use crate::db::DbError;
 use crate::domain::ids::{TenantId, UserId};
 
+/// What was not told for so long is not news any more.
+const NEWS: TimeDelta = TimeDelta::days(2);
+
 /// Who speaks in a chat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LinkedChat {
@@ -29,6 +32,8 @@ pub struct Notice {
     pub subject: Uuid,
     /// Where it is told; 0: the administrators' chat.
     pub chat: i64,
+    /// Who speaks there for the tenant that it is about: the tenant and its user; none, when nobody does any more.
+    pub linked: Option<(TenantId, UserId)>,
     /// The name of the tenant that it is about, if that is there still.
     pub tenant_name: Option<String>,
     /// And its key.
@@ -197,17 +202,32 @@ pub async fn unlink_user(db: &MasterDb, tenant: TenantId, user: UserId) -> Resul
 /// # Errors
 /// When the database fails.
 pub async fn list_due(db: &MasterDb, most: i64, now: DateTime<Utc>) -> Result<Vec<Notice>, DbError> {
-    let notices = sqlx::query_as!(
-        Notice,
-        r#"select n.kind, n.subject, n.chat_id as chat, t.name as "tenant_name?", t.tenant_key as "tenant_key?", t.language as "language?", n.attempts
-           from assistant_notices n left join tenants t on t.id = n.tenant_id
+    let rows = sqlx::query!(
+        r#"select n.kind, n.subject, n.chat_id, c.tenant_id as "linked_tenant?", c.user_id as "linked_user?",
+                  t.name as "tenant_name?", t.tenant_key as "tenant_key?", t.language as "language?", n.attempts
+           from assistant_notices n
+           left join assistant_chats c on c.chat_id = n.chat_id and c.tenant_id = n.tenant_id
+           left join tenants t on t.id = n.tenant_id
            where n.due_at <= $1 order by n.due_at limit $2"#,
         now,
         most,
     )
     .fetch_all(db.pool())
     .await?;
-    Ok(notices)
+    let notices = rows.into_iter().map(|row| {
+        let tenant = row.linked_tenant.map(TenantId::from_uuid);
+        Notice {
+            kind: row.kind,
+            subject: row.subject,
+            chat: row.chat_id,
+            linked: tenant.zip(row.linked_user.map(UserId::from_uuid)),
+            tenant_name: row.tenant_name,
+            tenant_key: row.tenant_key,
+            language: row.language,
+            attempts: row.attempts,
+        }
+    });
+    Ok(notices.collect())
 }
 
 /// Notes that something was told, or will not be.
@@ -243,12 +263,12 @@ pub async fn put_off(db: &MasterDb, notice: &Notice, due_at: DateTime<Utc>) -> R
     Ok(())
 }
 
-/// Forgets what nobody was told since then: news of long ago are none.
+/// Forgets what nobody was told for two days, or where there is no bot: news of long ago are none.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn forget_old(db: &MasterDb, before: DateTime<Utc>) -> Result<(), DbError> {
-    sqlx::query!("delete from assistant_notices where noted_at < $1", before)
+pub async fn forget_old(db: &MasterDb, now: DateTime<Utc>) -> Result<(), DbError> {
+    sqlx::query!("delete from assistant_notices where noted_at < $1", now - NEWS)
         .execute(db.pool())
         .await?;
     Ok(())

@@ -18,14 +18,16 @@ pub struct Told {
 }
 
 impl Told {
-    /// Connects as this login, and hears from now on.
+    /// Connects as this login, and hears from now on: of no tenant yet, whatever this process had said on a connection that was lost.
     ///
     /// # Errors
     /// When the server cannot be reached or refuses.
-    pub async fn listen(connector: &Connector, login: &str) -> Result<Self, DbError> {
+    pub async fn listen(connector: &Connector, login: &str, process: Uuid) -> Result<Self, DbError> {
         let (client, notices) = connector.notified(login).await?;
         client.execute(LISTEN, &[]).await?;
-        Ok(Self { client, notices })
+        let told = Self { client, notices };
+        told.end(process).await?;
+        Ok(told)
     }
 
     /// Says that this process has sockets for so many seconds more, and of which tenants besides, and no more. `true`: it had been

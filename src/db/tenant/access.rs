@@ -153,6 +153,11 @@ impl Access {
         }
     }
 
+    /// The same as statements take it.
+    pub(super) fn session_bytes(&self) -> Option<Vec<u8>> {
+        self.session().map(|hash| hash.as_bytes().to_vec())
+    }
+
     /// The hash of whatever was presented.
     pub fn presented(&self) -> Option<&TokenHash> {
         match &self.proof {

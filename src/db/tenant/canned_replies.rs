@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
 use super::query::{Columns, Query};
-use super::text::{fold, given, lock_row, named, patched};
+use super::text::{fold, given, lock_row, named, patched, room};
 use crate::db::DbError;
 use crate::domain::ids::{CannedReplyId, ConversationId};
 use crate::domain::inbox::{CannedReply, MOST_REPLIES};
@@ -34,16 +34,9 @@ fn read(mut row: Columns<'_>) -> Result<CannedReply, DbError> {
     })
 }
 
-/// Refuses with [`crate::db::Refusal::LimitReached`] when there are as many as there may be. Two statements: one that waits for a lock
-/// counts what was there before it waited. There may be no reply to be locked, but there always is an owner.
+/// Refuses with [`crate::db::Refusal::LimitReached`] when there are as many as there may be. Two statements.
 pub fn room() -> (Query<u64>, Query<u64>) {
-    let lock = Query::execute(
-        "select id from users where role = 'owner' and status = 'active' order by id for no key update",
-    );
-    let count = Query::execute(
-        "select case when count(*) >= $1 then helixai.refuse('HX402') else 0 end from canned_replies",
-    );
-    (lock, count.bind(MOST_REPLIES))
+    room!("canned_replies", MOST_REPLIES)
 }
 
 const INSERT: &str = concat!(

@@ -101,6 +101,11 @@ pub fn answer(
     .bind(row)
 }
 
+/// Forgets the answers that speak of a row, which is removed.
+pub fn forget(row: Uuid) -> Query<u64> {
+    Query::execute("delete from idempotency_keys where resource_id = $1").bind(row)
+}
+
 /// Removes answers that are kept no longer. What a claim is just taking is left alone.
 pub fn forget_expired(now: DateTime<Utc>) -> Query<u64> {
     Query::execute(

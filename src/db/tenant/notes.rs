@@ -30,10 +30,6 @@ fn read(mut row: Columns<'_>) -> Result<Note, DbError> {
     })
 }
 
-fn session_of(access: &Access) -> Option<Vec<u8>> {
-    access.session().map(|hash| hash.as_bytes().to_vec())
-}
-
 const INSERT: &str = concat!(
     "insert into conversation_notes (id, conversation_id, user_id, body, created_at, updated_at) ",
     "select $1, $2, s.user_id, $3, $5, $5 ",
@@ -47,7 +43,7 @@ pub fn insert(id: NoteId, conversation: ConversationId, body: NoteText, access: 
         .bind(id.as_uuid())
         .bind(conversation.as_uuid())
         .bind(String::from(body))
-        .bind(session_of(access))
+        .bind(access.session_bytes())
         .bind(access.now())
 }
 
@@ -93,7 +89,7 @@ pub fn lock(id: NoteId, conversation: ConversationId, version: Option<i32>, acce
     .bind(id.as_uuid())
     .bind(conversation.as_uuid())
     .bind(version)
-    .bind(session_of(access))
+    .bind(access.session_bytes())
 }
 
 const UPDATE: &str = concat!(

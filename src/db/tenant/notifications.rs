@@ -42,24 +42,39 @@ fn read(mut row: Columns<'_>) -> Result<Notification, DbError> {
     })
 }
 
+macro_rules! assigned {
+    ($to:literal) => {
+        concat!(
+            "with made as (insert into notifications (id, user_id, kind, conversation_id, created_at) ",
+            "select $1, u.id, 'conversation_assigned', c.id, $3 from conversations c join users u on ",
+            $to,
+            " where c.id = $2 and not exists (select from sessions s where s.token_hash = $4 and s.user_id = u.id) ",
+            "on conflict do nothing returning id, user_id, kind, conversation_id, instance_id) select ",
+            tell_notification!("made"),
+            " from made"
+        )
+    };
+}
+
+fn of_assignment(text: &'static str, conversation: ConversationId, access: &Access) -> Query<u64> {
+    Query::execute(text)
+        .bind(NotificationId::new().as_uuid())
+        .bind(conversation.as_uuid())
+        .bind(access.now())
+        .bind(access.session_bytes())
+}
+
 /// Tells a user that a conversation will be theirs, unless it is already or they take it themselves. Runs after
 /// [`super::conversations::lock`] and before `changes` are made.
 pub fn assigned(conversation: ConversationId, changes: &Map<String, Value>, access: &Access) -> Query<u64> {
-    const ASSIGNED: &str = concat!(
-        "with made as (insert into notifications (id, user_id, kind, conversation_id, created_at) ",
-        "select $1, u.id, 'conversation_assigned', c.id, $4 from conversations c ",
-        "join users u on u.id = ($3 ->> 'assigned_to')::uuid and coalesce(c.assigned_to <> u.id, true) ",
-        "where c.id = $2 and not exists (select from sessions s where s.token_hash = $5 and s.user_id = u.id) ",
-        "on conflict do nothing returning id, user_id, kind, conversation_id, instance_id) select ",
-        tell_notification!("made"),
-        " from made"
-    );
-    Query::execute(ASSIGNED)
-        .bind(NotificationId::new().as_uuid())
-        .bind(conversation.as_uuid())
-        .bind(Value::Object(changes.clone()))
-        .bind(access.now())
-        .bind(access.session().map(|hash| hash.as_bytes().to_vec()))
+    const ASSIGNED: &str =
+        assigned!("u.id = ($5 ->> 'assigned_to')::uuid and coalesce(c.assigned_to <> u.id, true)");
+    of_assignment(ASSIGNED, conversation, access).bind(Value::Object(changes.clone()))
+}
+
+/// Tells whose a conversation is that has just been begun, unless they did so themselves.
+pub fn begun(conversation: ConversationId, access: &Access) -> Query<u64> {
+    of_assignment(assigned!("u.id = c.assigned_to"), conversation, access)
 }
 
 fn hash(session: &TokenHash) -> Vec<u8> {

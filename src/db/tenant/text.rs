@@ -53,6 +53,23 @@ macro_rules! lock_row {
     };
 }
 
+/// Two statements that refuse with [`crate::db::Refusal::LimitReached`] when there are `$most` rows (`None`: there may be any number): one
+/// that waits for a lock counts what was there before it waited. There may be no row to be locked, but there always is an owner.
+macro_rules! room {
+    ($rows:literal, $most:expr) => {
+        (
+            Query::execute(
+                "select id from users where role = 'owner' and status = 'active' order by id for no key update",
+            ),
+            Query::execute(concat!(
+                "select case when count(*) >= $1 then helixai.refuse('HX402') else 0 end from ",
+                $rows
+            ))
+            .bind($most),
+        )
+    };
+}
+
 /// A column that a PATCH sets when the object `$2` has it: its new value, else the one it has.
 macro_rules! patched {
     ($($column:literal as $kind:literal),+ $(,)?) => {
@@ -158,6 +175,6 @@ macro_rules! tell_access {
 }
 
 pub(in crate::db) use {
-    fold, given, lock_row, named, patched, search_catalog, search_people, tell_access, tell_bot,
+    fold, given, lock_row, named, patched, room, search_catalog, search_people, tell_access, tell_bot,
     tell_conversation, tell_message, tell_notification,
 };

@@ -38,7 +38,7 @@ pub struct StoredCode {
     pub n: i32,
 }
 
-fn read(mut row: Columns<'_>) -> Result<StoredCode, DbError> {
+pub(super) fn read(mut row: Columns<'_>) -> Result<StoredCode, DbError> {
     Ok(StoredCode {
         phone: row.next()?,
         code_sealed: row.next()?,

@@ -29,7 +29,7 @@ pub(super) fn token(request: &HttpRequest, scheme: PublicScheme) -> Result<Optio
         .ok_or_else(Problem::unauthorized)?;
     // What a socket hears no browser keeps from the page that has opened it, whoever's that is.
     let upgrade = request.headers().get(UPGRADE).and_then(|to| to.to_str().ok());
-    let opens = upgrade.is_some_and(|to| to.eq_ignore_ascii_case("websocket"));
+    let opens = upgrade.is_some_and(|to| to.to_ascii_lowercase().contains("websocket"));
     let safe = matches!(*request.method(), Method::GET | Method::HEAD) && !opens;
     if !safe && !same_origin(request, scheme) {
         return Err(Problem::forbidden(

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::channels::assistant::Invitation;
 use crate::db::master::assistant;
-use crate::db::tenant::Actor;
+use crate::db::tenant::{Actor, Batch, audit};
 use crate::domain::ids::UserId;
 use crate::domain::page::Page;
 use crate::http::extract::{ManageTenant, Permission, SeeSettings, TenantAccess};
@@ -42,8 +42,9 @@ pub struct AssistantLink {
     linked_at: DateTime<Utc>,
 }
 
-async fn caller<P: Permission>(access: &TenantAccess<P>) -> Result<UserId, Problem> {
-    match access.run(()).await?.identity.actor {
+/// Who asks, and in the same trip what is noted of it.
+async fn caller<P: Permission>(access: &TenantAccess<P>, batch: impl Batch) -> Result<UserId, Problem> {
+    match access.run(batch).await?.identity.actor {
         Actor::User { id, .. } | Actor::Linked { id } => Ok(id),
         // The right that is asked for is a person's.
         Actor::ApiKey { .. } | Actor::Public | Actor::System => Err(Problem::unauthorized()),
@@ -63,16 +64,18 @@ async fn caller<P: Permission>(access: &TenantAccess<P>) -> Result<UserId, Probl
 )]
 #[post("/api/assistant/links")]
 pub async fn invite_assistant(access: TenantAccess<ManageTenant>) -> Result<HttpResponse, Problem> {
-    let user = caller(&access).await?;
     let channels = &access.platform().channels;
-    let invitation = channels.invite(access.tenant.home.id, user).await?;
-    let invitation = invitation.ok_or_else(|| {
+    let assistant = channels.assistant.as_ref().ok_or_else(|| {
         Problem::new(
             StatusCode::NOT_FOUND,
             "no_assistant",
             "The platform has no bot of its own.",
         )
-    })?;
+    });
+    let assistant = access.check(assistant).await?;
+    let noted = audit::insert(&access.access, "assistant.invite", "assistant_codes", "own");
+    let user = caller(&access, noted).await?;
+    let invitation = channels.invite(assistant, access.tenant.home.id, user).await?;
     Ok(HttpResponse::Created().json(AssistantInvitation::from(invitation)))
 }
 
@@ -85,7 +88,7 @@ pub async fn invite_assistant(access: TenantAccess<ManageTenant>) -> Result<Http
 pub async fn list_assistant_links(
     access: TenantAccess<SeeSettings>,
 ) -> Result<web::Json<Page<AssistantLink>>, Problem> {
-    let user = caller(&access).await?;
+    let user = caller(&access, ()).await?;
     let chats = assistant::list(&access.platform().master, access.tenant.home.id, user).await?;
     let items = chats.into_iter().map(|linked| AssistantLink {
         chat_id: linked.chat,
@@ -104,7 +107,8 @@ pub async fn list_assistant_links(
 )]
 #[delete("/api/assistant/links")]
 pub async fn delete_assistant_links(access: TenantAccess<ManageTenant>) -> Result<HttpResponse, Problem> {
-    let user = caller(&access).await?;
+    let noted = audit::insert(&access.access, "assistant.unlink", "assistant_chats", "own");
+    let user = caller(&access, noted).await?;
     assistant::unlink_user(&access.platform().master, access.tenant.home.id, user).await?;
     Ok(HttpResponse::NoContent().finish())
 }

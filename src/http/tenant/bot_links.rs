@@ -11,9 +11,9 @@ use uuid::Uuid;
 use super::bots::change;
 use crate::billing::pix::PixCode;
 use crate::channels::link_codes::LinkCode;
-use crate::db::tenant::whatsapp_codes::{self, CodeKind};
+use crate::db::tenant::whatsapp_codes::{self, CodeKind, StoredCode};
 use crate::db::tenant::{audit, instances, whatsapp};
-use crate::domain::conversation::Channel;
+use crate::db::{DbError, Refusal};
 use crate::domain::ids::InstanceId;
 use crate::domain::instance::Instance;
 use crate::domain::invalid::FieldErrors;
@@ -35,17 +35,36 @@ pub struct ShownCode {
 }
 
 /// A bot and the code that it shows, if it does.
-pub(super) async fn shown(
+async fn shown(
     access: &TenantAccess<WriteData>,
     id: InstanceId,
     kind: CodeKind,
 ) -> Result<(Instance, Option<LinkCode>), Problem> {
     let find = instances::find(id, access.access.session());
     let (bot, code) = access.run((find, whatsapp_codes::find(id, kind))).await?.output;
+    opened(access, bot, code, kind)
+}
+
+/// A bot that was found, and its code as it is shown.
+pub(super) fn opened(
+    access: &TenantAccess<WriteData>,
+    bot: Option<Instance>,
+    code: Option<StoredCode>,
+    kind: CodeKind,
+) -> Result<(Instance, Option<LinkCode>), Problem> {
     let bot = bot.ok_or_else(Problem::not_found)?;
     let (channels, tenant) = (&access.platform().channels, access.tenant.home.id);
-    let code = code.and_then(|stored| channels.open_code(tenant, id, kind, &stored));
+    let code = code.and_then(|stored| channels.open_code(tenant, bot.id, kind, &stored));
     Ok((bot, code))
+}
+
+fn not_linkable(error: &DbError) -> Option<Problem> {
+    (error.refusal() == Some(Refusal::State)).then(|| {
+        Problem::conflict(
+            "not_linkable",
+            "Only a bot of WhatsApp is linked to a telephone; and only one that runs and is linked to none shows a code.",
+        )
+    })
 }
 
 async fn required(access: &TenantAccess<WriteData>, id: &str, kind: CodeKind) -> Result<LinkCode, Problem> {
@@ -142,32 +161,16 @@ pub async fn want_bot_pair_code(
     let phone = errors.require("phone", body.phone, |phone| Phone::parse(&phone));
     let phone = access.check(errors.finish(|| phone)).await?;
     let session = access.access.session();
-    let bot = access.run(instances::find(id, session)).await?.output;
-    let bot = bot.ok_or_else(Problem::not_found)?;
-    let linkable = [
-        "created",
-        "starting",
-        "awaiting_qr",
-        "awaiting_pair_code",
-        "reconnecting",
-    ];
-    if bot.channel != Channel::WhatsappWeb.as_str()
-        || !bot.is_active
-        || !linkable.contains(&bot.state.as_str())
-    {
-        return Err(Problem::conflict(
-            "not_linkable",
-            "Only a bot of WhatsApp that runs and is linked to no telephone shows a code.",
-        ));
-    }
     let batch = (
-        instances::lock(id, None, session),
+        instances::lock_linkable(id, true, session),
+        instances::find(id, session),
         whatsapp_codes::want_pair_code(id, phone, access.now),
         instances::wake(id),
         audit::insert(&access.access, "bot.pair_code", "instances", id),
     );
-    access.run(batch).await?;
+    let (_, bot, _, _, _) = access.run_or(batch, not_linkable).await?.output;
     access.platform().channels.here.wake(id);
+    let bot = bot.ok_or_else(Problem::not_found)?;
     Ok(HttpResponse::Accepted().json(bot))
 }
 
@@ -219,29 +222,21 @@ pub async fn log_out_bot(
     id: web::Path<String>,
 ) -> Result<web::Json<Instance>, Problem> {
     let id = access.check(path_id(&id)).await?;
-    let session = access.access.session();
-    let bot = access.run(instances::find(id, session)).await?.output;
-    let bot = bot.ok_or_else(Problem::not_found)?;
-    if bot.channel != Channel::WhatsappWeb.as_str() {
-        return Err(Problem::conflict(
-            "not_linkable",
-            "Only a bot of WhatsApp is linked to a telephone.",
-        ));
-    }
-    // Otherwise whoever runs it says good-bye first.
-    let nobodys = !bot.is_active;
-    let put_aside = nobodys.then(|| {
-        let claim = whatsapp::claim(id, Uuid::now_v7(), access.now);
-        (claim, whatsapp::archive(id, access.now))
-    });
+    // Whoever runs it says good-bye first; when nobody does, the device is put aside at once.
+    let nobody = Uuid::now_v7();
+    let give_up = (
+        whatsapp::want_unlinked(id),
+        whatsapp::claim_idle(id, nobody, access.now),
+        whatsapp::archive(id, nobody, access.now),
+    );
     let batch = (
-        instances::lock(id, None, session),
+        instances::lock_linkable(id, false, access.access.session()),
         instances::log_out(id, access.now),
-        (whatsapp_codes::delete_all(id), put_aside),
+        (whatsapp_codes::delete_all(id), give_up),
         instances::note(id),
         audit::insert(&access.access, "bot.logout", "instances", id),
     );
-    let (_, bot, _, _, _) = access.run(batch).await?.output;
+    let (_, bot, _, _, _) = access.run_or(batch, not_linkable).await?.output;
     access.platform().channels.here.wake(id);
     Ok(web::Json(bot))
 }

@@ -2,6 +2,7 @@
 //!
 //! Credentials come in and never go out. Whatever is changed here is heard at once by the process that runs the bot.
 
+use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, delete, get, patch, post, put, web};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
@@ -237,7 +238,7 @@ pub async fn update_bot(
     let update = access.check(body.value).await?;
     let checked = access.check(update.check()).await?;
     let (channels, tenant) = (&access.platform().channels, access.tenant.home.id);
-    let (mut version, mut sealed) = (checked.version, None);
+    let (mut version, mut sealed, mut before) = (checked.version, None, None);
     if checked.credentials.any() {
         // Only who may change this bot takes a token for it.
         let session = access.access.session();
@@ -251,6 +252,12 @@ pub async fn update_bot(
         }
         let stored = stored.ok_or_else(Problem::not_found)?;
         let account = channels.open_account(tenant, id, &stored.sealed);
+        before = match &account {
+            Some(account) => Some(Credentials::from(account.clone())),
+            None => channels
+                .open_token(tenant, id, &stored.sealed)
+                .map(Credentials::from),
+        };
         let credentials = access
             .check(checked.credentials.onto(stored.channel, account))
             .await?;
@@ -261,7 +268,15 @@ pub async fn update_bot(
         version = Some(stored.version);
         sealed = Some(channels.seal_token(tenant, id, &credentials));
     }
-    change(&access, id, version, checked.fields, sealed, "bot.update").await
+    let changed = change(&access, id, version, checked.fields, sealed, "bot.update").await;
+    // Somebody else has changed it meanwhile: it goes on with what it had.
+    if matches!(&changed, Err(problem) if problem.status() == StatusCode::CONFLICT)
+        && let Some(before) = before
+        && !channels.claim_token(tenant, id, &before).await?
+    {
+        tracing::error!(instance_id = %id, "a bot goes on with a token that another has taken meanwhile: {id}");
+    }
+    changed
 }
 
 pub(super) async fn change(

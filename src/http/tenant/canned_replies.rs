@@ -10,9 +10,9 @@ use crate::domain::ids::CannedReplyId;
 use crate::domain::inbox::{self, CannedReply, MOST_REPLIES, Shortcut};
 use crate::domain::invalid::{FieldErrors, Invalid};
 use crate::domain::message_template::Filling;
-use crate::domain::page::{Cursor, Limit, Page};
+use crate::domain::page::{Cursor, Page};
 use crate::domain::settings::Settings;
-use crate::http::body::{Body, Params, paging, path_id, search_text};
+use crate::http::body::{Body, ListSearched, Params, path_id};
 use crate::http::create::Creation;
 use crate::http::extract::{IdempotencyHeader, Permission, ReadData, TenantAccess, WriteData};
 use crate::http::form::form;
@@ -34,29 +34,6 @@ form! {
     }
     default {}
     optional {}
-}
-
-/// Narrows the list.
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct ListCannedReplies {
-    /// With this in shortcut or words; accents do not matter.
-    q: Option<String>,
-    /// 1 to 200; 50 when left out.
-    #[param(value_type = Option<u16>, minimum = 1, maximum = 200)]
-    limit: Option<String>,
-    /// `next_cursor` of the page before.
-    cursor: Option<String>,
-}
-
-impl ListCannedReplies {
-    fn check(self) -> Result<(Option<String>, Option<Cursor>, Limit), FieldErrors> {
-        let mut errors = FieldErrors::new();
-        let text = errors.check_opt("q", self.q, |q| search_text(&q));
-        let (limit, cursor) = paging(&mut errors, self.limit, self.cursor);
-        errors.finish(|| Some((text, cursor, limit)))
-    }
 }
 
 /// Where a reply is to be used.
@@ -108,13 +85,13 @@ fn shortcut_of(fields: &Map<String, Value>) -> Option<String> {
 
 /// List canned replies, newest first.
 #[utoipa::path(
-    tag = "canned replies", operation_id = "list_canned_replies", params(ListCannedReplies), security(("bearer" = [])),
+    tag = "canned replies", operation_id = "list_canned_replies", params(ListSearched), security(("bearer" = [])),
     responses((status = 200, body = Page<CannedReply>), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody))
 )]
 #[get("/api/canned-replies")]
 pub async fn list_canned_replies(
     access: TenantAccess<ReadData>,
-    params: Params<ListCannedReplies>,
+    params: Params<ListSearched>,
 ) -> Result<web::Json<Page<CannedReply>>, Problem> {
     let params = access.check(params.0).await?;
     let (text, after, limit) = access.check(params.check()).await?;

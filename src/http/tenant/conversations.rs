@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::db::tenant::conversations::{self, ConversationFilter, NewConversation};
-use crate::db::tenant::{audit, notifications, outbox};
+use crate::db::tenant::{Query, audit, notifications, outbox};
 use crate::db::{DbError, Refusal};
 use crate::domain::conversation::{Channel, Conversation, ConversationStatus, Label};
 use crate::domain::ids::{ContactId, ConversationId, UserId};
@@ -225,7 +225,7 @@ pub async fn create_conversation(
     let batch = (
         conversations::refuse_second(contact, channel),
         conversations::insert(id, new, access.now),
-        conversations::tell(id),
+        (notifications::begun(id, &access.access), conversations::tell(id)),
         audit::insert(&access.access, "conversation.create", "conversations", id),
     );
     let creation = Creation {
@@ -293,6 +293,22 @@ pub async fn update_conversation(
     Ok(web::Json(conversation))
 }
 
+async fn changed(
+    access: &TenantAccess<WriteData>,
+    id: ConversationId,
+    action: &'static str,
+    change: Query<Conversation>,
+) -> Result<web::Json<Conversation>, Problem> {
+    let batch = (
+        conversations::lock(id, None),
+        change,
+        conversations::tell(id),
+        audit::insert(&access.access, action, "conversations", id),
+    );
+    let (_, conversation, _, _) = access.run(batch).await?.output;
+    Ok(web::Json(conversation))
+}
+
 /// Note that all messages of a conversation have been seen.
 #[utoipa::path(
     tag = "conversations", operation_id = "read_conversation", params(("id" = ConversationId, Path)),
@@ -305,14 +321,7 @@ pub async fn read_conversation(
     id: web::Path<String>,
 ) -> Result<web::Json<Conversation>, Problem> {
     let id = access.check(path_id(&id)).await?;
-    let batch = (
-        conversations::lock(id, None),
-        conversations::mark_read(id),
-        conversations::tell(id),
-        audit::insert(&access.access, "conversation.read", "conversations", id),
-    );
-    let (_, conversation, _, _) = access.run(batch).await?.output;
-    Ok(web::Json(conversation))
+    changed(&access, id, "conversation.read", conversations::mark_read(id)).await
 }
 
 /// Hand a conversation back to its bot: it may speak again, and nobody looks after it. What was said meanwhile it does not answer.
@@ -327,14 +336,13 @@ pub async fn hand_back_conversation(
     id: web::Path<String>,
 ) -> Result<web::Json<Conversation>, Problem> {
     let id = access.check(path_id(&id)).await?;
-    let batch = (
-        conversations::lock(id, None),
+    changed(
+        &access,
+        id,
+        "conversation.hand_back",
         conversations::hand_back(id, access.now),
-        conversations::tell(id),
-        audit::insert(&access.access, "conversation.hand_back", "conversations", id),
-    );
-    let (_, conversation, _, _) = access.run(batch).await?.output;
-    Ok(web::Json(conversation))
+    )
+    .await
 }
 
 /// Remove a conversation and its messages; those that wait to be sent are not sent.

@@ -3,7 +3,7 @@
 use actix_web::{HttpResponse, delete, get, patch, post, web};
 use serde::Deserialize;
 
-use crate::db::tenant::{audit, conversations, notes};
+use crate::db::tenant::{audit, conversations, idempotency, notes};
 use crate::domain::ids::{ConversationId, NoteId};
 use crate::domain::inbox::{Note, NoteText};
 use crate::domain::invalid::FieldErrors;
@@ -130,7 +130,7 @@ pub async fn update_note(
     Ok(web::Json(access.run(batch).await?.output.1))
 }
 
-/// Remove a note. An agent removes their own.
+/// Remove a note, also from the answers that are kept for repeated requests. An agent removes their own.
 #[utoipa::path(
     tag = "conversations", operation_id = "delete_note", security(("bearer" = [])),
     params(("id" = ConversationId, Path), ("note_id" = NoteId, Path)),
@@ -146,7 +146,7 @@ pub async fn delete_note(
     let id: NoteId = access.check(path_id(&id)).await?;
     let batch = (
         notes::lock(id, conversation, None, &access.access),
-        notes::delete(id),
+        (notes::delete(id), idempotency::forget(id.as_uuid())),
         conversations::tell(conversation),
         audit::insert(&access.access, "note.delete", "conversation_notes", id),
     );

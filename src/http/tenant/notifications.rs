@@ -67,7 +67,7 @@ pub async fn list_notifications(
     })))
 }
 
-/// Note that you have seen one of them.
+/// Note that you have seen one of them. What was read a month ago is removed.
 #[utoipa::path(
     tag = "notifications", operation_id = "read_notification", params(("id" = NotificationId, Path)), security(("bearer" = [])),
     responses((status = 200, body = Notification), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody))
@@ -79,8 +79,11 @@ pub async fn read_notification(
 ) -> Result<web::Json<Notification>, Problem> {
     let session = access.session().await?;
     let id = access.check(path_id(&id)).await?;
-    let read = notifications::set_read(id, &session, access.now);
-    let notification = access.run(read).await?.output;
+    let batch = (
+        notifications::set_read(id, &session, access.now),
+        notifications::prune(&session, access.now - KEPT),
+    );
+    let (notification, _) = access.run(batch).await?.output;
     notification.map(web::Json).ok_or_else(Problem::not_found)
 }
 

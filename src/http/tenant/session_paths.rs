@@ -8,7 +8,7 @@ use actix_web::{HttpResponse, get, post, web};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::bot_links::{reconnect, shown};
+use super::bot_links::{opened, reconnect};
 use crate::channels::link_codes::LinkCode;
 use crate::db::tenant::whatsapp_codes::CodeKind;
 use crate::db::tenant::{audit, instances, messages, numbers, outbox};
@@ -19,8 +19,9 @@ use crate::domain::invalid::FieldErrors;
 use crate::domain::message::{Message, MessageText};
 use crate::domain::page::Limit;
 use crate::domain::phone::Phone;
+use crate::domain::token::TokenHash;
 use crate::http::body::{Body, Params};
-use crate::http::create::{Creation, hash_at};
+use crate::http::create::Creation;
 use crate::http::extract::{IdempotencyHeader, Permission, ReadData, TenantAccess, WriteData};
 use crate::http::problem::{Problem, ProblemBody};
 
@@ -91,23 +92,31 @@ impl SessionStatus {
     }
 }
 
+/// What a session is looked for by: its name, and the tenant's own names.
+fn named<P: Permission>(
+    access: &TenantAccess<P>,
+    name: Option<String>,
+) -> (Option<String>, Vec<String>, Option<&TokenHash>) {
+    let name = name.map(|name| name.chars().filter(|c| *c != '\0').take(200).collect());
+    let own = vec![access.tenant.home.id.to_string(), access.tenant.key.to_string()];
+    (name, own, access.access.session())
+}
+
 /// The session of this name; another tenant's is none.
 async fn find<P: Permission>(access: &TenantAccess<P>, name: Option<String>) -> Result<Instance, Problem> {
-    let own = vec![access.tenant.home.id.to_string(), access.tenant.key.to_string()];
-    let name = name.map(|name| name.chars().filter(|c| *c != '\0').take(200).collect());
-    let bot = access
-        .run(instances::find_session(name, own, access.access.session()))
-        .await?
-        .output;
-    bot.ok_or_else(Problem::not_found)
+    let (name, own, session) = named(access, name);
+    let bot = access.run(instances::find_session(name, own, session)).await?;
+    bot.output.ok_or_else(Problem::not_found)
 }
 
 async fn qr(
     access: &TenantAccess<WriteData>,
     name: Option<String>,
 ) -> Result<web::Json<SessionStatus>, Problem> {
-    let id = find(access, name).await?.id;
-    let (bot, code) = shown(access, id, CodeKind::Qr).await?;
+    let (name, own, session) = named(access, name);
+    let find = instances::find_session_code(name, own, session, CodeKind::Qr);
+    let (bot, code) = access.run(find).await?.output;
+    let (bot, code) = opened(access, bot, code, CodeKind::Qr)?;
     Ok(web::Json(SessionStatus::of(bot, code)))
 }
 
@@ -319,8 +328,20 @@ pub async fn send_message(
     let phone = errors.require("number", sent.number, |number| Phone::parse(&number));
     let words = errors.require("message", sent.message, |words| MessageText::parse(&words));
     let (phone, words) = access.check(errors.finish(|| Some((phone?, words?)))).await?;
-    let bot = find(&access, sent.session).await?.id;
     let id = MessageId::new();
+    let creation = Creation {
+        operation: "send_message",
+        key,
+        hash: body.hash,
+        row: Some(id.as_uuid()),
+    };
+    let (name, own, session) = named(&access, sent.session);
+    let find = instances::find_session(name, own, session);
+    let (answer, found) = access.answered(&creation, find).await?;
+    if let Some(answer) = answer {
+        return Ok(answer);
+    }
+    let bot = found.output.ok_or_else(Problem::not_found)?.id;
     let (now, said_by) = (access.now, access.access.session());
     // As WhatsApp names whoever has this number.
     let chat = format!(
@@ -334,12 +355,6 @@ pub async fn send_message(
         (outbox::insert_message_of(id, now), instances::wake(bot)),
         audit::insert(&access.access, "message.create", "messages", id),
     );
-    let creation = Creation {
-        operation: "send_message",
-        key,
-        hash: hash_at(bot, body.hash),
-        row: Some(id.as_uuid()),
-    };
     let show = |(_, message, _, _)| QueuedMessage::of(message);
     let answer = access.create(creation, batch, show, |_| None).await;
     access.platform().channels.here.wake(bot);

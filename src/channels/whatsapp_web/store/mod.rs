@@ -71,7 +71,7 @@ impl Store {
     /// # Errors
     /// When the schema cannot be asked, or another store has claimed the device.
     pub async fn archive(&self) -> Result<()> {
-        self.run(whatsapp::archive(self.instance, self.clock.now()))
+        self.run(whatsapp::archive(self.instance, self.owner, self.clock.now()))
             .await?;
         Ok(())
     }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::db::DbError;
 use crate::db::tenant::query::{Columns, Query};
-use crate::db::tenant::text::{fold, given, lock_row, named, patched};
+use crate::db::tenant::text::{fold, given, lock_row, named, patched, room};
 use crate::domain::ids::{DueId, MessageTemplateId};
 use crate::domain::message_template::MessageTemplate;
 use crate::domain::page::{Cursor, Limit};
@@ -36,16 +36,9 @@ fn read(mut row: Columns<'_>) -> Result<MessageTemplate, DbError> {
 }
 
 /// Refuses with [`crate::db::Refusal::LimitReached`] when there are as many templates as the plan includes (`None`: as many as one
-/// likes). Two statements: one that waits for a lock counts what was there before it waited. There may be no template to
-/// be locked, but there always is an owner.
+/// likes). Two statements.
 pub fn room(most: Option<i64>) -> (Query<u64>, Query<u64>) {
-    let lock = Query::execute(
-        "select id from users where role = 'owner' and status = 'active' order by id for no key update",
-    );
-    let count = Query::execute(
-        "select case when count(*) >= $1 then helixai.refuse('HX402') else 0 end from message_templates",
-    );
-    (lock, count.bind(most))
+    room!("message_templates", most)
 }
 
 /// How many templates there are.

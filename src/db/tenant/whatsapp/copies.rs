@@ -61,6 +61,7 @@ fn unknown_kind() -> DbError {
 /// Puts a device and its keys into the place of what the bot has, whose `owner` has to claim it again: five statements. Refuses with
 /// [`crate::db::Refusal::NotFound`] when there is no such bot, with [`crate::db::Refusal::State`] when it is active.
 pub fn put_back(id: InstanceId, copy: DeviceCopy, now: DateTime<Utc>) -> [Query<u64>; 5] {
+    let owner = Uuid::now_v7();
     let refuse = Query::execute(
         "select case when i.id is null then helixai.refuse('HX404') when i.is_active then helixai.refuse('HX412') else 0 end \
          from (values (true)) as request (one) left join \
@@ -96,9 +97,9 @@ pub fn put_back(id: InstanceId, copy: DeviceCopy, now: DateTime<Utc>) -> [Query<
         .bind(columns.5);
     [
         refuse.bind(id.as_uuid()),
-        claim(id, Uuid::now_v7(), now),
+        claim(id, owner, now),
         save_device(id, copy.device, now),
-        forget(id),
+        forget(id, owner),
         insert,
     ]
 }

@@ -12,16 +12,33 @@ use uuid::Uuid;
 use super::query::Query;
 use crate::domain::ids::InstanceId;
 
+macro_rules! claim {
+    ($which:literal) => {
+        concat!(
+            "insert into whatsapp_devices (instance_id, owner, updated_at) ",
+            "select id, $2, $3 from instances where id = $1 and deleted_at is null",
+            $which,
+            " on conflict (instance_id) do update set owner = excluded.owner, updated_at = excluded.updated_at"
+        )
+    };
+}
+
 /// Makes this the only owner of a bot's device; 0 when there is no such bot.
 pub fn claim(id: InstanceId, owner: Uuid, now: DateTime<Utc>) -> Query<u64> {
-    Query::execute(
-        "insert into whatsapp_devices (instance_id, owner, updated_at) \
-         select id, $2, $3 from instances where id = $1 and deleted_at is null \
-         on conflict (instance_id) do update set owner = excluded.owner, updated_at = excluded.updated_at",
-    )
-    .bind(id.as_uuid())
-    .bind(owner)
-    .bind(now)
+    let claim = Query::execute(claim!(""));
+    claim.bind(id.as_uuid()).bind(owner).bind(now)
+}
+
+/// As [`claim`], of a bot that does not run; of one that does, nothing.
+pub fn claim_idle(id: InstanceId, owner: Uuid, now: DateTime<Utc>) -> Query<u64> {
+    let claim = Query::execute(claim!(" and not is_active"));
+    claim.bind(id.as_uuid()).bind(owner).bind(now)
+}
+
+/// Has the device put aside before its bot runs again, whatever becomes of the bot until then.
+pub fn want_unlinked(id: InstanceId) -> Query<u64> {
+    const WANT: &str = "update whatsapp_devices set unlink_wanted = true where instance_id = $1 and state_sealed is not null";
+    Query::execute(WANT).bind(id.as_uuid())
 }
 
 /// Refuses with [`crate::db::Refusal::State`] unless this is still the device's owner.
@@ -73,18 +90,25 @@ pub fn make_device(id: InstanceId, state_sealed: Vec<u8>, now: DateTime<Utc>) ->
     .bind(now)
 }
 
-/// Puts the device aside, which was logged out, and forgets its keys. Two statements.
-pub fn archive(id: InstanceId, now: DateTime<Utc>) -> (Query<u64>, Query<u64>) {
+/// Puts the device aside, which was logged out, and forgets its keys, if this is its owner. Two statements.
+pub fn archive(id: InstanceId, owner: Uuid, now: DateTime<Utc>) -> (Query<u64>, Query<u64>) {
     let archive = Query::execute(
-        "update whatsapp_devices set archived_sealed = state_sealed, archived_at = $2, state_sealed = null, updated_at = $2 \
-         where instance_id = $1 and state_sealed is not null",
+        "update whatsapp_devices set archived_sealed = state_sealed, archived_at = $3, state_sealed = null, unlink_wanted = false, \
+         updated_at = $3 where instance_id = $1 and owner = $2 and state_sealed is not null",
     );
-    (archive.bind(id.as_uuid()).bind(now), forget(id))
+    (
+        archive.bind(id.as_uuid()).bind(owner).bind(now),
+        forget(id, owner),
+    )
 }
 
-/// Forgets what a device looks up.
-fn forget(id: InstanceId) -> Query<u64> {
-    Query::execute("delete from whatsapp_keys where instance_id = $1").bind(id.as_uuid())
+/// Forgets what a device looks up, if this is its owner.
+fn forget(id: InstanceId, owner: Uuid) -> Query<u64> {
+    Query::execute(
+        "delete from whatsapp_keys where instance_id = (select instance_id from whatsapp_devices where instance_id = $1 and owner = $2)",
+    )
+    .bind(id.as_uuid())
+    .bind(owner)
 }
 
 /// Forgets all that a bot has kept, which is removed.

@@ -8,13 +8,12 @@ use crate::db::DbError;
 use crate::db::tenant::customers::templates;
 use crate::db::tenant::{audit, settings};
 use crate::domain::ids::{DueId, MessageTemplateId};
-use crate::domain::invalid::FieldErrors;
 use crate::domain::message_template::{self, EXAMPLE_PIX, Filling, MessageTemplate, Placeholder, uses};
-use crate::domain::page::{Cursor, Limit, Page};
+use crate::domain::page::{Cursor, Page};
 use crate::domain::plan::PlanMeter;
 use crate::domain::settings::Settings;
 use crate::domain::text::Name;
-use crate::http::body::{Body, Params, paging, path_id, search_text};
+use crate::http::body::{Body, ListSearched, Params, path_id};
 use crate::http::create::Creation;
 use crate::http::extract::{IdempotencyHeader, ReadData, TenantAccess, TradeData};
 use crate::http::form::form;
@@ -40,29 +39,6 @@ form! {
     optional {
         /// Of an e-mail: one line of at most 200 characters, with the same placeholders. Empty: the name of the business.
         subject: String as String => message_template::subject(&subject),
-    }
-}
-
-/// Narrows the list.
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct ListMessageTemplates {
-    /// With this in name or words; accents do not matter.
-    q: Option<String>,
-    /// 1 to 200; 50 when left out.
-    #[param(value_type = Option<u16>, minimum = 1, maximum = 200)]
-    limit: Option<String>,
-    /// `next_cursor` of the page before.
-    cursor: Option<String>,
-}
-
-impl ListMessageTemplates {
-    fn check(self) -> Result<(Option<String>, Option<Cursor>, Limit), FieldErrors> {
-        let mut errors = FieldErrors::new();
-        let text = errors.check_opt("q", self.q, |q| search_text(&q));
-        let (limit, cursor) = paging(&mut errors, self.limit, self.cursor);
-        errors.finish(|| Some((text, cursor, limit)))
     }
 }
 
@@ -98,13 +74,13 @@ fn refuse(error: &DbError) -> Option<Problem> {
 
 /// List message templates, newest first.
 #[utoipa::path(
-    tag = "customers", operation_id = "list_message_templates", params(ListMessageTemplates), security(("bearer" = [])),
+    tag = "customers", operation_id = "list_message_templates", params(ListSearched), security(("bearer" = [])),
     responses((status = 200, body = Page<MessageTemplate>), (status = "4XX", body = ProblemBody), (status = "5XX", body = ProblemBody))
 )]
 #[get("/api/message-templates")]
 pub async fn list_message_templates(
     access: TenantAccess<ReadData>,
-    params: Params<ListMessageTemplates>,
+    params: Params<ListSearched>,
 ) -> Result<web::Json<Page<MessageTemplate>>, Problem> {
     let params = access.check(params.0).await?;
     let (text, after, limit) = access.check(params.check()).await?;

@@ -7,10 +7,11 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::query::{Columns, Query};
-use super::text::{given, named, patched, tell_bot, tell_notification};
+use super::text::{given, named, patched, room, tell_bot};
+use super::whatsapp_codes::{self, CodeKind, StoredCode};
 use crate::db::DbError;
 use crate::domain::conversation::Channel;
-use crate::domain::ids::{InstanceId, NotificationId, UserId};
+use crate::domain::ids::{InstanceId, UserId};
 use crate::domain::instance::{Instance, InstanceState, InstanceStats, UNOFFICIAL};
 use crate::domain::page::{Cursor, Limit};
 use crate::domain::token::TokenHash;
@@ -51,12 +52,39 @@ macro_rules! may_have {
     };
 }
 
+/// The bot of WhatsApp that goes by the name `$1`, one of the tenant's own names being `$2`, of whoever has the session `$3`.
+macro_rules! of_session {
+    () => {
+        concat!(
+            " from instances where channel = 'whatsapp_web' and deleted_at is null and ",
+            may_have!("$3"),
+            " and ($1::text is null or $1 = any ($2) or id::text = lower($1) or name = $1 or ($1 <> '' and ",
+            "trim(both '-' from regexp_replace(lower(name), '[^a-z0-9]+', '-', 'g')) = lower($1))) ",
+            "order by (id::text = lower($1)) desc nulls last, (name = $1) desc nulls last, created_at, id limit 1"
+        )
+    };
+}
+
+/// Whether its telephone was given up, and its device is there still.
+macro_rules! unlinked {
+    () => {
+        "(state = 'logged_out' or exists (select from whatsapp_devices d where d.instance_id = instances.id and d.unlink_wanted))"
+    };
+}
+
 /// Whether only a person starts it again.
 macro_rules! parked {
     () => {
         "(channel = 'whatsapp_web' and state in ('qr_expired', 'replaced', 'banned', 'outdated', 'logged_out', 'failed'))"
     };
 }
+
+// After the macros that it uses.
+mod running;
+
+pub use running::{
+    Runnable, Sealed, find_runnable, find_sealed, is_unlinked, list_sealed, log_out, set_state,
+};
 
 fn read(mut row: Columns<'_>) -> Result<Instance, DbError> {
     let (id, channel) = (InstanceId::from_uuid(row.next()?), row.next::<String>()?);
@@ -91,16 +119,9 @@ fn hash(session: Option<&TokenHash>) -> Option<Vec<u8>> {
 }
 
 /// Refuses with [`crate::db::Refusal::LimitReached`] when there are as many bots as the plan includes (`None`: as many as one likes).
-/// Two statements: one that waits for a lock counts what was there before it waited. There may be no bot to be locked, but there
-/// always is an owner.
+/// Two statements.
 pub fn room(most: Option<i64>) -> (Query<u64>, Query<u64>) {
-    let lock = Query::execute(
-        "select id from users where role = 'owner' and status = 'active' order by id for no key update",
-    );
-    let count = Query::execute(
-        "select case when count(*) >= $1 then helixai.refuse('HX402') else 0 end from instances where deleted_at is null",
-    );
-    (lock, count.bind(most))
+    room!("instances where deleted_at is null", most)
 }
 
 /// Refuses with [`crate::db::Refusal::State`]: another bot has the token.
@@ -179,25 +200,38 @@ pub fn exists(id: InstanceId) -> Query<bool> {
     .bind(id.as_uuid())
 }
 
-/// The bot of WhatsApp that goes by this name: its id, its name, or that in small letters and hyphens. By one of the tenant's own names
-/// (`tenant`), or by none, it is the oldest.
+/// The bot of WhatsApp that goes by this name: its id, its name, or that in small letters and hyphens; of several the one that comes
+/// first in that order, then the oldest. By one of the tenant's own names (`tenant`), when no bot has it, or by none, it is the oldest.
 pub fn find_session(
     name: Option<String>,
     tenant: Vec<String>,
     session: Option<&TokenHash>,
 ) -> Query<Option<Instance>> {
-    const FIND: &str = concat!(
-        "select ",
-        columns!(),
-        " from instances where channel = 'whatsapp_web' and deleted_at is null and ",
-        may_have!("$3"),
-        " and ($1::text is null or $1 = any ($2) or id::text = lower($1) or name = $1 ",
-        "or trim(both '-' from regexp_replace(lower(name), '[^a-z0-9]+', '-', 'g')) = lower($1)) order by created_at, id limit 1"
-    );
+    const FIND: &str = concat!("select ", columns!(), of_session!());
     Query::optional(FIND, read)
         .bind(name)
         .bind(tenant)
         .bind(hash(session))
+}
+
+/// What [`find_session`] finds, and the code of this kind that it shows. Two statements.
+pub fn find_session_code(
+    name: Option<String>,
+    tenant: Vec<String>,
+    session: Option<&TokenHash>,
+    kind: CodeKind,
+) -> (Query<Option<Instance>>, Query<Option<StoredCode>>) {
+    const CODE: &str = concat!(
+        "select phone, code_sealed, expires_at, n from whatsapp_codes where kind = $4 and instance_id = (select id",
+        of_session!(),
+        ")"
+    );
+    let code = Query::optional(CODE, whatsapp_codes::read)
+        .bind(name.clone())
+        .bind(tenant.clone())
+        .bind(hash(session))
+        .bind(kind.as_str());
+    (find_session(name, tenant, session), code)
 }
 
 /// Bots, newest first; one more than the page holds, to know whether there is another.
@@ -255,6 +289,23 @@ pub fn lock(id: InstanceId, version: Option<i32>, session: Option<&TokenHash>) -
         .bind(hash(session))
 }
 
+/// As [`lock`], refusing with [`crate::db::Refusal::State`] a bot that is linked to no telephone; with `unlinked` also one that does not
+/// run, or is linked already.
+pub fn lock_linkable(id: InstanceId, unlinked: bool, session: Option<&TokenHash>) -> Query<u64> {
+    const LOCK: &str = concat!(
+        "select case when t.id is null then helixai.refuse('HX404') when t.channel <> 'whatsapp_web' ",
+        "or ($2 and not (t.is_active and t.state in ('created', 'starting', 'awaiting_qr', 'awaiting_pair_code', 'reconnecting'))) ",
+        "then helixai.refuse('HX412') else 0 end from (values (true)) as request (one) ",
+        "left join (select id, channel, is_active, state from instances where id = $1 and deleted_at is null and ",
+        may_have!("$3"),
+        " for update) t on true"
+    );
+    Query::execute(LOCK)
+        .bind(id.as_uuid())
+        .bind(unlinked)
+        .bind(hash(session))
+}
+
 const UPDATE: &str = concat!(
     "update instances set ",
     fields!(patched),
@@ -292,140 +343,4 @@ pub fn delete(id: InstanceId, now: DateTime<Utc>) -> Query<u64> {
     )
     .bind(id.as_uuid())
     .bind(now)
-}
-
-/// A bot as whoever runs it needs it.
-#[derive(Debug, Clone)]
-pub struct Runnable {
-    /// Where it speaks.
-    pub channel: Channel,
-    /// How it is let in; empty where it is linked to a telephone instead.
-    pub credentials_sealed: Vec<u8>,
-    /// Only a person starts it again.
-    pub parked: bool,
-    /// It is to give up the telephone that it is linked to.
-    pub unlinked: bool,
-    /// Milliseconds between two messages.
-    pub message_delay_ms: i32,
-    /// How often sending a message is tried.
-    pub max_attempts: i32,
-    /// Whether it comes back by itself.
-    pub auto_reconnect: bool,
-    /// Another one: it was changed.
-    pub version: i32,
-}
-
-/// A bot that is to run; `None` when it is not.
-pub fn find_runnable(id: InstanceId) -> Query<Option<Runnable>> {
-    const FIND: &str = concat!(
-        "select channel, coalesce(credentials_sealed, ''), ",
-        parked!(),
-        ", state = 'logged_out', message_delay_ms, max_attempts, auto_reconnect, version ",
-        "from instances where id = $1 and is_active and deleted_at is null ",
-        "and (channel = 'whatsapp_web' or credentials_sealed is not null)"
-    );
-    Query::optional(FIND, |mut row| {
-        Ok(Runnable {
-            channel: row.parse()?,
-            credentials_sealed: row.next()?,
-            parked: row.next()?,
-            unlinked: row.next()?,
-            message_delay_ms: row.next()?,
-            max_attempts: row.next()?,
-            auto_reconnect: row.next()?,
-            version: row.next()?,
-        })
-    })
-    .bind(id.as_uuid())
-}
-
-/// What a bot is let in with, as it is stored.
-#[derive(Debug, Clone)]
-pub struct Sealed {
-    /// Where it speaks.
-    pub channel: Channel,
-    /// Sealed for its tenant and itself.
-    pub sealed: Vec<u8>,
-    /// Another one: it was changed.
-    pub version: i32,
-}
-
-/// What a bot is let in with; `None` when there is no such bot.
-pub fn find_sealed(id: InstanceId) -> Query<Option<Sealed>> {
-    Query::optional(
-        "select channel, credentials_sealed, version from instances \
-         where id = $1 and deleted_at is null and credentials_sealed is not null",
-        |mut row| {
-            Ok(Sealed {
-                channel: row.parse()?,
-                sealed: row.next()?,
-                version: row.next()?,
-            })
-        },
-    )
-    .bind(id.as_uuid())
-}
-
-/// What all bots of a channel are let in with.
-pub fn list_sealed(channel: Channel) -> Query<Vec<(InstanceId, Vec<u8>)>> {
-    Query::all(
-        "select id, credentials_sealed from instances where channel = $1 and deleted_at is null and credentials_sealed is not null",
-        |mut row| Ok((InstanceId::from_uuid(row.next()?), row.next()?)),
-    )
-    .bind(channel.as_str())
-}
-
-/// Notes what has become of a bot, and what the provider calls it, if that is known now. One that was logged out here is so until it
-/// is started again, whatever whoever runs it still believes. When it does
-/// not come back by itself, whose it is is told, or an owner.
-pub fn set_state(
-    id: InstanceId,
-    state: InstanceState,
-    detail: Value,
-    username: Option<String>,
-    now: DateTime<Utc>,
-) -> Query<u64> {
-    const SET: &str = concat!(
-        "with changed as (update instances set state = $2, state_detail = $3, username = coalesce($4, username), ",
-        "state_changed_at = case when state = $2 then state_changed_at else $5 end where id = $1 and deleted_at is null ",
-        "and (state <> 'logged_out' or $2 in ('logged_out', 'stopped')) ",
-        "and (state, state_detail, coalesce(username, '')) is distinct from ($2, $3, coalesce($4, username, '')) ",
-        "returning id, owner_id, channel, state, is_active), ",
-        "notified as (insert into notifications (id, user_id, kind, instance_id, created_at) ",
-        "select $6, u.id, 'bot_needs_person', i.id, $5 from changed i cross join lateral (select o.id from users o ",
-        "where o.status = 'active' and (o.id = i.owner_id or o.role = 'owner') ",
-        "order by (o.id = i.owner_id) desc nulls last, o.created_at limit 1) u where $6::uuid is not null ",
-        "on conflict do nothing returning id, user_id, kind, conversation_id, instance_id) select ",
-        tell_bot!("changed"),
-        ", (select ",
-        tell_notification!("notified"),
-        " from notified) from changed"
-    );
-    let notification = state.needs_person().then(|| NotificationId::new().as_uuid());
-    Query::execute(SET)
-        .bind(id.as_uuid())
-        .bind(state.as_str())
-        .bind(detail)
-        .bind(username)
-        .bind(now)
-        .bind(notification)
-}
-
-/// Has a bot give up the telephone that it is linked to: whoever runs it does so, and it waits for a person then. Runs after [`lock`].
-pub fn log_out(id: InstanceId, now: DateTime<Utc>) -> Query<Instance> {
-    const LOG_OUT: &str = concat!(
-        "update instances set state = 'logged_out', state_detail = '{\"code\": \"logged_out_here\"}', state_changed_at = $2, ",
-        "version = version + 1, updated_at = $2 where id = $1 returning ",
-        columns!()
-    );
-    Query::one(LOG_OUT, read).bind(id.as_uuid()).bind(now)
-}
-
-/// Whether a bot is to give up the telephone that it was linked to: it was logged out, or removed.
-pub fn is_unlinked(id: InstanceId) -> Query<bool> {
-    Query::one(
-        "select coalesce(bool_or(deleted_at is not null or state = 'logged_out'), false) from instances where id = $1",
-        |mut row| row.next(),
-    )
-    .bind(id.as_uuid())
 }
