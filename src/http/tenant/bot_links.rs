@@ -242,6 +242,8 @@ pub async fn log_out_bot(
         audit::insert(&access.access, "bot.logout", "instances", id),
     );
     let (_, bot, _, _, _) = access.run(batch).await?.output;
-    access.platform().channels.here.wake(id);
+    let channels = &access.platform().channels;
+    channels.here.wake(id);
+    channels.forget_copies((access.tenant.home.id, id)).await;
     Ok(web::Json(bot))
 }
