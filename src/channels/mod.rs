@@ -12,12 +12,14 @@
 //! next owner begins by looking at them. What was handed to a provider by a process that died before it could say so is sent
 //! again: better twice than never.
 //!
-//! - A bot of WhatsApp is linked to a telephone and is a device of its own there ([`whatsapp_web`]).
+//! - A bot of WhatsApp is linked to a telephone and is a device of its own there ([`whatsapp_web`]), of which copies are kept ([`copies`]).
 //!
 //! To add a channel: an [`outbound::Outlet`], something that hears, and an arm in [`session`].
 
 pub mod answer;
 pub mod assistant;
+pub mod copies;
+pub mod copy_sweep;
 mod greeting;
 pub mod inbound;
 pub mod link_codes;
@@ -76,6 +78,8 @@ pub struct Channels {
     pub whatsapp: whatsapp_web::Api,
     /// Where webhooks of Telegram come in, without a final slash; `None`: its bots ask for what was said.
     pub hooks: Option<String>,
+    /// Copies of linked devices.
+    pub copies: copies::Copies,
     /// The platform's own bot, if it has one.
     pub assistant: Option<assistant::Assistant>,
     /// The bots that run in this process.

@@ -24,6 +24,7 @@ use crate::db::tenant::{Access, TenantDb, inbound};
 use crate::domain::conversation::Channel;
 use crate::domain::ids::{ConversationId, InstanceId, ShardId, TenantId};
 use crate::domain::instance::InstanceState;
+use crate::telemetry::channel_metrics::count_silent;
 
 /// The first wait after a failure; each is twice the one before, up to the longest.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
@@ -154,6 +155,14 @@ impl Running {
                 },
             }
         }
+    }
+
+    /// The provider takes what the bot asks, and answers nothing: that is told, and the bot is started anew.
+    pub(super) fn end_silent(&self) -> End {
+        count_silent(self.runnable.channel);
+        tracing::warn!(tenant_id = %self.tenant, instance_id = %self.instance,
+            "a bot believes to be connected and hears nothing: {}", self.instance);
+        End::Retry("provider_silent")
     }
 
     pub(super) async fn set_state(&self, state: InstanceState, detail: Value, username: Option<String>) {

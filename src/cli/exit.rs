@@ -5,6 +5,7 @@
 
 use std::process::ExitCode;
 
+use crate::channels::copies::CopyError;
 use crate::config::ConfigError;
 use crate::db::DbError;
 use crate::platform::StartError;
@@ -126,6 +127,13 @@ fn code(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
             KeeperError::Misfit(_) => Exit::Refused,
             KeeperError::Snapshot(SnapshotError::Io(_)) => Exit::Failed,
             KeeperError::Snapshot(_) => Exit::Refused,
+        });
+    }
+    if let Some(error) = cause.downcast_ref::<CopyError>() {
+        return Some(match error {
+            CopyError::Db(error) => of_database(error),
+            CopyError::Unreadable => Exit::Refused,
+            CopyError::Io(_) => Exit::Failed,
         });
     }
     if let Some(error) = cause.downcast_ref::<MoveError>() {

@@ -5,10 +5,11 @@
 //! A new kind is one line in the list below.
 
 use super::invalid::Invalid;
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 use utoipa::ToSchema;
-use uuid::Uuid;
+use uuid::{NoContext, Timestamp, Uuid};
 
 macro_rules! ids {
     ($($(#[$meta:meta])* $name:ident;)+) => {$(
@@ -70,9 +71,26 @@ macro_rules! ids {
     )+};
 }
 
+impl DeviceCopyId {
+    /// An identifier of this moment, which it tells again.
+    pub fn at(moment: DateTime<Utc>) -> Self {
+        let seconds = u64::try_from(moment.timestamp()).unwrap_or_default();
+        let at = Timestamp::from_unix(NoContext, seconds, moment.timestamp_subsec_nanos());
+        Self(Uuid::new_v7(at))
+    }
+
+    /// The moment of its making, to the millisecond; `None` for one that was not made by [`Self::at`].
+    pub fn moment(self) -> Option<DateTime<Utc>> {
+        let (seconds, nanos) = self.0.get_timestamp()?.to_unix();
+        DateTime::from_timestamp(i64::try_from(seconds).ok()?, nanos)
+    }
+}
+
 ids! {
     /// A bot of a tenant.
     InstanceId;
+    /// A copy of a bot's linked device.
+    DeviceCopyId;
     /// A client of the platform.
     TenantId;
     /// A database that holds tenants.

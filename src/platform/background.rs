@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Platform;
 use crate::billing::{clock, metering, payments};
-use crate::channels::{assistant, supervisor};
+use crate::channels::{assistant, copy_sweep, supervisor};
 use crate::mail::{self, worker::Mailer};
 use crate::photos::sweep::{self, Sweeper};
 use crate::tenancy::storage::{self, StorageMeter};
@@ -68,6 +68,7 @@ impl Platform {
         work.extend(payments::background::spawn(&self.payments, PAY_EVERY, stop));
         if self.settings.channels.run {
             work.push(supervisor::spawn(self.channels.clone(), stop.clone()));
+            work.push(copy_sweep::spawn(self.channels.clone(), stop.clone()));
             work.extend(assistant::spawn(self.channels.clone(), stop.clone()));
         }
         work.extend(self.vault.clone().map(|vault| vault::spawn(vault, stop.clone())));

@@ -7,6 +7,7 @@ use secrecy::ExposeSecret as _;
 use super::StartError;
 use crate::billing::metering::Metering;
 use crate::channels::assistant::Assistant;
+use crate::channels::copies::Copies;
 use crate::channels::served::Called;
 use crate::channels::telegram::Api;
 use crate::channels::{Channels, Here, whatsapp_cloud, whatsapp_web};
@@ -16,6 +17,7 @@ use crate::db::tenant::Lanes;
 use crate::domain::clock::Clock;
 use crate::domain::instance::BotToken;
 use crate::domain::platform_key::PlatformKey;
+use crate::storage::DeviceFolder;
 use crate::tenancy::shards::Shards;
 
 /// How long bots wait for a connection, and for their turn at the counters. Nobody waits for them, and what they are at has been done in
@@ -27,8 +29,9 @@ pub(super) fn of(
     (master, lanes, shards): (&MasterDb, &Lanes, &Shards),
     metering: &Metering,
     (key, clock): (&PlatformKey, &Clock),
+    devices: &DeviceFolder,
 ) -> Result<Channels, StartError> {
-    let telegram = Api::new(&settings.channels.telegram_url)
+    let telegram = Api::new(&settings.channels.telegram_url, settings.channels.telegram_poll)
         .map_err(|error| StartError::Setting(format!("channels.telegram_url: {error}")))?;
     let (graph, version) = (
         &settings.channels.whatsapp_cloud_url,
@@ -59,6 +62,11 @@ pub(super) fn of(
         whatsapp_cloud,
         base_url: settings.server.base_url(),
         whatsapp,
+        copies: Copies::new(
+            devices.clone(),
+            settings.channels.session_backups_every(),
+            settings.channels.session_backups_keep,
+        ),
         hooks: hears_by_webhook.then(|| settings.server.base_url()),
         here: Here::default(),
         called: Called::default(),

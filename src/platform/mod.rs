@@ -36,7 +36,7 @@ use crate::domain::turns::Turns;
 use crate::mail::transport::{Sender, Transport};
 use crate::photos::Photos;
 use crate::realtime::Realtime;
-use crate::storage::{Folder, Store};
+use crate::storage::{DeviceFolder, Folder, Store};
 use crate::tenancy::fairness::Fairness;
 use crate::tenancy::keeper::{self, ArchiveFolder, Keeper};
 use crate::tenancy::lifecycle::Lifecycle;
@@ -234,6 +234,7 @@ impl Platform {
         let gateways = gateways::of(&settings)?;
         let payments = gateways::payments(&settings, gateways, (&master, &lanes), &key, &clock);
         let store: Arc<dyn Store> = Arc::new(Folder::new(&settings.storage.folder));
+        let devices = DeviceFolder::new(settings.channels.session_backups(&settings.storage.folder));
         let keeper = Keeper {
             master: master.clone(),
             shards: shards.clone(),
@@ -245,6 +246,7 @@ impl Platform {
                 .logging
                 .tenant_files
                 .then(|| settings.logging.dir.clone()),
+            devices: devices.clone(),
             archives: ArchiveFolder::new(settings.lifecycle.archives(&settings.storage.folder)),
             delete_grace: settings.lifecycle.delete_grace(),
             rename_grace: settings.lifecycle.rename_grace(),
@@ -265,7 +267,13 @@ impl Platform {
         );
         let exports = Turns::new(EXPORTS, 1, settings.database.wait_timeout);
         let mail_way = mail::way(&settings.mail)?;
-        let channels = channels::of(&settings, (&master, &lanes, &shards), &metering, (&key, &clock))?;
+        let channels = channels::of(
+            &settings,
+            (&master, &lanes, &shards),
+            &metering,
+            (&key, &clock),
+            &devices,
+        )?;
         let realtime = Realtime::new(lanes.clone(), shards.clone(), resolver.clone(), clock.clone());
         Ok(Self {
             realtime,

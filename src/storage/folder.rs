@@ -13,7 +13,7 @@ use super::{Rendition, Store, Stored, aside};
 use crate::domain::ids::{PhotoId, TenantId};
 
 /// While it is being written; renamed when it is whole.
-const PART: &str = ".part";
+pub(super) const PART: &str = ".part";
 
 /// Files in a folder, which is made when the first one is kept.
 #[derive(Debug, Clone)]
@@ -116,7 +116,7 @@ impl Store for Folder {
 }
 
 /// `None` for what is not there.
-fn found<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+pub(super) fn found<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -125,7 +125,7 @@ fn found<T>(result: io::Result<T>) -> io::Result<Option<T>> {
 }
 
 /// The bytes reach the disk before the name does, so that a name never stands for half a file.
-fn write(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn write(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     make(folder)?;
     let part = folder.join(format!("{name}{PART}"));
     let mut file = OpenOptions::new()

@@ -2,8 +2,9 @@
 //! each file is named by the program; nothing that a client says becomes part of a path.
 //!
 //! [`Folder`] keeps them in a folder of this machine (or one that several machines share). To keep them elsewhere,
-//! implement [`Store`].
+//! implement [`Store`]. [`DeviceFolder`] keeps copies of linked devices beside them.
 
+mod devices;
 mod folder;
 
 use std::io;
@@ -13,6 +14,7 @@ use async_trait::async_trait;
 
 use crate::domain::ids::{PhotoId, TenantId};
 
+pub use devices::{DeviceFolder, KeptCopy};
 pub use folder::Folder;
 
 /// Which of a photo's two pictures.

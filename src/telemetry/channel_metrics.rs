@@ -6,8 +6,10 @@ use crate::domain::conversation::Channel;
 
 /// Attempts to send a message, by `channel` and `outcome` (`sent`, `retried`, `failed`).
 pub const SENT: &str = "helixai_channel_messages_sent_total";
-/// Bots of WhatsApp that believed to be connected and heard nothing.
+/// Bots that believed to be connected and heard nothing, by `channel`.
 pub const SILENT: &str = "helixai_channel_silent_total";
+/// Copies of linked devices, by `outcome` (`written`, `failed`).
+pub const COPIED: &str = "helixai_channel_session_backups_total";
 /// What can become of one.
 pub(super) const OUTCOMES: [&str; 3] = ["sent", "retried", "failed"];
 
@@ -21,10 +23,19 @@ pub(super) fn count_sent_times(channel: Channel, outcome: &'static str, times: u
 }
 
 /// Counts a bot that believed to be connected and heard nothing.
-pub fn count_silent() {
-    count_silent_times(1);
+pub fn count_silent(channel: Channel) {
+    count_silent_times(channel, 1);
 }
 
-pub(super) fn count_silent_times(times: u64) {
-    counter!(SILENT).increment(times);
+pub(super) fn count_silent_times(channel: Channel, times: u64) {
+    counter!(SILENT, "channel" => channel.as_str()).increment(times);
+}
+
+/// Counts what became of a copy of a linked device.
+pub fn count_copied(outcome: &'static str) {
+    count_copied_times(outcome, 1);
+}
+
+pub(super) fn count_copied_times(outcome: &'static str, times: u64) {
+    counter!(COPIED, "outcome" => outcome).increment(times);
 }

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use ::metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram};
 
-use super::channel_metrics::{self, SENT, SILENT, count_sent_times, count_silent_times};
+use super::channel_metrics::{
+    self, COPIED, SENT, SILENT, count_copied_times, count_sent_times, count_silent_times,
+};
 use super::metrics::*;
 use super::payment_metrics::{self, GATEWAY_EVENTS, PAYMENTS};
 use super::socket_metrics::{self, add_socket, count_events};
@@ -27,8 +29,9 @@ pub(super) fn describe() {
     );
     describe_counter!(
         SILENT,
-        "Bots of WhatsApp that believed to be connected and heard nothing"
+        "Bots that believed to be connected and heard nothing, by channel"
     );
+    describe_counter!(COPIED, "Copies of linked devices of bots, by outcome");
     describe_gauge!(socket_metrics::OPEN, "Sockets open");
     describe_counter!(socket_metrics::EVENTS, "Events for sockets, by outcome");
     describe_gauge!(HTTP_IN_FLIGHT, "Requests being served");
@@ -144,8 +147,11 @@ fn begin_at_nothing() {
         for outcome in channel_metrics::OUTCOMES {
             count_sent_times(*channel, outcome, 0);
         }
+        count_silent_times(*channel, 0);
     }
-    count_silent_times(0);
+    for outcome in ["written", "failed"] {
+        count_copied_times(outcome, 0);
+    }
     add_socket(0.0);
     for outcome in ["sent", "dropped"] {
         count_events(outcome, 0);

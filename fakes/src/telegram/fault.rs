@@ -47,6 +47,8 @@ pub enum Failure {
     TooManyRequests(u64),
     /// Nothing is done, and the connection is closed.
     Drop,
+    /// Nothing is done, and nothing is answered for so many milliseconds; then the connection is closed.
+    Hang(u64),
     /// It is done, and the connection is closed without an answer.
     ActThenDrop,
     /// It is done, and the answer is a page of somebody between, with this status.

@@ -91,6 +91,10 @@ async fn fail(
         }
         Failure::TooManyRequests(seconds) => (429, answered(&Err(Refusal::too_many(seconds)))),
         Failure::Html(code) => (code, html(code)),
+        Failure::Hang(millis) => {
+            tokio::time::sleep(Duration::from_millis(millis)).await;
+            (0, closed())
+        }
         _ => (0, closed()),
     };
     let refused = Err(Refusal::new(code, ""));

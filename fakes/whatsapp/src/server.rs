@@ -279,6 +279,15 @@ impl FakeWhatsApp {
         });
     }
 
+    /// Takes what devices of an account send and answers nothing, while their connections stay open, and lets them in without a word: or
+    /// ends that. What people write meanwhile waits.
+    pub fn mute(&self, phone: &str, mute: bool) {
+        self.world.change(|state| match mute {
+            true => state.muted.insert(phone.to_owned()),
+            false => state.muted.remove(phone),
+        });
+    }
+
     /// Whether messages name their senders by their second names (`…@lid`), which hide the phone number, as WhatsApp
     /// does more and more; otherwise by phone number.
     pub fn name_by_lid(&self, by_lid: bool) {

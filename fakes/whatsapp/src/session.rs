@@ -103,6 +103,7 @@ async fn talk(
     loop {
         tokio::select! {
             order = orders.recv() => match order.context("no more orders")? {
+                Order::Send(_) if is_muted(world, caller) => {}
                 Order::Send(node) => channel.send(&node).await?,
                 Order::Last(node) => {
                     channel.send(&node).await?;
@@ -112,10 +113,18 @@ async fn talk(
                 Order::Drop => return Ok(()),
             },
             node = channel.receive() => match node? {
+                Some(_) if is_muted(world, caller) => {}
                 Some(node) => hear(world, caller, &node).await?,
                 None => return Ok(()),
             },
         }
+    }
+}
+
+fn is_muted(world: &World, caller: &Caller) -> bool {
+    match caller {
+        Caller::Device(device) => world.read(|state| state.muted.contains(&device.phone)),
+        Caller::Stranger(_) => false,
     }
 }
 

@@ -33,6 +33,8 @@ pub(crate) struct State {
     pub(crate) refusals: HashMap<Option<String>, VecDeque<Refusal>>,
     /// Whether messages name their senders by their second names.
     pub(crate) by_lid: bool,
+    /// Accounts whose devices are neither heard nor answered.
+    pub(crate) muted: BTreeSet<String>,
     pub(crate) sent: Vec<SentText>,
     pub(crate) broken_handshakes: usize,
     pub(crate) retries: usize,

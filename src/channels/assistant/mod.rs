@@ -40,8 +40,6 @@ use crate::domain::rights::Need;
 /// How often the process that speaks says so, and how long it is believed.
 const BEAT: Duration = Duration::from_secs(5);
 const LEASE: TimeDelta = TimeDelta::seconds(20);
-/// How long Telegram holds a question for messages.
-const POLL_SECS: u32 = 50;
 /// After a failure of Telegram.
 const AGAIN: Duration = Duration::from_secs(2);
 /// For how long a code may be shown.
@@ -172,7 +170,7 @@ impl Speaker {
     async fn hear(&self, over: &CancellationToken) {
         let mut offset = None;
         while !over.is_cancelled() {
-            let mut ask = self.bot.get_updates().timeout(POLL_SECS);
+            let mut ask = self.bot.get_updates().timeout(self.channels.telegram.poll_secs());
             ask = ask.allowed_updates([AllowedUpdate::Message]);
             ask.offset = offset;
             let answer = tokio::select! {

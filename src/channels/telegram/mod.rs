@@ -21,8 +21,6 @@ use crate::domain::instance::{BotToken, InstanceState};
 
 pub use self::heard::read_update;
 
-/// How long Telegram holds a question for messages before it answers that there are none.
-const POLL: Duration = Duration::from_secs(50);
 /// The longest wait for any other answer.
 const CALL: Duration = Duration::from_secs(15);
 /// Who has run for so long was well; the next failure is a first one.
@@ -42,6 +40,8 @@ pub(super) fn gaps(message_delay_ms: i32) -> Gaps {
 #[derive(Clone)]
 pub struct Api {
     url: reqwest::Url,
+    /// How long Telegram holds a question for messages before it answers that there are none.
+    poll: Duration,
     /// For questions that are held for long.
     polling: reqwest::Client,
     calling: reqwest::Client,
@@ -66,11 +66,11 @@ pub enum TokenOf {
 }
 
 impl Api {
-    /// The Bot API at this address.
+    /// The Bot API at this address, which is to hold questions for messages for so long.
     ///
     /// # Errors
     /// When the address is none, or the clients cannot be made.
-    pub fn new(url: &str) -> Result<Self, String> {
+    pub fn new(url: &str, poll: Duration) -> Result<Self, String> {
         let client = |timeout| {
             reqwest::Client::builder()
                 .timeout(timeout)
@@ -82,13 +82,19 @@ impl Api {
         };
         Ok(Self {
             url: reqwest::Url::parse(url).map_err(|error| error.to_string())?,
-            polling: client(POLL + CALL)?,
+            poll,
+            polling: client(poll + CALL.min(poll))?,
             calling: client(CALL)?,
         })
     }
 
     fn bot(&self, token: &BotToken) -> Bot {
         Bot::with_client(token.secret().expose_secret(), self.calling.clone()).set_api_url(self.url.clone())
+    }
+
+    /// How long it is to hold a question for messages, in seconds.
+    pub(super) fn poll_secs(&self) -> u32 {
+        u32::try_from(self.poll.as_secs()).unwrap_or(u32::MAX)
     }
 
     pub(super) fn polling_bot(&self, token: &BotToken) -> Bot {

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use teloxide_core::Bot;
 use teloxide_core::payloads::GetUpdatesSetters as _;
 use teloxide_core::requests::Requester as _;
 use teloxide_core::types::Update;
+use teloxide_core::{Bot, RequestError};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::heard::{KINDS, read_update};
-use super::{POLL, ended, unsent};
+use super::{ended, unsent};
 use crate::channels::outbound::Unsent;
 use crate::channels::session::{End, Running};
 use crate::domain::conversation::Channel;
@@ -34,10 +34,9 @@ pub(super) async fn run(
 ) -> End {
     let (mut offset, mut failures) = (None, 0_usize);
     loop {
-        let timeout = u32::try_from(POLL.as_secs()).unwrap_or(u32::MAX);
         let mut ask = bot
             .get_updates()
-            .timeout(timeout)
+            .timeout(running.channels.telegram.poll_secs())
             .limit(MOST)
             .allowed_updates(KINDS);
         ask.offset = offset;
@@ -55,6 +54,10 @@ pub(super) async fn run(
                     }
                     offset = Some(i32::try_from(id.saturating_add(1)).unwrap_or(i32::MAX));
                 }
+            }
+            // Telegram answers sooner, if only that there is nothing.
+            Err(RequestError::Network(error)) if error.is_timeout() && !error.is_connect() => {
+                return running.end_silent();
             }
             Err(error) => {
                 let end = ended(&error);

@@ -6,6 +6,7 @@
 //! A bot that is linked to no telephone shows codes to be scanned ([`super::link_codes`]). Only one that is starting, pairing or
 //! reconnecting is tried again by itself: whom WhatsApp has shut out, replaced or unlinked, a person starts again.
 
+mod copying;
 mod events;
 mod heard;
 mod http;

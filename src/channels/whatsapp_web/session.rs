@@ -10,6 +10,7 @@ use whatsapp_rust::TokioRuntime;
 use whatsapp_rust::bot::{Bot, BotBuilderError, BotHandle, EventDelivery};
 use whatsapp_rust::wacore::store::error::StoreError;
 
+use super::copying;
 use super::events::{self, KINDS, News, Over};
 use super::heard::Hearing;
 use super::sending::WhatsApp;
@@ -41,6 +42,12 @@ pub(in crate::channels) async fn park(running: &Running) -> End {
         tracing::warn!(instance_id = %running.instance, %error, "a device that was unlinked is put aside later: {}", running.instance);
         return End::Retry("store_away");
     }
+    if running.runnable.unlinked {
+        running
+            .channels
+            .forget_copies((running.tenant, running.instance))
+            .await;
+    }
     End::Parked
 }
 
@@ -60,8 +67,11 @@ pub(in crate::channels) async fn run(running: &Running, wake: &Notify) -> (End, 
     let watched = Arc::clone(&store);
     let end = running
         .live(&outlet, wake, async |heard| {
-            let mut watch = Watch::new(running, client, watched, heard);
-            let end = watch.run(&mut handle, &mut told).await;
+            let mut watch = Watch::new(running, Arc::clone(&client), watched, heard);
+            let end = tokio::select! {
+                end = watch.run(&mut handle, &mut told) => end,
+                never = copying::by_the_clock(running, &client) => match never {},
+            };
             over = watch.over.take();
             end
         })
@@ -151,17 +161,24 @@ async fn stop(running: &Running, store: &Store, handle: BotHandle, end: End, ove
         tracing::warn!(instance_id = %running.instance, "a bot's client was stopped by force: {}", running.instance);
     }
     let Some(over) = over else {
+        if end == End::Changed && !unlinked {
+            copying::at_the_end(running).await;
+        }
         return end;
     };
     tracing::info!(tenant_id = %running.tenant, instance_id = %running.instance, state = %over.state,
         "a bot waits for a person: {}", running.instance);
     // Of a bot that was lost meanwhile its new owner speaks: the store refuses.
     let _ = store.run(whatsapp_codes::delete_all(running.instance)).await;
-    if over.state == InstanceState::LoggedOut
-        && let Err(error) = store.archive().await
-    {
-        // It is found unlinked once more.
-        tracing::warn!(instance_id = %running.instance, %error, "a device that was unlinked is put aside later: {}", running.instance);
+    if over.state == InstanceState::LoggedOut {
+        if let Err(error) = store.archive().await {
+            // It is found unlinked once more.
+            tracing::warn!(instance_id = %running.instance, %error, "a device that was unlinked is put aside later: {}", running.instance);
+        }
+        running
+            .channels
+            .forget_copies((running.tenant, running.instance))
+            .await;
     }
     for _ in 0..NOTED {
         let now = running.channels.clock.now();

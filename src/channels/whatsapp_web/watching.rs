@@ -21,7 +21,6 @@ use crate::db::tenant::receipts::{self, Receipt};
 use crate::db::tenant::whatsapp_codes::{self, CodeKind};
 use crate::domain::ids::ConversationId;
 use crate::domain::instance::InstanceState;
-use crate::telemetry::channel_metrics::count_silent;
 
 /// How often a client is looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -52,6 +51,8 @@ pub(super) struct Watch<'a> {
     /// Until then a code may be typed, and that is what is shown.
     typed_until: Option<DateTime<Utc>>,
     failures: u32,
+    /// Since when nothing has been heard of a client that is not there.
+    waits_since: i64,
     /// With the looks at which their messages were not known.
     receipts: Vec<(Receipt, u8)>,
 }
@@ -73,6 +74,7 @@ impl<'a> Watch<'a> {
             linkable: false,
             typed_until: None,
             failures: 0,
+            waits_since: now_millis(),
             receipts: Vec::new(),
         }
     }
@@ -110,6 +112,7 @@ impl<'a> Watch<'a> {
     }
 
     async fn hear(&mut self, news: News) -> Option<End> {
+        self.waits_since = now_millis();
         match news {
             News::Qr(code, life) => self.show_qr(&code, life).await,
             News::NoPairCode(refused) => self.forget_pair_code(refused).await,
@@ -187,17 +190,21 @@ impl<'a> Watch<'a> {
         if self.connected && !there {
             self.away().await;
         }
-        if self.connected && is_silent(stats.last_data_received_ms, now_millis()) {
-            count_silent();
-            tracing::warn!(tenant_id = %self.running.tenant, instance_id = %self.running.instance,
-                "a bot believes to be connected and hears nothing: {}", self.running.instance);
-            return Some(End::Retry("provider_silent"));
+        let now = now_millis();
+        let is_mute = match there {
+            true => self.connected && is_silent(stats.last_data_received_ms, now),
+            // Who shows a code waits for a person.
+            false => !self.linkable && now.saturating_sub(self.waits_since) > SILENT,
+        };
+        if is_mute {
+            return Some(self.running.end_silent());
         }
         if !there && stats.reconnect_errors >= FAILURES {
             return Some(End::Retry("provider_away"));
         }
         if !there && stats.reconnect_errors > self.failures {
             self.failures = stats.reconnect_errors;
+            self.waits_since = now;
             self.away().await;
         }
         self.note_receipts(true).await;

@@ -17,6 +17,7 @@ mod purge;
 mod rename;
 mod restore;
 mod retry;
+mod sessions;
 mod show;
 mod state;
 mod verify;
@@ -70,6 +71,15 @@ enum Command {
     /// Write a tenant's data for the tenant itself: a zip with CSV, JSON and photos
     #[command(after_help = exit::HELP)]
     Export(export::Args),
+    /// List the bots that are linked to telephones, and the session backups that there are of them
+    #[command(after_help = exit::HELP)]
+    Sessions(sessions::ListArgs),
+    /// Back up the links of a tenant's bots to their telephones, or that of one bot; they go on meanwhile
+    #[command(after_help = exit::HELP)]
+    BackupSessions(sessions::BackupArgs),
+    /// Put a session backup of a bot that is stopped back: started again, it needs no code
+    #[command(after_help = exit::HELP)]
+    RestoreSession(sessions::RestoreArgs),
     /// Restore a file into a scratch schema that nobody sees, and compare what is there with what is in the file
     #[command(after_help = exit::HELP)]
     Verify(verify::Args),
@@ -117,6 +127,9 @@ pub async fn run(config: Option<&Path>, args: Args) -> anyhow::Result<ExitCode> 
         Command::Clone(args) => clone::run(config, args).await,
         Command::Export(args) => export::run(config, args).await,
         Command::Verify(args) => verify::run(config, args).await,
+        Command::Sessions(args) => sessions::list(config, args).await,
+        Command::BackupSessions(args) => sessions::back_up(config, args).await,
+        Command::RestoreSession(args) => sessions::restore(config, args).await,
         Command::Import(args) => import::run(config, args).await,
         Command::ImportMap => Ok(import::print_map()),
         Command::Rename(args) => rename::run(config, args).await,

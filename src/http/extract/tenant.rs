@@ -72,7 +72,7 @@ permissions! {
     ManageTenant: Manage, Write;
     /// To decide about the tenant's people.
     OwnTenant: Own, Write;
-    /// To see where the tenant is paid.
+    /// To see what only owners see: where the tenant is paid, what bots can be linked with again.
     OwnAccounts: Own, Read;
     /// To take all of the tenant's data away.
     OwnExport: Own, Export;

@@ -237,6 +237,8 @@ pub async fn log_out_bot(
         audit::insert(&access.access, "bot.logout", "instances", id),
     );
     let (_, bot, _, _, _) = access.run_or(batch, not_linkable).await?.output;
-    access.platform().channels.here.wake(id);
+    let channels = &access.platform().channels;
+    channels.here.wake(id);
+    channels.forget_copies((access.tenant.home.id, id)).await;
     Ok(web::Json(bot))
 }

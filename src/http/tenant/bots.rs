@@ -353,6 +353,7 @@ pub async fn delete_bot(
     access.run(batch).await?;
     let channels = &access.platform().channels;
     channels.here.wake(id);
+    channels.forget_copies((access.tenant.home.id, id)).await;
     // What is not let go now counts no more as soon as somebody asks for the token.
     if let Err(error) = channels.release_token(id, None).await {
         tracing::warn!(instance_id = %id, %error, "the token of a removed bot is let go later: {id}");

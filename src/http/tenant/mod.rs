@@ -31,6 +31,7 @@ pub mod products;
 pub mod properties;
 mod schedule_forms;
 pub mod scheduled_messages;
+pub mod session_backups;
 pub mod session_paths;
 pub mod sessions;
 pub mod settings;

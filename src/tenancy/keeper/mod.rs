@@ -50,7 +50,7 @@ use crate::db::master::MasterDb;
 use crate::domain::clock::Clock;
 use crate::domain::platform_key::PlatformKey;
 use crate::domain::tenant::TenantStatus;
-use crate::storage::Store;
+use crate::storage::{DeviceFolder, Store};
 
 /// Told of every step: what is being done, how much of it is done, and how much there is.
 pub type OnProgress = Arc<dyn Fn(&str, u64, u64) + Send + Sync>;
@@ -72,6 +72,8 @@ pub struct Keeper {
     pub clock: Clock,
     /// Where each tenant has a log file; `None` for nowhere.
     pub tenant_logs: Option<PathBuf>,
+    /// Where copies of linked devices are.
+    pub devices: DeviceFolder,
     /// Where the snapshots of archived tenants are.
     pub archives: ArchiveFolder,
     /// How long a deleted tenant can be brought back.

@@ -128,6 +128,7 @@ impl Keeper {
             crate::kill_point!("delete.removed");
         }
         self.store.forget(tenant.id).await.map_err(KeeperError::Files)?;
+        self.devices.forget(tenant.id).await.map_err(KeeperError::Files)?;
         self.remove_archives(tenant.id, None).await?;
         crate::kill_point!("delete.files_removed");
         self.remove_logs(tenant).await?;

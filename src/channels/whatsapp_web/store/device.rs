@@ -10,8 +10,18 @@ use wacore::store::device::DEVICE_PROPS;
 use wacore::store::error::Result;
 use wacore::store::traits::DeviceStore;
 
+use super::sealing::Sealing;
 use super::{Store, read, written};
 use crate::db::tenant::whatsapp;
+use crate::domain::ids::{InstanceId, TenantId};
+use crate::domain::platform_key::PlatformKey;
+
+/// Whether a device, as it is stored, is linked to an account. One that does not open is of no use to anybody.
+pub fn is_linked(key: &PlatformKey, (tenant, instance): (TenantId, InstanceId), sealed: &[u8]) -> bool {
+    let opened = Sealing::new(key.clone(), tenant, instance).open_device(sealed);
+    let device = opened.and_then(|opened| read::<Device>("device", &opened));
+    device.is_ok_and(|device| device.pn.is_some())
+}
 
 #[async_trait]
 impl DeviceStore for Store {

@@ -5,12 +5,13 @@
 //! is opened for the same bot, of whatever process, each call of the former fails.
 
 mod app_state;
-pub mod backup;
 mod device;
 mod protocol;
 mod sealing;
 mod secrets;
 mod signal;
+
+pub use self::device::is_linked;
 
 use std::collections::BTreeMap;
 

@@ -58,15 +58,33 @@ fn unknown_kind() -> DbError {
     }
 }
 
-/// Puts a device and its keys into the place of what the bot has, whose `owner` has to claim it again: five statements. Refuses with
-/// [`crate::db::Refusal::NotFound`] when there is no such bot, with [`crate::db::Refusal::State`] when it is active.
-pub fn put_back(id: InstanceId, copy: DeviceCopy, now: DateTime<Utc>) -> [Query<u64>; 5] {
+/// Which device may be lost when a copy is put back.
+pub enum Over {
+    /// Whatever there is.
+    Any,
+    /// This one, as it is stored; or none.
+    This(Option<Vec<u8>>),
+}
+
+/// Puts a device and its keys into the place of what the bot has: five statements. Refuses with [`crate::db::Refusal::NotFound`] when there
+/// is no such bot, with [`crate::db::Refusal::State`] when it is active or some process has it still, with [`crate::db::Refusal::Stale`] when
+/// it has another device than may be lost.
+pub fn put_back(id: InstanceId, copy: DeviceCopy, over: Over, now: DateTime<Utc>) -> [Query<u64>; 5] {
     let owner = Uuid::now_v7();
+    // Activating it waits for this lock; while it is not active, nobody begins to run it.
     let refuse = Query::execute(
-        "select case when i.id is null then helixai.refuse('HX404') when i.is_active then helixai.refuse('HX412') else 0 end \
+        "select case when i.id is null then helixai.refuse('HX404') \
+         when i.is_active or helixai.channel_runs(i.id) then helixai.refuse('HX412') \
+         when not $2 and d.state_sealed is distinct from $3 then helixai.refuse('HX409') else 0 end \
          from (values (true)) as request (one) left join \
-         (select id, is_active from instances where id = $1 and deleted_at is null for update) i on true",
+         (select id, is_active from instances where id = $1 and deleted_at is null for update) i on true \
+         left join whatsapp_devices d on d.instance_id = i.id",
     );
+    let (any, this) = match over {
+        Over::Any => (true, None),
+        Over::This(device) => (false, device),
+    };
+    let refuse = refuse.bind(id.as_uuid()).bind(any).bind(this);
     let mut columns = (
         Vec::new(),
         Vec::new(),
@@ -96,10 +114,54 @@ pub fn put_back(id: InstanceId, copy: DeviceCopy, now: DateTime<Utc>) -> [Query<
         .bind(columns.4)
         .bind(columns.5);
     [
-        refuse.bind(id.as_uuid()),
+        refuse,
         claim(id, owner, now),
         save_device(id, copy.device, now),
         forget(id, owner),
         insert,
     ]
+}
+
+/// A bot that may be linked to a telephone.
+#[derive(Debug, Clone)]
+pub struct Linkable {
+    /// The bot.
+    pub id: InstanceId,
+    /// What the tenant calls it.
+    pub name: String,
+    /// Whether it is to run.
+    pub is_active: bool,
+    /// What has become of it.
+    pub state: String,
+}
+
+/// All bots that may be linked, oldest first.
+pub fn list_linkable() -> Query<Vec<Linkable>> {
+    Query::all(
+        "select id, name, is_active, state from instances where channel = 'whatsapp_web' and deleted_at is null order by created_at, id",
+        |mut row| {
+            Ok(Linkable {
+                id: InstanceId::from_uuid(row.next()?),
+                name: row.next()?,
+                is_active: row.next()?,
+                state: row.next()?,
+            })
+        },
+    )
+}
+
+/// Of those of these bots that are known: until when copies are of no use, if any are. Those of a bot that was removed, or gave up its
+/// telephone, until now; others' until the last time that a device of theirs was logged out.
+pub fn list_useless_until(
+    bots: &[InstanceId],
+    now: DateTime<Utc>,
+) -> Query<Vec<(InstanceId, Option<DateTime<Utc>>)>> {
+    let bots: Vec<Uuid> = bots.iter().map(|bot| bot.as_uuid()).collect();
+    Query::all(
+        "select i.id, case when i.deleted_at is not null or i.state = 'logged_out' then $2 else d.archived_at end \
+         from instances i left join whatsapp_devices d on d.instance_id = i.id where i.id = any ($1)",
+        |mut row| Ok((InstanceId::from_uuid(row.next()?), row.next()?)),
+    )
+    .bind(bots)
+    .bind(now)
 }
