@@ -79,8 +79,14 @@ async fn what_is_said_to_a_number_is_told_with_its_conversation() {
     assert_eq!(conversation["data"]["id"], told["data"]["conversation_id"]);
     // The contact's number is another from now on; the old one is still where that conversation is.
     let contacts = app.get("/api/contacts").by(&garage).await.expect(200).json();
-    let path = format!("/api/contacts/{}", contacts["items"][0]["id"].as_str().expect("an id"));
-    let change = app.patch(&path).by(&garage).json(&json!({"phone": "(11) 98765-0003"}));
+    let path = format!(
+        "/api/contacts/{}",
+        contacts["items"][0]["id"].as_str().expect("an id")
+    );
+    let change = app
+        .patch(&path)
+        .by(&garage)
+        .json(&json!({"phone": "(11) 98765-0003"}));
     change.await.expect(200);
     let again = app.post("/send-message").by(&garage).json(&body);
     let again = again.await.expect(201).json();

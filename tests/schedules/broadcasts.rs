@@ -199,7 +199,8 @@ async fn who_wants_no_more_is_not_told_what_waits() {
     shop.act(&broadcast, "start").await;
     shop.work().await;
     assert_eq!(shop.see(&broadcast).await["progress"]["queued"], 5);
-    let out = "select contact_id from {}.broadcast_recipients where state = 'queued' order by contact_id limit 1";
+    let out =
+        "select contact_id from {}.broadcast_recipients where state = 'queued' order by contact_id limit 1";
     let out = shop.rows(out).await;
     let path = format!("/api/contacts/{}/opt-out", out[0][0].as_str().unwrap());
     for _ in 0..2 {
@@ -222,7 +223,9 @@ async fn a_broadcast_that_cannot_go_on_does_not_hold_up_the_others() {
     for moment in moments {
         let body = json!({"name": "x", "instance_id": shop.bot, "body": "Oi", "segment": {"last_seen_after": moment}});
         let refused = shop.app.post("/api/broadcasts").by(&shop.tenant).json(&body);
-        refused.await.refused_fields(&[("segment.last_seen_after", "invalid_format")]);
+        refused
+            .await
+            .refused_fields(&[("segment.last_seen_after", "invalid_format")]);
     }
     let broken = shop.broadcast(json!({})).await;
     shop.act(&broken, "start").await;

@@ -242,7 +242,9 @@ async fn who_only_names_a_number_does_not_keep_it_from_its_owner() {
     let owned = post(&garage, &owners).await.expect(201).json();
     numbers.bots.await_state(&garage, &owned, "connected").await;
     app.test.clock.advance(chrono::TimeDelta::minutes(3));
-    post(&imob, &body(1, "invented")).await.problem(409, "bot_token_taken");
+    post(&imob, &body(1, "invented"))
+        .await
+        .problem(409, "bot_token_taken");
     // Nor does who is let in take it from who is.
     post(&imob, &owners).await.problem(409, "bot_token_taken");
 }
