@@ -26,7 +26,10 @@ const LAYERS: [(&str, &[&str]); 17] = [
             "storage",
         ],
     ),
-    ("channels", &["domain", "telemetry", "db", "billing", "tenancy"]),
+    (
+        "channels",
+        &["domain", "telemetry", "db", "billing", "tenancy", "storage"],
+    ),
     ("realtime", &["domain", "telemetry", "db", "tenancy"]),
     ("photos", &["domain", "db", "storage"]),
     (
@@ -80,6 +83,7 @@ const LAYERS: [(&str, &[&str]); 17] = [
             "accounts",
             "billing",
             "tenancy",
+            "channels",
             "platform",
             "http",
             "app",

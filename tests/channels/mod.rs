@@ -1,4 +1,20 @@
 //! Bots, heard and spoken through loopback servers of their providers.
+//!
+//! What users of other systems have suffered, and which test holds it off here:
+//!
+//! | row | complaint | test |
+//! |---|---|---|
+//! | 1 | two quick messages run twice, or are dropped | [`telegram`] `many_quick_messages_of_one_contact_are_handled_once_and_in_order`, [`whatsapp_cloud`] `hearing::fifty_at_once_are_each_handled_once` |
+//! | 2 | a provider delivers again | [`whatsapp_cloud`] `hearing::what_is_delivered_again_has_one_effect` (two processes), [`telegram`] the same |
+//! | 3 | what was noted as done before it was done is lost | [`killed`] `killed_anywhere_nothing_is_lost` |
+//! | 4 | lost with a restart | [`killed`] `killed_in_a_burst_nothing_is_lost` |
+//! | 5 | "connected", but silent | [`silent`] |
+//! | 6 | one call, many messages | [`outbound`] `the_same_request_ten_times_is_one_message`, [`whatsapp_web`] `a_number_is_written_to_once_whoever_has_it` |
+//! | 7 | a schedule fires twice | `tests/schedules/messages.rs` `two_schedulers_at_once_say_it_once` |
+//! | 9 | an album of somebody new is several conversations | [`telegram`] `an_album_of_somebody_new_is_one_conversation` |
+//! | 10 | with and without the ninth digit is two contacts | [`whatsapp_cloud`] `hearing::a_number_with_and_without_its_ninth_digit_is_one_person`, [`whatsapp_web`] `one_person_is_one_contact_whatever_they_are_called` |
+//! | 11 | a backlog comes out of order | [`killed`] `killed_in_a_burst_nothing_is_lost` (heard), [`outbound`] `what_is_said_leaves_in_order` |
+//! | 13 | the bot talks over a person | [`telegram`] `a_person_who_answers_silences_the_bot`, [`whatsapp_web`] `what_the_owner_writes_on_the_telephone_silences_the_bot` |
 
 mod assistant;
 mod bots;
@@ -6,6 +22,9 @@ mod holding;
 mod killed;
 mod opting;
 mod outbound;
+#[cfg(feature = "whatsapp_web")]
+mod session_backups;
+mod silent;
 mod telegram;
 mod tokens;
 mod whatsapp_cloud;
@@ -17,7 +36,7 @@ mod whatsapp_web;
 use helixai_fakes::telegram::{FakeTelegram, Limits};
 use serde_json::{Value, json};
 
-use crate::helpers::{TestApp, TestTenant};
+use crate::helpers::{AppBuilder, TestApp, TestTenant};
 
 /// The program beside a Telegram of its own.
 pub struct Bots {
@@ -36,8 +55,12 @@ impl Bots {
     }
 
     pub async fn start_on(telegram: FakeTelegram, settings: &[(&str, &str)]) -> Self {
+        Self::start_from(TestApp::builder(), telegram, settings).await
+    }
+
+    pub async fn start_from(builder: AppBuilder, telegram: FakeTelegram, settings: &[(&str, &str)]) -> Self {
         telegram.limit(Limits::off());
-        let mut builder = TestApp::builder().set("channels.telegram_url", telegram.url());
+        let mut builder = builder.set("channels.telegram_url", telegram.url());
         for (key, value) in settings {
             builder = builder.set(key, value);
         }

@@ -6,40 +6,47 @@ use fake_whatsapp::{FakeWhatsApp, Handshake, Refusal};
 use helixai::channels::whatsapp_web::store::Store;
 use helixai::db::tenant::whatsapp_codes::{self, CodeKind};
 use helixai::domain::ids::{InstanceId, TenantId};
+use helixai_fakes::telegram::FakeTelegram;
 use reqwest::Method;
 use serde_json::{Value, json};
 use wacore::store::traits::DeviceStore as _;
 
 use super::{Bots, path_of};
-use crate::helpers::TestTenant;
 use crate::helpers::pictures::scanned;
+use crate::helpers::{AppBuilder, TestApp, TestTenant};
 
-const SHOP: &str = "5511987650001";
-const PERSON: &str = "5511987650002";
+pub const SHOP: &str = "5511987650001";
+pub const PERSON: &str = "5511987650002";
 const SAID: &str = "select jsonb_build_array(direction, author, body, status) from messages order by id";
 
 /// The program beside a WhatsApp of its own.
-struct Shops {
-    bots: Bots,
-    whatsapp: FakeWhatsApp,
+pub struct Shops {
+    pub bots: Bots,
+    pub whatsapp: FakeWhatsApp,
 }
 
-fn instance_of(bot: &Value) -> InstanceId {
+pub fn instance_of(bot: &Value) -> InstanceId {
     bot["id"].as_str().unwrap().parse().unwrap()
 }
 
 impl Shops {
-    async fn start() -> Self {
+    pub async fn start() -> Self {
+        Self::start_from(TestApp::builder()).await
+    }
+
+    pub async fn start_from(builder: AppBuilder) -> Self {
         let whatsapp = FakeWhatsApp::start().await.expect("a WhatsApp");
-        let bots = Bots::start_with(&[
-            ("channels.whatsapp_url", &whatsapp.url()),
-            ("channels.whatsapp_version", "2.3000.1"),
-        ])
-        .await;
+        let telegram = FakeTelegram::start().await.expect("a Telegram");
+        let settings = [
+            ("channels.whatsapp_url", whatsapp.url()),
+            ("channels.whatsapp_version", "2.3000.1".to_owned()),
+        ];
+        let settings = settings.each_ref().map(|(key, value)| (*key, value.as_str()));
+        let bots = Bots::start_from(builder, telegram, &settings).await;
         Self { bots, whatsapp }
     }
 
-    async fn make(&self, tenant: &TestTenant, active: bool) -> Value {
+    pub async fn make(&self, tenant: &TestTenant, active: bool) -> Value {
         let body = json!({
             "name": "Loja Centro", "channel": "whatsapp_web", "is_active": active, "initial_message": "Bem-vindo!",
             "vip_link": "https://vip.example",
@@ -48,7 +55,7 @@ impl Shops {
         call.await.expect(201).json()
     }
 
-    async fn store(&self, tenant: &TestTenant, bot: &Value) -> Store {
+    pub async fn store(&self, tenant: &TestTenant, bot: &Value) -> Store {
         let channels = &self.bots.app.test.platform.channels;
         let id: TenantId = tenant.id.parse().unwrap();
         let db = channels.db(id).await.unwrap().unwrap();
@@ -57,7 +64,7 @@ impl Shops {
     }
 
     /// A bot that is linked to this number, and does not run yet.
-    async fn linked(&self, tenant: &TestTenant, phone: &str) -> Value {
+    pub async fn linked(&self, tenant: &TestTenant, phone: &str) -> Value {
         let bot = self.make(tenant, false).await;
         let device = self.whatsapp.linked_device(phone).expect("a device");
         self.store(tenant, &bot)
@@ -68,26 +75,26 @@ impl Shops {
         bot
     }
 
-    async fn connected(&self, tenant: &TestTenant, phone: &str) -> Value {
+    pub async fn connected(&self, tenant: &TestTenant, phone: &str) -> Value {
         let bot = self.linked(tenant, phone).await;
         self.reconnect(tenant, &bot).await;
         self.bots.await_state(tenant, &bot, "connected").await
     }
 
-    async fn reconnect(&self, tenant: &TestTenant, bot: &Value) {
+    pub async fn reconnect(&self, tenant: &TestTenant, bot: &Value) {
         self.act(tenant, bot, "reconnect").await;
     }
 
-    async fn act(&self, tenant: &TestTenant, bot: &Value, what: &str) -> Value {
+    pub async fn act(&self, tenant: &TestTenant, bot: &Value, what: &str) -> Value {
         let call = self.bots.app.post(&format!("{}/{what}", path_of(bot))).by(tenant);
         call.await.expect(200).json()
     }
 
-    async fn say(&self, to: &str, words: &str) {
+    pub async fn say(&self, to: &str, words: &str) {
         self.whatsapp.send_text(PERSON, to, words).await.expect("sent");
     }
 
-    async fn await_said(&self, tenant: &TestTenant, expected: Value) {
+    pub async fn await_said(&self, tenant: &TestTenant, expected: Value) {
         self.bots.await_rows(tenant, SAID, expected).await;
     }
 }

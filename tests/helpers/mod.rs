@@ -13,7 +13,7 @@ mod platform;
 mod proxy;
 mod raw;
 
-pub use app::{BASE_DOMAIN, TestApp, TestTenant};
+pub use app::{AppBuilder, BASE_DOMAIN, TestApp, TestTenant};
 pub use call::{Answer, Call};
 pub use database::TestDb;
 pub use line::{Line, State, through};

@@ -17,6 +17,7 @@ fn need(operation: &Operation) -> Need {
         ("get_bot_qr" | "get_bot_qr_png" | "get_bot_qr_svg" | "get_bot_pair_code", _) => Need::Write,
         ("get_session_qr" | "get_named_qr", _) => Need::Write,
         ("reset_user_password" | "export_account", _) => Need::Own,
+        ("list_session_backups" | "create_session_backup" | "restore_session_backup", _) => Need::Own,
         (_, "subscription" | "invoices" | "checkout") if !operation.reads() => Need::Own,
         (_, "payment-accounts") => Need::Own,
         ("export_contact" | "erase_contact", _) => Need::Manage,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use helixai::domain::ids::DeviceCopyId;
 use reqwest::Method;
 
 use super::bodies;
@@ -79,6 +80,12 @@ impl Rows {
         }
         if collection == "/api/notifications" {
             names.push(notification(app, &self.tenant).await);
+            self.named.insert(path.to_owned(), names);
+            return;
+        }
+        if collection.ends_with("/session-backups") {
+            // A bot that is linked to a telephone makes it.
+            names.push(session_backup(app, &self.tenant, &names).await);
             self.named.insert(path.to_owned(), names);
             return;
         }
@@ -185,6 +192,15 @@ async fn invoice(app: &TestApp, tenant: &TestTenant) -> String {
     let call = app.post(&path).bearer(&app.admin.token).json(&items);
     let invoice = call.await.expect(201).json();
     invoice["id"].as_str().expect("an id").to_owned()
+}
+
+/// Keeps something in the place of a backup of a bot's session; its id.
+async fn session_backup(app: &TestApp, tenant: &TestTenant, bot: &[String]) -> String {
+    let of = (tenant.id.parse().expect("an id"), bot[0].parse().expect("an id"));
+    let copy = DeviceCopyId::new();
+    let folder = &app.test.platform.channels.copies.folder;
+    folder.put(of, copy, vec![7]).await.expect("kept");
+    copy.to_string()
 }
 
 /// Has the tenant's owner told that a bot is in need of them; the notification's id.

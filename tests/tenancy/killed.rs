@@ -246,6 +246,7 @@ pub fn points(group: &str) -> Vec<String> {
             "customers",
             "dues",
             "channels",
+            "copies",
             "schedules",
         ];
         assert!(

@@ -1,5 +1,6 @@
 //! What people say to a number arrives once, as what it is, from whom it is.
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use super::{ANA, ANA_TODAY, HEARD, Numbers};
@@ -95,6 +96,32 @@ async fn what_is_delivered_again_has_one_effect() {
     );
     let unread = "select to_jsonb(unread_count) from conversations order by id";
     assert_eq!(numbers.bots.rows(&garage, unread).await, [json!(1), json!(1)]);
+}
+
+/// Row 1 of the reliability table: 50 messages of somebody new, each brought while the others are.
+#[tokio::test]
+async fn fifty_at_once_are_each_handled_once() {
+    let numbers = Numbers::start().await;
+    let garage = numbers.bots.app.onboard("garage", "cars").await;
+    let number = numbers.greeting(&garage, 1).await;
+    let words: Vec<String> = (0..50).map(|n| format!("{n}")).collect();
+    let brought = words
+        .iter()
+        .map(|words| numbers.cloud.person_writes(&number.id, ANA, words));
+    join_all(brought).await;
+    let counts = "select jsonb_build_array((select count(*) from contacts), (select count(*) from conversations), \
+        (select unread_count from conversations), (select count(distinct body) from messages where direction = 'inbound'), \
+        (select count(*) from messages where direction = 'inbound'))";
+    assert_eq!(
+        numbers.bots.rows(&garage, counts).await,
+        [json!([1, 1, 50, 50, 50])]
+    );
+    let waiting =
+        "select to_jsonb(count(*)) from messages where direction = 'inbound' and processed_at is null";
+    numbers.bots.await_rows(&garage, waiting, json!([0])).await;
+    numbers.cloud.await_said(&number.id, 1).await;
+    let said = "select to_jsonb(count(*)) from messages where direction = 'outbound'";
+    assert_eq!(numbers.bots.rows(&garage, said).await, [json!(1)], "greeted once");
 }
 
 #[tokio::test]

@@ -1,8 +1,10 @@
 //! What the client of WhatsApp keeps in a tenant's schema: as much as its own memory would keep, for one bot alone.
 
 mod client;
+#[cfg(feature = "kill_points")]
+mod killed;
 mod model;
-mod shut;
+pub mod shut;
 
 use std::sync::Arc;
 
