@@ -1,10 +1,13 @@
 //! Channels as the settings name them.
 
+use std::sync::Arc;
+
 use secrecy::ExposeSecret as _;
 
 use super::StartError;
 use crate::billing::metering::Metering;
 use crate::channels::assistant::Assistant;
+use crate::channels::media::Media;
 use crate::channels::served::Called;
 use crate::channels::telegram::Api;
 use crate::channels::{Channels, Here, whatsapp_cloud, whatsapp_web};
@@ -14,10 +17,12 @@ use crate::db::tenant::Lanes;
 use crate::domain::clock::Clock;
 use crate::domain::instance::BotToken;
 use crate::domain::platform_key::PlatformKey;
+use crate::storage::Store;
 use crate::tenancy::shards::Shards;
 
 pub(super) fn of(
     settings: &Settings,
+    store: &Arc<dyn Store>,
     (master, lanes, shards): (&MasterDb, &Lanes, &Shards),
     metering: &Metering,
     (key, clock): (&PlatformKey, &Clock),
@@ -51,6 +56,7 @@ pub(super) fn of(
         clock: clock.clone(),
         telegram,
         whatsapp_cloud,
+        media: Media::new(Arc::clone(store), settings.channels.media_max_bytes),
         base_url: settings.server.base_url(),
         whatsapp,
         hooks: hears_by_webhook.then(|| settings.server.base_url()),

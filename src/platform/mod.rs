@@ -265,7 +265,13 @@ impl Platform {
         );
         let exports = Turns::new(EXPORTS, 1, settings.database.wait_timeout);
         let mail_way = mail::way(&settings.mail)?;
-        let channels = channels::of(&settings, (&master, &lanes, &shards), &metering, (&key, &clock))?;
+        let channels = channels::of(
+            &settings,
+            &keeper.store,
+            (&master, &lanes, &shards),
+            &metering,
+            (&key, &clock),
+        )?;
         let realtime = Realtime::new(lanes.clone(), shards.clone(), resolver.clone(), clock.clone());
         Ok(Self {
             realtime,

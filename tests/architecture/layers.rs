@@ -26,7 +26,10 @@ const LAYERS: [(&str, &[&str]); 17] = [
             "storage",
         ],
     ),
-    ("channels", &["domain", "telemetry", "db", "billing", "tenancy"]),
+    (
+        "channels",
+        &["domain", "telemetry", "db", "billing", "storage", "tenancy"],
+    ),
     ("realtime", &["domain", "telemetry", "db", "tenancy"]),
     ("photos", &["domain", "db", "storage"]),
     (

@@ -4,6 +4,7 @@ mod assistant;
 mod bots;
 mod holding;
 mod killed;
+mod media;
 mod opting;
 mod outbound;
 mod telegram;
