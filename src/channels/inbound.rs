@@ -8,6 +8,7 @@ use crate::db::tenant::inbound::{self, Heard};
 use crate::db::tenant::{Access, TenantDb};
 use crate::domain::conversation::{BOT_PAUSE, Channel};
 use crate::domain::ids::{ConversationId, InstanceId};
+use crate::domain::message::FileState;
 
 /// Most characters of what somebody says that are kept.
 const BODY_MAX: usize = 65_536;
@@ -43,9 +44,15 @@ impl Channels {
     ) -> Result<ConversationId, DbError> {
         crate::kill_point!("channels.heard");
         let now = self.clock.now();
-        let store = inbound::store(instance, channel, storable(heard), now);
+        let heard = storable(heard);
+        let file = self.media.awaited(&heard);
+        let store = inbound::store(instance, channel, heard, file, now);
         let (_, conversation) = db.run(&Access::system(now), store).await?.output;
         crate::kill_point!("channels.stored");
+        if file == Some(FileState::Pending) {
+            // When it runs elsewhere, whoever has brought this wakes it there.
+            self.here.wake(instance);
+        }
         Ok(conversation)
     }
 

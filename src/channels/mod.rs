@@ -6,6 +6,7 @@
 //!   often it is delivered; then it is answered ([`answer`]), conversation by conversation, in order.
 //! - What goes out waits in the tenant's outbox, in the transaction of what it is about, and is sent after it ([`outbound`]):
 //!   paced, metered, tried again, and given up visibly.
+//! - What people send along is fetched after that, and kept as a file of the tenant ([`media`]).
 //! - Credentials are sealed for their tenant and bot, and one token is one bot on the whole platform ([`tokens`]).
 //!
 //! Whatever dies leaves rows: messages that wait to be answered, lines that wait to be sent, bots that are free after a lease. The
@@ -20,9 +21,11 @@ pub mod answer;
 pub mod assistant;
 pub mod copies;
 pub mod copy_sweep;
+mod download;
 mod greeting;
 pub mod inbound;
 pub mod link_codes;
+pub mod media;
 mod opting;
 pub mod outbound;
 mod pacing;
@@ -72,6 +75,8 @@ pub struct Channels {
     pub telegram: telegram::Api,
     /// WhatsApp's Cloud API.
     pub whatsapp_cloud: whatsapp_cloud::Api,
+    /// Keeps what people send along.
+    pub media: media::Media,
     /// The address of the platform's own routes, without a final slash.
     pub base_url: String,
     /// WhatsApp, by the way that its own pages take.

@@ -14,6 +14,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::media::Unfetched;
 use super::session::{End, Running};
 use crate::billing::metering::MeteringError;
 use crate::db::DbError;
@@ -64,7 +65,7 @@ pub enum Unsent {
     ShutOut(&'static str),
 }
 
-/// What messages leave by.
+/// What messages leave by, and what came along with others is fetched by.
 #[async_trait]
 pub trait Outlet: Send + Sync {
     /// Whether anything can be sent now; whoever makes it so notifies [`Running::outbox`].
@@ -74,6 +75,12 @@ pub trait Outlet: Send + Sync {
 
     /// Sends a message; answers what the provider calls it, if it has said so.
     async fn send(&self, message: &ToSend) -> Result<Option<String>, Unsent>;
+
+    /// Fetches what somebody has sent along, by what the provider calls it: at most so many bytes. A channel whose messages name no files
+    /// is not asked.
+    async fn fetch(&self, _reference: &str, _most: u64) -> Result<Vec<u8>, Unfetched> {
+        Err(Unfetched::Never("unsupported"))
+    }
 }
 
 /// Sends what waits, until the session stops. Conversations do not wait for each other: whatever one has to wait for, the others go on.

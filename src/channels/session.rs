@@ -16,7 +16,7 @@ use super::answer::answer;
 use super::outbound::{self, Outlet};
 use super::pacing::Pace;
 use super::standing::Standing;
-use super::{Channels, telegram, whatsapp_cloud, whatsapp_web};
+use super::{Channels, media, telegram, whatsapp_cloud, whatsapp_web};
 use crate::db::DbError;
 use crate::db::tenant::held::Told;
 use crate::db::tenant::instances::{self, Runnable};
@@ -51,6 +51,8 @@ pub(super) struct Running {
     pub(super) outbox: Notify,
     /// Something may wait to be answered that this run has not heard.
     pub(super) unheard: Notify,
+    /// A file waits to be fetched.
+    pub(super) files: Notify,
     /// Somebody may want something of it besides: a code.
     pub(super) asked: Notify,
     /// This run is over, for whatever reason.
@@ -144,6 +146,9 @@ impl Running {
                     self.unheard.notify_one();
                     self.asked.notify_one();
                     self.outbox.notify_one();
+                    if runnable.files_wait {
+                        self.files.notify_one();
+                    }
                 }
                 Ok(_) => return End::Changed,
                 Err(error) => match self.retried(&error) {
@@ -173,7 +178,7 @@ impl Running {
         }
     }
 
-    /// Speaks, answers and hears until one of them ends; the others then finish what they are at.
+    /// Speaks, answers, hears and fetches until one of them ends; the others then finish what they are at.
     pub(super) async fn live(
         &self,
         outlet: &dyn Outlet,
@@ -191,6 +196,7 @@ impl Running {
             async { ended(hear(heard).await) },
             async { ended(self.answer_all(&mut conversations).await) },
             async { ended(outbound::run(self, outlet).await) },
+            async { ended(media::run(self, outlet).await) },
             async { ended(self.mind(wake).await) },
         );
         first.get().copied().unwrap_or(End::Stopped)
@@ -309,6 +315,7 @@ async fn once(
         worker: Uuid::now_v7(),
         outbox: Notify::new(),
         unheard: Notify::new(),
+        files: Notify::new(),
         asked: Notify::new(),
         stop: stop.child_token(),
     };

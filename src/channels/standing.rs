@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::Channels;
 use crate::db::DbError;
-use crate::db::master::tenants;
+use crate::db::master::tenants::{self, ResolvedTenant};
 use crate::domain::ids::TenantId;
 use crate::domain::subscription::{Gate, Section};
 
@@ -16,7 +16,14 @@ const BELIEVED: Duration = Duration::from_secs(30);
 /// What a bot may do, asked anew every now and then.
 pub(super) struct Standing {
     tenant: TenantId,
-    known: Mutex<Option<(Instant, Gate)>>,
+    known: Mutex<Option<(Instant, Known)>>,
+}
+
+#[derive(Clone, Copy)]
+struct Known {
+    gate: Gate,
+    /// Its plan's storage is not used up.
+    has_room: bool,
 }
 
 impl Standing {
@@ -29,29 +36,39 @@ impl Standing {
 
     /// Whether the bot may speak.
     pub(super) async fn speaks(&self, channels: &Channels) -> Result<bool, DbError> {
-        Ok(self.gate(channels).await?.allows(Section::Write))
+        Ok(self.known(channels).await?.gate.allows(Section::Write))
     }
 
     /// Whether anybody may be heard.
     pub(super) async fn hears(&self, channels: &Channels) -> Result<bool, DbError> {
-        Ok(self.gate(channels).await?.allows(Section::Inbound))
+        Ok(self.known(channels).await?.gate.allows(Section::Inbound))
     }
 
-    async fn gate(&self, channels: &Channels) -> Result<Gate, DbError> {
+    /// Whether there is storage left for a file.
+    pub(super) async fn has_room(&self, channels: &Channels) -> Result<bool, DbError> {
+        Ok(self.known(channels).await?.has_room)
+    }
+
+    async fn known(&self, channels: &Channels) -> Result<Known, DbError> {
         let known = *self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((asked, gate)) = known
+        if let Some((asked, known)) = known
             && asked.elapsed() < BELIEVED
         {
-            return Ok(gate);
+            return Ok(known);
         }
         let tenant = tenants::find_active_by_id(&channels.master, self.tenant).await?;
         let now = channels.clock.now();
+        let full = tenant.as_ref().and_then(ResolvedTenant::storage_exhausted);
         let gate = Gate::of(
             tenant
                 .and_then(|tenant| tenant.subscription)
                 .map(|state| state.at(now)),
         );
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), gate));
-        Ok(gate)
+        let known = Known {
+            gate,
+            has_room: full.is_none(),
+        };
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), known));
+        Ok(known)
     }
 }

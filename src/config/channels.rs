@@ -58,6 +58,8 @@ pub struct ChannelSettings {
     pub whatsapp_cloud_url: String,
     /// Version of it.
     pub whatsapp_cloud_version: String,
+    /// The longest file that is fetched of what people send.
+    pub media_max_bytes: u64,
 }
 
 impl ChannelSettings {
@@ -99,6 +101,7 @@ impl ChannelSettings {
             1..=50,
         );
         check_url("channels.telegram_url", &self.telegram_url, problems);
+        problems.range("channels.media_max_bytes", self.media_max_bytes, 1024..=64 << 20);
         check_url("channels.whatsapp_cloud_url", &self.whatsapp_cloud_url, problems);
         let version = self.whatsapp_cloud_version.strip_prefix('v');
         let numbers = version.and_then(|version| version.split_once('.'));

@@ -75,6 +75,34 @@ text_enum! {
     }
 }
 
+text_enum! {
+    /// What has become of what somebody has sent along with a message.
+    pub enum FileState {
+        /// It is being fetched.
+        Pending = "pending",
+        /// It is here.
+        Stored = "stored",
+        /// It is larger than what is kept.
+        TooLarge = "too_large",
+        /// It will not come.
+        Failed = "failed",
+    }
+}
+
+/// What somebody has sent along with a message.
+#[derive(Clone, PartialEq, Serialize, ToSchema)]
+pub struct MessageFile {
+    /// What has become of it.
+    #[schema(value_type = FileState)]
+    pub state: String,
+    /// Why it will not come, in a word.
+    pub error: Option<String>,
+    /// What its first bytes say that it is, once it is here.
+    pub content_type: Option<String>,
+    /// How long it is, once it is here.
+    pub byte_size: Option<i64>,
+}
+
 /// The words of a message: 1 to 4,096 characters in any number of lines, which is what every channel takes at once.
 #[derive(Clone, PartialEq, Eq)]
 pub struct MessageText(String);
@@ -122,6 +150,8 @@ pub struct Message {
     /// What its kind carries besides words.
     #[schema(value_type = Object)]
     pub payload: Value,
+    /// What came along with it, if anything did that can be fetched: `GET …/media` answers it once it is `stored`.
+    pub file: Option<MessageFile>,
     /// What has become of it.
     #[schema(value_type = MessageStatus)]
     pub status: String,

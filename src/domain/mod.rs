@@ -37,6 +37,7 @@ pub mod lead_history;
 pub mod lead_stage;
 pub mod login_attempt;
 pub mod mail;
+pub mod media_type;
 pub mod message;
 pub mod message_template;
 pub mod message_variables;

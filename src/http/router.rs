@@ -146,6 +146,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(tenant::messages::list_messages)
         .service(tenant::messages::create_message)
         .service(tenant::messages::resend_message)
+        .service(tenant::message_media::get_message_media)
         .service(tenant::conversations::hand_back_conversation)
         .service(tenant::notes::list_notes)
         .service(tenant::notes::create_note)

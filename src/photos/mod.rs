@@ -15,7 +15,7 @@ use std::time::Duration;
 use crate::domain::ids::{PhotoId, TenantId};
 use crate::domain::turns::{Busy, Turn, Turns};
 use crate::kill_point;
-use crate::storage::{Rendition, Store};
+use crate::storage::{Rendition, Store, TenantFile};
 use render::{Unusable, render};
 
 /// Uploads that this process receives at once: each is held in memory until its pictures are made.
@@ -90,10 +90,9 @@ impl Photos {
         .map_err(KeepError::Unusable)?;
         let id = PhotoId::new();
         let byte_size = pictures.full.len() + pictures.thumbnail.len();
-        self.store
-            .put(tenant, id, Rendition::Thumbnail, pictures.thumbnail)
-            .await?;
-        self.store.put(tenant, id, Rendition::Full, pictures.full).await?;
+        let [full, thumbnail] = TenantFile::of_photo(id);
+        self.store.put(tenant, thumbnail, pictures.thumbnail).await?;
+        self.store.put(tenant, full, pictures.full).await?;
         kill_point!("photos.kept");
         Ok(Kept {
             id,
@@ -111,15 +110,17 @@ impl Photos {
         photo: PhotoId,
         which: Rendition,
     ) -> io::Result<Option<Vec<u8>>> {
-        self.store.open(tenant, photo, which).await
+        self.store.open(tenant, TenantFile::Photo(photo, which)).await
     }
 
     /// Removes the files of photos that no row names any more. What fails is left to [`sweep`].
     pub async fn remove(&self, tenant: TenantId, photos: &[PhotoId]) {
         kill_point!("photos.rows_gone");
         for photo in photos {
-            if let Err(error) = self.store.remove(tenant, *photo).await {
-                tracing::warn!(%error, %photo, "the files of photo {photo} are left to the sweeper");
+            for file in TenantFile::of_photo(*photo) {
+                if let Err(error) = self.store.remove(tenant, file).await {
+                    tracing::warn!(%error, %photo, "the files of photo {photo} are left to the sweeper");
+                }
             }
         }
     }

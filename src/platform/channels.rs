@@ -1,5 +1,6 @@
 //! Channels as the settings name them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
@@ -8,6 +9,7 @@ use super::StartError;
 use crate::billing::metering::Metering;
 use crate::channels::assistant::Assistant;
 use crate::channels::copies::Copies;
+use crate::channels::media::Media;
 use crate::channels::served::Called;
 use crate::channels::telegram::Api;
 use crate::channels::{Channels, Here, whatsapp_cloud, whatsapp_web};
@@ -17,7 +19,7 @@ use crate::db::tenant::Lanes;
 use crate::domain::clock::Clock;
 use crate::domain::instance::BotToken;
 use crate::domain::platform_key::PlatformKey;
-use crate::storage::DeviceFolder;
+use crate::storage::{DeviceFolder, Store};
 use crate::tenancy::shards::Shards;
 
 /// How long bots wait for a connection, and for their turn at the counters. Nobody waits for them, and what they are at has been done in
@@ -26,6 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) fn of(
     settings: &Settings,
+    store: &Arc<dyn Store>,
     (master, lanes, shards): (&MasterDb, &Lanes, &Shards),
     metering: &Metering,
     (key, clock): (&PlatformKey, &Clock),
@@ -60,6 +63,7 @@ pub(super) fn of(
         clock: clock.clone(),
         telegram,
         whatsapp_cloud,
+        media: Media::new(Arc::clone(store), settings.channels.media_max_bytes),
         base_url: settings.server.base_url(),
         whatsapp,
         copies: Copies::new(

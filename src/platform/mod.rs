@@ -269,6 +269,7 @@ impl Platform {
         let mail_way = mail::way(&settings.mail)?;
         let channels = channels::of(
             &settings,
+            &keeper.store,
             (&master, &lanes, &shards),
             &metering,
             (&key, &clock),

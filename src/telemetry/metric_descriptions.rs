@@ -5,7 +5,8 @@ use std::time::Duration;
 use ::metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram};
 
 use super::channel_metrics::{
-    self, COPIED, SENT, SILENT, count_copied_times, count_sent_times, count_silent_times,
+    self, COPIED, FILES, SENT, SILENT, count_copied_times, count_file_times, count_sent_times,
+    count_silent_times,
 };
 use super::metrics::*;
 use super::payment_metrics::{self, GATEWAY_EVENTS, PAYMENTS};
@@ -26,6 +27,10 @@ pub(super) fn describe() {
     describe_counter!(
         SENT,
         "Attempts to send a message of a bot, by channel and outcome"
+    );
+    describe_counter!(
+        FILES,
+        "Attempts to fetch what somebody has sent to a bot, by channel and outcome"
     );
     describe_counter!(
         SILENT,
@@ -146,6 +151,9 @@ fn begin_at_nothing() {
     for channel in Channel::ALL {
         for outcome in channel_metrics::OUTCOMES {
             count_sent_times(*channel, outcome, 0);
+        }
+        for outcome in channel_metrics::FILE_OUTCOMES {
+            count_file_times(*channel, outcome, 0);
         }
         count_silent_times(*channel, 0);
     }

@@ -6,8 +6,10 @@ use std::process::{Child, Command, Stdio};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use helixai_fakes::telegram::{Incoming, Media, What};
 use serde_json::json;
 
+use super::media::media_of;
 use super::{Bots, token};
 
 const SIGKILL: i32 = 9;
@@ -122,6 +124,41 @@ async fn killed_anywhere_nothing_is_lost() {
     let rows = bots.app.test.admin().await.query(metered, &[]).await.unwrap();
     let metered: serde_json::Value = rows[0].get(0);
     assert_eq!(metered[0], points().len(), "each counted once");
+}
+
+/// Between hearing of a file, fetching it, keeping it and noting it: it is there, once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_anywhere_a_file_comes() {
+    let (bots, key) = start().await;
+    let garage = bots.app.onboard("garage", "cars").await;
+    let token = token(1);
+    bots.telegram.add_bot(&token, "garage_bot");
+    bots.make(&garage, &token).await;
+    let points = ["channels.stored", "channels.file_fetched", "channels.file_kept"];
+    for (count, point) in (1..).zip(points) {
+        let media = Media {
+            bytes: point.as_bytes().to_vec(),
+            ..Media::default()
+        };
+        let sent = Incoming::new(7, What::Document(media));
+        bots.telegram.receive(&token, &sent).expect("an update");
+        let mut dying = worker(&bots, &key, Some(point));
+        let ended = dying.0.wait().expect("its end");
+        assert_eq!(ended.signal(), Some(SIGKILL), "{point}: {ended:?}");
+        forget_the_dead(&bots).await;
+        let going_on = worker(&bots, &key, None);
+        bots.await_files(&garage, count).await;
+        let messages = "select to_jsonb(count(*)) from messages where direction = 'inbound'";
+        assert_eq!(bots.rows(&garage, messages).await, [json!(count)], "{point}");
+        assert_eq!(bots.on_disk(&garage).len(), count, "{point}");
+        going_on.kill();
+        forget_the_dead(&bots).await;
+    }
+    let (path, messages) = bots.messages(&garage).await;
+    for (message, point) in messages.iter().zip(points) {
+        let answer = bots.app.get(&media_of(&path, message)).by(&garage).await;
+        assert_eq!(answer.expect(200).text(), point);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -20,6 +20,7 @@ mod assistant;
 mod bots;
 mod holding;
 mod killed;
+mod media;
 mod opting;
 mod outbound;
 #[cfg(feature = "whatsapp_web")]

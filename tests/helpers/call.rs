@@ -165,8 +165,9 @@ impl Answer {
             "{}",
             self.describe()
         );
-        // But for pictures, which have rules of their own.
-        let picture = self.what.contains(" /photos/") && self.status < 400;
+        // But for pictures and files, which have rules of their own.
+        let file = self.what.contains(" /photos/") || self.what.ends_with("/media");
+        let picture = file && self.status < 400;
         assert_eq!(
             self.header("cache-control") == Some("no-store"),
             !picture,

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use helixai::domain::ids::{PhotoId, TenantId};
-use helixai::storage::{Folder, Rendition, Store as _};
+use helixai::domain::ids::{MessageId, PhotoId, TenantId};
+use helixai::storage::{Folder, Store as _, TenantFile};
 use serde_json::Value;
 
 use super::{add, garage, items, texts, vehicle};
@@ -23,8 +23,15 @@ fn id_of(tenant: &TestTenant) -> TenantId {
 /// The ids of the photos that have files, in order.
 pub(super) async fn stored(app: &TestApp, tenant: &TestTenant) -> Vec<String> {
     let listed = store(app).list(id_of(tenant)).await.expect("a folder");
-    let mut ids: Vec<String> = listed.iter().map(|stored| stored.photo.to_string()).collect();
+    let mut ids: Vec<String> = listed
+        .iter()
+        .map(|stored| match stored.file {
+            TenantFile::Photo(photo, _) => photo.to_string(),
+            TenantFile::Message(message) => message.to_string(),
+        })
+        .collect();
     ids.sort();
+    ids.dedup();
     ids
 }
 
@@ -150,10 +157,8 @@ async fn the_sweeper_removes_what_nothing_names_and_nothing_else() {
     let (store, sweeper) = (store(&app), app.test.platform.sweeper());
     let (lost, young, elsewhere) = (PhotoId::new(), PhotoId::new(), PhotoId::new());
     let put = async |tenant: TenantId, photo: PhotoId| {
-        store
-            .put(tenant, photo, Rendition::Full, b"x".to_vec())
-            .await
-            .unwrap();
+        let [full, _] = TenantFile::of_photo(photo);
+        store.put(tenant, full, b"x".to_vec()).await.unwrap();
     };
     // Of nobody, and of a tenant whose schema may not be asked: nobody knows whether they are needed.
     let nobody = TenantId::new();
@@ -216,14 +221,55 @@ async fn the_sweeper_looks_through_all_photos_however_many() {
     assert_eq!(stored(&app, &garage).await.len(), 4000);
 }
 
+/// What came along with a message is swept as a photo is: what is kept or awaited stays, and the rest goes.
+#[tokio::test]
+async fn the_sweeper_removes_what_no_message_names() {
+    let (app, garage, _) = garage("draft").await;
+    let (kept, awaited, refused, nobody) = (
+        MessageId::new(),
+        MessageId::new(),
+        MessageId::new(),
+        MessageId::new(),
+    );
+    let fill = format!(
+        "set search_path = {};
+         insert into contacts (id, created_at, updated_at) values ('{kept}', now(), now());
+         insert into conversations (id, contact_id, channel, status, last_message_at, created_at, updated_at)
+         values ('{kept}', '{kept}', 'telegram', 'open', now(), now(), now());
+         insert into messages (id, conversation_id, direction, author, kind, status, created_at, file_state, file_error, file_type,
+                               file_bytes, file_due_at)
+         values ('{kept}', '{kept}', 'inbound', 'contact', 'image', 'received', now(), 'stored', null, 'image/png', 1, null),
+                ('{awaited}', '{kept}', 'inbound', 'contact', 'image', 'received', now(), 'pending', null, null, null, now()),
+                ('{refused}', '{kept}', 'inbound', 'contact', 'image', 'received', now(), 'failed', 'gone', null, null, null);
+         reset search_path",
+        garage.schema
+    );
+    app.test.admin().await.batch_execute(&fill).await.expect("filled");
+    for message in [kept, awaited, refused, nobody] {
+        let file = TenantFile::Message(message);
+        store(&app)
+            .put(id_of(&garage), file, b"x".to_vec())
+            .await
+            .unwrap();
+    }
+    let sweeper = app.test.platform.sweeper();
+    assert_eq!(sweeper.sweep().await.unwrap(), 0, "they are young");
+    age(&app, &garage);
+    assert_eq!(sweeper.sweep().await.unwrap(), 2);
+    assert_eq!(
+        stored(&app, &garage).await,
+        [kept.to_string(), awaited.to_string()]
+    );
+}
+
 /// A restore writes its files before its rows: until it has ended, nobody knows which of them are named.
 #[tokio::test]
 async fn the_sweeper_waits_for_a_restore() {
     let (app, garage, _) = garage("draft").await;
     let (store, sweeper) = (store(&app), app.test.platform.sweeper());
     let coming = PhotoId::new();
-    let put = store.put(id_of(&garage), coming, Rendition::Full, b"x".to_vec());
-    put.await.unwrap();
+    let [full, _] = TenantFile::of_photo(coming);
+    store.put(id_of(&garage), full, b"x".to_vec()).await.unwrap();
     age(&app, &garage);
     let admin = app.test.admin().await;
     admin

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// A failure of the next calls of one method.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
-    /// As `sendMessage`; whatever its case.
+    /// As `sendMessage`; whatever its case. `download`: the address of a file.
     pub method: String,
     /// Of this bot; of any when none is named.
     #[serde(default)]

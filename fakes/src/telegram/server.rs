@@ -47,7 +47,14 @@ async fn entry(http: HttpRequest, body: web::Bytes, world: web::Data<World>) -> 
         return json(status, body.to_string());
     }
     if let Some(rest) = path.strip_prefix("/file/bot") {
-        return download(&world, rest);
+        let token = rest.split('/').next().unwrap_or_default();
+        let failure = Fault::take(&mut world.lock().faults, token, "download");
+        return match failure {
+            None => download(&world, rest),
+            Some(Failure::Html(status)) => html(status),
+            Some(Failure::Status(status)) => answered(&Err(Refusal::new(status, reason(status)))),
+            Some(_) => closed(),
+        };
     }
     let called = path.strip_prefix("/bot").and_then(|rest| rest.split_once('/'));
     let Some((token, method)) = called else {

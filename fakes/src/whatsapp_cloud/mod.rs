@@ -4,6 +4,7 @@
 //! It enforces who may speak for a number, the window of a day, limits, and the shape of texts and buttons; other kinds of messages are refused.
 //! Webhooks are brought once, when the test says so, and their answer is told: whoever wants them again says [`FakeCloud::redeliver`].
 
+mod files;
 mod hooks;
 mod server;
 mod world;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use actix_web::dev::ServerHandle;
 use serde_json::{Value, json};
 
+pub use files::{File, Trouble};
 pub use hooks::{envelope, signature};
 pub use world::{Limits, Said};
 use world::{Number, World, person};
@@ -139,6 +141,16 @@ impl FakeCloud {
         let (wamid, status) = self.person_does(number, from, &message).await;
         assert_eq!(status, 200, "the webhook takes it");
         wamid
+    }
+
+    /// Keeps a file that somebody is about to send to a number; its id.
+    pub fn keep(&self, number: &str, file: File) -> String {
+        self.world.change(|book| files::keep(book, number, file))
+    }
+
+    /// How often a file was given.
+    pub fn given(&self, id: &str) -> usize {
+        self.world.lock().files.get(id).map_or(0, |kept| kept.given)
     }
 
     /// Brings a message once more; the webhook's status.

@@ -19,10 +19,10 @@ use futures_util::stream;
 use serde_json::{Value, json};
 
 use super::world::{Book, Number, Said, World, person};
-use super::{Failure, hooks};
+use super::{Failure, files, hooks};
 
 /// A refusal: the status and Meta's code.
-type Refused = (u16, i64);
+pub type Refused = (u16, i64);
 
 pub fn serve(listener: TcpListener, world: Arc<World>) -> std::io::Result<Server> {
     let server = HttpServer::new(move || {
@@ -49,6 +49,11 @@ async fn entry(http: HttpRequest, body: web::Bytes, world: web::Data<World>) -> 
     let token = token.and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
     let token = token.unwrap_or_default();
     match (http.method().as_str(), parts.as_slice()) {
+        ("GET", ["files", id]) => world.change(|book| files::give(book, id, token)),
+        ("GET", [version, id]) if is_version(version) && world.lock().files.contains_key(*id) => {
+            let base = format!("http://{}", http.connection_info().host());
+            answered(files::tell(&world.lock(), &base, id, token))
+        }
         ("GET", [version, number]) if is_version(version) => {
             let found = allowed(&mut world.lock(), number, token).map(|found| {
                 json!({"id": number, "display_phone_number": found.display, "verified_name": "Loja", "quality_rating": "GREEN"})
@@ -199,11 +204,11 @@ async fn control(world: &World, method: &str, parts: &[&str], given: &Value) -> 
     HttpResponse::Ok().json(told)
 }
 
-fn status_of(status: u16) -> StatusCode {
+pub fn status_of(status: u16) -> StatusCode {
     StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
-fn answered(answer: Result<Value, Refused>) -> HttpResponse {
+pub fn answered(answer: Result<Value, Refused>) -> HttpResponse {
     match answer {
         Ok(value) => HttpResponse::Ok().json(value),
         Err((status, code)) => HttpResponse::build(status_of(status)).json(json!({"error": {

@@ -9,6 +9,7 @@ use serde_json::Value;
 use tokio::sync::Notify;
 
 use super::Failure;
+use super::files::Kept;
 
 pub struct World {
     book: Mutex<Book>,
@@ -21,6 +22,8 @@ pub struct Book {
     /// By their ids.
     pub numbers: HashMap<String, Number>,
     pub faults: VecDeque<Failure>,
+    /// What people have sent, by its id.
+    pub files: HashMap<String, Kept>,
     /// Where webhooks really go: what stands before the program that they are for.
     pub through: Option<String>,
     pub limits: Limits,

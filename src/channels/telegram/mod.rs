@@ -101,6 +101,20 @@ impl Api {
         Bot::with_client(token.secret().expose_secret(), self.polling.clone()).set_api_url(self.url.clone())
     }
 
+    /// Where a file is, at the Bot API's own address; `None` for a path that leads elsewhere.
+    fn file_url(&self, token: &BotToken, path: &str) -> Option<reqwest::Url> {
+        let parts: Vec<&str> = path.split('/').collect();
+        if parts.iter().any(|part| ["", ".", ".."].contains(part)) {
+            return None;
+        }
+        let mut url = self.url.clone();
+        let mut segments = url.path_segments_mut().ok()?;
+        let bot = format!("bot{}", token.secret().expose_secret());
+        segments.pop_if_empty().extend(["file", &bot]).extend(parts);
+        drop(segments);
+        Some(url)
+    }
+
     /// Asks whose a token is.
     pub async fn ask(&self, token: &BotToken) -> TokenOf {
         match tokio::time::timeout(CALL, self.bot(token).get_me()).await {
@@ -142,6 +156,8 @@ pub(super) async fn run(running: &Running, wake: &Notify) -> (End, bool) {
         .set_state(InstanceState::Connected, json!({}), username)
         .await;
     let outlet = sending::Telegram {
+        api: channels.telegram.clone(),
+        token: token.clone(),
         bot,
         number: number.clone(),
     };

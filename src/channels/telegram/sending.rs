@@ -4,15 +4,20 @@ use async_trait::async_trait;
 use serde_json::Value;
 use teloxide_core::payloads::SendMessageSetters as _;
 use teloxide_core::requests::Requester as _;
-use teloxide_core::types::{ChatId, InlineKeyboardButton, InlineKeyboardMarkup};
-use teloxide_core::{Bot, RequestError};
+use teloxide_core::types::{ChatId, FileId, InlineKeyboardButton, InlineKeyboardMarkup};
+use teloxide_core::{ApiError, Bot, RequestError};
 
 use super::heard::name_of;
-use super::unsent;
+use super::{Api, unsent};
+use crate::channels::download::download;
+use crate::channels::media::Unfetched;
 use crate::channels::outbound::{Outlet, ToSend, Unsent};
+use crate::domain::instance::BotToken;
 
 /// A bot that speaks.
 pub(super) struct Telegram {
+    pub(super) api: Api,
+    pub(super) token: BotToken,
     pub(super) bot: Bot,
     pub(super) number: String,
 }
@@ -34,6 +39,29 @@ impl Outlet for Telegram {
             Err(RequestError::InvalidJson { raw, .. }) if raw.starts_with("{\"ok\":true") => Ok(None),
             Err(error) => Err(unsent(&error)),
         }
+    }
+
+    async fn fetch(&self, reference: &str, most: u64) -> Result<Vec<u8>, Unfetched> {
+        let file = match self.bot.get_file(FileId(reference.to_owned())).await {
+            Ok(file) if u64::from(file.size) > most => return Err(Unfetched::TooLarge),
+            Ok(file) => file,
+            Err(error) => return Err(unfetched(&error)),
+        };
+        let url = self.api.file_url(&self.token, &file.path);
+        let url = url.ok_or(Unfetched::Never("unreadable"))?;
+        download(self.api.calling.get(url), most).await
+    }
+}
+
+/// Why Telegram does not say where a file is. It names the reason in words alone.
+fn unfetched(error: &RequestError) -> Unfetched {
+    match unsent(error) {
+        _ if matches!(error, RequestError::Api(ApiError::Unknown(text)) if text.ends_with("file is too big")) => {
+            Unfetched::TooLarge
+        }
+        Unsent::Never(_) => Unfetched::Never("gone"),
+        Unsent::Wait(_) | Unsent::WaitHere(_) => Unfetched::Away("too_fast"),
+        Unsent::Away(why) | Unsent::ShutOut(why) => Unfetched::Away(why),
     }
 }
 

@@ -1,6 +1,7 @@
 //! WhatsApp's Cloud API (developers.facebook.com/docs/whatsapp/cloud-api): numbers of businesses, by Meta's Graph API. What is said to
 //! them and what has become of what they said comes to [`webhook`]; nobody is asked for it. All numbers share one HTTP client.
 
+mod files;
 mod heard;
 mod refusals;
 mod sending;

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::Api;
+use crate::channels::media::Unfetched;
 use crate::channels::outbound::{Outlet, ToSend, Unsent};
 use crate::domain::bot_credentials::CloudAccount;
 use crate::domain::message::MessageText;
@@ -22,6 +23,10 @@ pub(super) struct Cloud {
 impl Outlet for Cloud {
     async fn send(&self, message: &ToSend) -> Result<Option<String>, Unsent> {
         self.api.send(&self.account, &request(message)?).await
+    }
+
+    async fn fetch(&self, reference: &str, most: u64) -> Result<Vec<u8>, Unfetched> {
+        self.api.fetch(&self.account, reference, most).await
     }
 }
 

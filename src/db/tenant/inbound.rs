@@ -8,7 +8,7 @@ use super::query::Query;
 use super::text::{tell_conversation, tell_message, tell_notification};
 use crate::domain::conversation::Channel;
 use crate::domain::ids::{ContactId, ConversationId, InstanceId, MessageId, NotificationId};
-use crate::domain::message::MessageKind;
+use crate::domain::message::{FileState, MessageKind};
 
 /// Something that somebody has said to a bot. It has no `Debug`: it is personal data.
 #[derive(Clone)]
@@ -58,8 +58,9 @@ where k.id = coalesce((select id from contacts where phone = $6), $7)
 
 const INSERT: &str = concat!(
     "with made as (insert into messages ",
-    "(id, conversation_id, instance_id, direction, author, kind, body, payload, provider_message_id, status, created_at) ",
-    "select $1, c.id, $2, 'inbound', 'contact', $3, $4, $5, $6, 'received', $7 ",
+    "(id, conversation_id, instance_id, direction, author, kind, body, payload, provider_message_id, status, created_at, ",
+    "file_state, file_due_at) ",
+    "select $1, c.id, $2, 'inbound', 'contact', $3, $4, $5, $6, 'received', $7, $10, case $10 when 'pending' then $7 end ",
     "from conversations c where c.instance_id = $2 and c.external_id = $8 ",
     "on conflict on constraint messages_instance_id_provider_message_id_key do nothing ",
     "returning id, conversation_id, direction, author, status), ",
@@ -97,11 +98,13 @@ const INSERT_OWN: &str = concat!(
 /// What there has to be before something can be stored: the bot, the contact, the conversation.
 pub type Ensured = (Query<u64>, Option<Query<u64>>, Query<u64>, Query<u64>);
 
-/// Stores something, with its contact and conversation, in one round trip; which conversation it is. Refuses when there is no such bot.
+/// Stores something, with its contact and conversation, in one round trip; which conversation it is. With `file`, something came along
+/// with it. Refuses when there is no such bot.
 pub fn store(
     instance: InstanceId,
     channel: Channel,
     heard: Heard,
+    file: Option<FileState>,
     now: DateTime<Utc>,
 ) -> (Ensured, Query<ConversationId>) {
     let ensured = ensure(instance, channel, &heard, now);
@@ -115,7 +118,8 @@ pub fn store(
         .bind(heard.provider_message_id)
         .bind(now)
         .bind(heard.chat)
-        .bind(NotificationId::new().as_uuid());
+        .bind(NotificationId::new().as_uuid())
+        .bind(file.map(|file| file.as_str()));
     (ensured, insert)
 }
 

@@ -10,13 +10,14 @@ use super::query::{Columns, Query};
 use super::text::{tell_conversation, tell_message};
 use crate::db::DbError;
 use crate::domain::ids::{ConversationId, InstanceId, MessageId, UserId};
-use crate::domain::message::{Message, MessageKind, MessageText};
+use crate::domain::message::{Message, MessageFile, MessageKind, MessageText};
 use crate::domain::page::{Cursor, Limit};
 use crate::domain::phone::Phone;
 
 macro_rules! columns {
     () => {
-        "id, conversation_id, direction, author, user_id, kind, body, payload, status, error, delivered_at, read_at, created_at"
+        "id, conversation_id, direction, author, user_id, kind, body, payload, file_state, file_error, file_type, file_bytes, status, error, \
+         delivered_at, read_at, created_at"
     };
 }
 
@@ -43,12 +44,28 @@ fn read(mut row: Columns<'_>) -> Result<Message, DbError> {
         kind: row.next()?,
         body: row.next()?,
         payload: row.next()?,
+        file: read_file(&mut row)?,
         status: row.next()?,
         error: row.next()?,
         delivered_at: row.next()?,
         read_at: row.next()?,
         created_at: row.next()?,
     })
+}
+
+fn read_file(row: &mut Columns<'_>) -> Result<Option<MessageFile>, DbError> {
+    let (state, error, content_type, byte_size) = (
+        row.next::<Option<String>>()?,
+        row.next()?,
+        row.next()?,
+        row.next()?,
+    );
+    Ok(state.map(|state| MessageFile {
+        state,
+        error,
+        content_type,
+        byte_size,
+    }))
 }
 
 const INSERT: &str = concat!(

@@ -25,6 +25,7 @@ mod lanes;
 pub mod lead_history;
 pub mod lead_stages;
 pub mod leads;
+pub mod message_files;
 pub mod messages;
 pub mod notes;
 pub mod notifications;

@@ -37,7 +37,8 @@ select jsonb_build_object(
                    'messages', coalesce((
                        select jsonb_agg(jsonb_build_object('id', m.id, 'at', m.created_at, 'direction', m.direction,
                                                            'author', m.author, 'kind', m.kind, 'body', m.body,
-                                                           'payload', m.payload, 'status', m.status)
+                                                           'payload', m.payload, 'status', m.status, 'file', m.file_state,
+                                                           'file_type', m.file_type, 'file_bytes', m.file_bytes)
                                         order by m.created_at, m.id)
                        from messages m where m.conversation_id = v.id), '[]'),
                    'scheduled_messages', coalesce((
@@ -112,6 +113,7 @@ where v.contact_id = $1 and o.id = m.id";
 const ERASE_MESSAGES: &str = "\
 update messages m
 set body = null, payload = '{}', error = null, provider_message_id = null,
+    file_state = null, file_error = null, file_type = null, file_bytes = null, file_due_at = null,
     status = case when m.direction = 'outbound' and m.status = 'queued' then 'failed' else m.status end
 from conversations v
 where v.contact_id = $1 and m.conversation_id = v.id";

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::bot_forms::{BotWebhook, CreateBot, ShownBot, UpdateBot};
 use crate::channels::telegram::TokenOf;
-use crate::db::tenant::{audit, instances, sending, whatsapp, whatsapp_codes};
+use crate::db::tenant::{audit, instances, message_files, sending, whatsapp, whatsapp_codes};
 use crate::db::{DbError, Refusal};
 use crate::domain::bot_credentials::Credentials;
 use crate::domain::conversation::Channel;
@@ -346,6 +346,7 @@ pub async fn delete_bot(
             whatsapp::remove(id),
             whatsapp_codes::delete_all(id),
             sending::cancel_all(id, access.now),
+            message_files::give_up(id),
         ),
         instances::note(id),
         audit::insert(&access.access, "bot.delete", "instances", id),

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::db::tenant::conversations::{self, ConversationFilter, NewConversation};
-use crate::db::tenant::{Query, audit, notifications, outbox};
+use crate::db::tenant::{Query, audit, message_files, notifications, outbox};
 use crate::db::{DbError, Refusal};
 use crate::domain::conversation::{Channel, Conversation, ConversationStatus, Label};
 use crate::domain::ids::{ContactId, ConversationId, UserId};
@@ -359,10 +359,13 @@ pub async fn delete_conversation(
     let id = access.check(path_id(&id)).await?;
     let batch = (
         conversations::lock(id, None),
+        message_files::lock_of_conversation(id),
         outbox::cancel_messages(id, access.now),
         conversations::delete(id),
         audit::insert(&access.access, "conversation.delete", "conversations", id),
     );
-    access.run(batch).await?;
+    let (_, files, _, _, _) = access.run(batch).await?.output;
+    let tenant = access.tenant.home.id;
+    access.platform().channels.media.remove(tenant, &files).await;
     Ok(HttpResponse::NoContent().finish())
 }

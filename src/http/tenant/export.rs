@@ -21,7 +21,7 @@ const WAITING: usize = 4;
 /// Longest time; meanwhile a transaction of the database is open.
 const LONGEST: Duration = Duration::from_secs(15 * 60);
 
-/// All of the account's data as a zip: each table as CSV and as JSON lines, and the photos; no password and no credential. Owners
+/// All of the account's data as a zip: each table as CSV and as JSON lines, the photos, and what came along with messages; no password and no credential. Owners
 /// only; noted in the audit. It is sent as it is read, all of one moment; when it cannot be read to its end, the connection is
 /// closed in the middle.
 #[utoipa::path(

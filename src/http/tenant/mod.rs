@@ -18,6 +18,7 @@ pub mod lead_history;
 pub mod lead_stages;
 pub mod leads;
 pub mod me;
+pub mod message_media;
 pub mod messages;
 pub mod notes;
 pub mod notifications;

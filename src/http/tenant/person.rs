@@ -5,7 +5,7 @@ use actix_web::{HttpResponse, get, post, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::db::tenant::{audit, contacts, person};
+use crate::db::tenant::{audit, contacts, message_files, person};
 use crate::domain::ids::ContactId;
 use crate::http::body::path_id;
 use crate::http::extract::{ManageTenant, SeeSettings, TenantAccess};
@@ -51,7 +51,7 @@ pub async fn export_contact(
         .json(document))
 }
 
-/// Forget a person: name, number, address, notes and all that was said are gone for good, what waited to be sent to them is
+/// Forget a person: name, number, address, notes, all that was said and all files that were sent are gone for good, what waited to be sent to them is
 /// canceled; rows and audit stay without them. A customer is canceled; what was owed and paid stays in the books. Repeating it is no error. Owners and managers only.
 #[utoipa::path(
     tag = "contacts", operation_id = "erase_contact", params(("id" = ContactId, Path)), security(("bearer" = [])),
@@ -65,10 +65,13 @@ pub async fn erase_contact(
     let id = access.check(path_id(&id)).await?;
     let batch = (
         contacts::lock(id, None),
+        message_files::lock_of_contact(id),
         person::erase(id, access.now),
         audit::insert(&access.access, "contact.erase", "contacts", id),
     );
-    let (_, changed, _) = access.run(batch).await?.output;
+    let (_, files, changed, _) = access.run(batch).await?.output;
+    let tenant = access.tenant.home.id;
+    access.platform().channels.media.remove(tenant, &files).await;
     let of = |number: usize| changed.get(number).copied().unwrap_or_default();
     Ok(web::Json(Erased {
         id,

@@ -17,7 +17,7 @@ use crate::storage::Rendition;
 /// again after five minutes, and is told by the tag that it is still the same.
 const FOR_ANYBODY: &str = "public, max-age=300";
 /// Whoever shows it again asks again whether it may be seen.
-const FOR_THE_TENANT: &str = "private, no-cache";
+pub(super) const FOR_THE_TENANT: &str = "private, no-cache";
 
 /// A photo, at most 1600 pixels wide and high.
 ///
@@ -115,7 +115,7 @@ async fn may_read(request: &HttpRequest) -> Result<bool, Problem> {
     }
 }
 
-fn is_known(request: &HttpRequest, tag: &EntityTag) -> bool {
+pub(super) fn is_known(request: &HttpRequest, tag: &EntityTag) -> bool {
     if !request.headers().contains_key(IF_NONE_MATCH) {
         return false;
     }

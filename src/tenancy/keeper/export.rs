@@ -1,4 +1,4 @@
-//! The data of a tenant for the tenant itself: a zip with each table as CSV and as JSON lines, and the photos. One moment, as
+//! The data of a tenant for the tenant itself: a zip with each table as CSV and as JSON lines, the photos, and what was sent along with messages. One moment, as
 //! a snapshot is, but for people and other programs; no password and no credential is in it.
 
 use std::io::Write;
@@ -198,11 +198,11 @@ fn readme(tenant: &TenantRecord, tables: &[(Table, Vec<String>)], at: DateTime<U
     format!(
         "{name} ({key}), {at}\n\n\
          Os seus dados, como estavam nesse momento. Cada tabela está em csv/ (UTF-8, com títulos) e em jsonl/ (um objeto JSON por\n\
-         linha); as fotos estão em photos/. Horários são UTC; valores terminados em _cents são centavos. Senhas e chaves não\n\
-         estão aqui.\n\n\
+         linha); as fotos estão em photos/; o que veio com uma mensagem está em media/, com o id dela. Horários são UTC; valores\n\
+         terminados em _cents são centavos. Senhas e chaves não estão aqui.\n\n\
          Your data as they were at that moment. Each table is in csv/ (UTF-8, with headings) and in jsonl/ (one JSON object per\n\
-         line); the photos are in photos/. Times are UTC; amounts ending in _cents are cents. Passwords and keys are not in\n\
-         here.\n\n\
+         line); the photos are in photos/; what came with a message is in media/, by its id. Times are UTC; amounts ending in\n\
+         _cents are cents. Passwords and keys are not in here.\n\n\
          {list}\n"
     )
 }

@@ -116,7 +116,7 @@ pub(super) async fn fill(
                 }
                 crate::kill_point!("restore.table");
             }
-            Part::File { name, .. } => file = Incoming::begin(&name),
+            Part::File { name, .. } => file = Incoming::begin(&name, masked.is_masking()),
             Part::Bytes(bytes) => {
                 if let Some(file) = &mut file {
                     file.add(&bytes);
@@ -130,6 +130,7 @@ pub(super) async fn fill(
         }
     }
     parts.end().await?;
+    loading.note_lost_files(kept.messages()).await?;
     let photos_left_out = match PhotosOf::niche(niche.as_str()) {
         Some(of) => loading.leave_out_photos_without_files(of, &kept.photos()).await?,
         None => 0,

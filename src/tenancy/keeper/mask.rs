@@ -98,6 +98,11 @@ impl<'a> Masked<'a> {
         }
     }
 
+    /// Whether there is a mask.
+    pub(super) fn is_masking(&self) -> bool {
+        self.mask.is_some()
+    }
+
     /// The rows of the table of this number follow; of one that stays behind nothing is asked.
     pub(super) fn begin(&mut self, number: usize, wanted: bool) -> Result<(), KeeperError> {
         if let Some(before) = self.table.take() {

@@ -1,5 +1,6 @@
 //! Numbers of WhatsApp's Cloud API, beside a Graph API of their own.
 
+mod files;
 mod hearing;
 mod hooks;
 mod receipts;
@@ -64,8 +65,15 @@ pub fn body(number: u32, secret: &str) -> Value {
 
 impl Numbers {
     pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    pub async fn start_with(settings: &[(&str, &str)]) -> Self {
         let cloud = FakeCloud::start().await.expect("a Graph API");
-        let bots = Bots::start_with(&[("channels.whatsapp_cloud_url", &cloud.url())]).await;
+        let url = cloud.url();
+        let mut settings = settings.to_vec();
+        settings.push(("channels.whatsapp_cloud_url", &url));
+        let bots = Bots::start_with(&settings).await;
         cloud.send_webhooks_through(&format!("http://{}", bots.app.address));
         Self { bots, cloud }
     }

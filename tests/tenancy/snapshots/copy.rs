@@ -1,10 +1,12 @@
 //! A copy does not speak, and is nobody's but its own.
 
+use helixai::domain::ids::MessageId;
+use helixai::storage::TenantFile;
 use helixai::tenancy::keeper::KeeperError;
 use serde_json::json;
 
-use super::{Case, backup, content, fill, kept, number, restore, tenant_key};
-use crate::helpers::{TestApp, TestTenant};
+use super::{Case, backup, content, fill, kept, number, restore, silent, tenant_key};
+use crate::helpers::{TestApp, TestTenant, cli_origin};
 
 /// Tables whose rows a copy does not get.
 const SILENT: [&str; 10] = [
@@ -100,4 +102,52 @@ async fn people_log_into_a_copy_with_their_passwords_and_programs_not_at_all() {
         .bearer(&session)
         .await
         .expect(401);
+}
+
+/// What came along with messages comes back with them; what was lost says so, and nobody awaits what nobody fetches. In a copy without the
+/// people there is nothing that they have sent.
+#[tokio::test]
+async fn what_came_along_with_messages_comes_back() {
+    let case = Case::start().await;
+    let schema = case.garage("garage").await;
+    let admin = case.test.admin().await;
+    let ids = format!("select id from {schema}.messages order by id limit 3");
+    let ids = admin.query(&ids, &[]).await.expect("messages");
+    let ids: Vec<MessageId> = ids.iter().map(|row| MessageId::from_uuid(row.get(0))).collect();
+    assert_eq!(ids.len(), 3);
+    for (id, set) in ids.iter().zip([
+        "file_state = 'stored', file_type = 'image/png', file_bytes = 3",
+        "file_state = 'stored', file_type = 'image/png', file_bytes = 9",
+        "file_state = 'pending', file_due_at = now()",
+    ]) {
+        let set = format!("update {schema}.messages set {set} where id = '{id}'");
+        admin.batch_execute(&set).await.expect("files");
+    }
+    let original = case.test.platform.resolver.find(&tenant_key("garage")).await;
+    let (original, store) = (original.unwrap().home.id, &case.test.platform.keeper.store);
+    let file = TenantFile::Message(ids[0]);
+    store.put(original, file, b"png".to_vec()).await.unwrap();
+    case.backup("garage", "a").await;
+    let copy = case.restore("a", Some("garage_copy")).await.expect("a copy");
+    let bytes = store.open(copy.id, file).await.unwrap();
+    assert_eq!(bytes.as_deref(), Some(&b"png"[..]));
+    let keys = (&tenant_key("garage"), tenant_key("clone"));
+    let keeper = &case.test.platform.keeper;
+    let masked = keeper
+        .duplicate(keys, true, case.folder.path(), cli_origin(), &silent())
+        .await
+        .expect("a copy");
+    assert_eq!(store.list(masked.restored.id).await.unwrap(), []);
+    for (schema, first) in [
+        ("tenant_garage_copy", "stored null"),
+        ("tenant_clone", "failed lost"),
+    ] {
+        let states = format!(
+            "select concat(file_state, ' ', coalesce(file_error, 'null')) from {schema}.messages where file_state is not null order by id"
+        );
+        let states = admin.query(&states, &[]).await.expect("messages");
+        let states: Vec<String> = states.iter().map(|row| row.get(0)).collect();
+        assert_eq!(states, [first, "failed lost", "failed restored"], "{schema}");
+    }
+    case.sound().await;
 }

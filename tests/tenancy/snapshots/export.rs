@@ -3,6 +3,7 @@
 use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 
+use helixai::storage::TenantFile;
 use helixai::tenancy::keeper::KeeperError;
 use serde_json::Value;
 
@@ -104,15 +105,11 @@ async fn photos_are_in_an_export_and_a_failed_one_leaves_nothing() {
     let made = case.test.onboard("garage", "cars").await;
     let photo = helixai::domain::ids::PhotoId::new();
     let store = &case.test.platform.keeper.store;
-    store
-        .put(
-            made.id,
-            photo,
-            helixai::storage::Rendition::Full,
-            b"a picture".to_vec(),
-        )
-        .await
-        .unwrap();
+    let [full, _] = TenantFile::of_photo(photo);
+    store.put(made.id, full, b"a picture".to_vec()).await.unwrap();
+    let message = helixai::domain::ids::MessageId::new();
+    let sent = TenantFile::Message(message);
+    store.put(made.id, sent, b"a paper".to_vec()).await.unwrap();
     let keeper = &case.test.platform.keeper;
     let (key, file) = (tenant_key("garage"), case.file("a.zip"));
     keeper
@@ -121,6 +118,7 @@ async fn photos_are_in_an_export_and_a_failed_one_leaves_nothing() {
         .expect("an export");
     let mut archive = zip::ZipArchive::new(std::fs::File::open(&file).unwrap()).unwrap();
     assert_eq!(entry(&mut archive, &format!("photos/{photo}.jpg")), "a picture");
+    assert_eq!(entry(&mut archive, &format!("media/{message}")), "a paper");
     let admin = case.test.admin().await;
     // A table of which nobody has said whose it is.
     admin

@@ -21,7 +21,7 @@ use crate::db::shard::ident;
 use crate::db::shard::provision::{create_role, inherit_clause, is_provisioned};
 use crate::db::shard::schema::{Plan, Versions};
 use crate::db::tenant::photos::PhotosOf;
-use crate::domain::ids::{PhotoId, TenantId};
+use crate::domain::ids::{MessageId, PhotoId, TenantId};
 use crate::domain::tenant::Niche;
 
 /// How long requests in flight may keep a restore from taking the place of what it replaces.
@@ -154,6 +154,23 @@ impl<'a> Loading<'a> {
     ) -> Result<u64, DbError> {
         let command = format!("delete from {} where {WITHOUT_FILES}", ident(of.table()));
         Ok(self.transaction.execute(&command, &[&uuids(kept)]).await?)
+    }
+
+    /// Messages whose file is not among those of `kept` say that it was lost; how many it was. A schema of a version without files has
+    /// none.
+    ///
+    /// # Errors
+    /// Whatever the server refuses.
+    pub async fn note_lost_files(&self, kept: &[MessageId]) -> Result<u64, DbError> {
+        let state = |column: &String| column == "file_state";
+        let mut tables = self.tables().iter();
+        if !tables.any(|table| table.name == "messages" && table.columns.iter().any(state)) {
+            return Ok(0);
+        }
+        let kept: Vec<Uuid> = kept.iter().map(|message| message.as_uuid()).collect();
+        let command = "update messages set file_state = 'failed', file_error = 'lost', file_type = null, file_bytes = null \
+            where file_state = 'stored' and id not in (select kept.id from unnest($1::uuid[]) as kept (id))";
+        Ok(self.transaction.execute(command, &[&kept]).await?)
     }
 
     /// Brings what was loaded to the newest version, puts it into its place and commits. Answers the versions.

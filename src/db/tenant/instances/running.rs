@@ -29,6 +29,8 @@ pub struct Runnable {
     pub auto_reconnect: bool,
     /// Another one: it was changed.
     pub version: i32,
+    /// What people have sent to it is to be fetched.
+    pub files_wait: bool,
 }
 
 /// A bot that is to run; `None` when it is not.
@@ -38,7 +40,8 @@ pub fn find_runnable(id: InstanceId) -> Query<Option<Runnable>> {
         parked!(),
         ", ",
         unlinked!(),
-        ", message_delay_ms, max_attempts, auto_reconnect, version ",
+        ", message_delay_ms, max_attempts, auto_reconnect, version, ",
+        "exists (select from messages m where m.instance_id = instances.id and m.file_state = 'pending') ",
         "from instances where id = $1 and is_active and deleted_at is null ",
         "and (channel = 'whatsapp_web' or credentials_sealed is not null)"
     );
@@ -52,6 +55,7 @@ pub fn find_runnable(id: InstanceId) -> Query<Option<Runnable>> {
             max_attempts: row.next()?,
             auto_reconnect: row.next()?,
             version: row.next()?,
+            files_wait: row.next()?,
         })
     })
     .bind(id.as_uuid())
