@@ -199,7 +199,7 @@ pub(super) async fn run(
     channels.here.enter(told.instance, Arc::clone(&wake));
     let mut failures = 0_u32;
     while !stop.is_cancelled() {
-        let (end, running, lived) = once(&channels, shard, told, &wake, &stop).await;
+        let (end, running, lived) = Box::pin(once(&channels, shard, told, &wake, &stop)).await;
         if lived {
             failures = 0;
         }
@@ -305,10 +305,11 @@ async fn once(
         Ok(false) => return (End::Retry("subscription_inactive"), Some(running), false),
         Err(_) => return (End::Retry("registry_away"), Some(running), false),
     }
+    // Apart, so that a bot of one channel has no room for what another would need.
     let (end, lived) = match running.runnable.channel {
-        Channel::Telegram => telegram::run(&running, wake).await,
-        Channel::WhatsappWeb => whatsapp_web::run(&running, wake).await,
-        Channel::WhatsappCloud => whatsapp_cloud::run(&running, wake).await,
+        Channel::Telegram => Box::pin(telegram::run(&running, wake)).await,
+        Channel::WhatsappWeb => Box::pin(whatsapp_web::run(&running, wake)).await,
+        Channel::WhatsappCloud => Box::pin(whatsapp_cloud::run(&running, wake)).await,
     };
     (end, Some(running), lived)
 }
