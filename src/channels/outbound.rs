@@ -39,8 +39,7 @@ const LEASE: TimeDelta = TimeDelta::seconds(45);
 /// Within so much of it a message's turn comes, and sending is begun so soon after.
 const OWN: Duration = Duration::from_secs(20);
 const MARGIN: Duration = Duration::from_secs(4);
-/// The outbox is looked at this often even when nobody says that there is something in it. Whoever writes a line says so in the same
-/// transaction, so nothing is found: often enough not to be forgotten, seldom enough for thousands of bots.
+/// The outbox is looked at this often even when nobody says that there is something in it: who writes a line says so with it.
 const LOOK: Duration = Duration::from_secs(30 * 60);
 /// When what is nobody's fault is tried again.
 const SOON: TimeDelta = TimeDelta::seconds(5);
@@ -92,35 +91,36 @@ pub(super) async fn run(running: &Running, outlet: &dyn Outlet) -> End {
         over: running.stop.child_token(),
     };
     let mut lanes = FuturesUnordered::new();
-    let end = loop {
-        let wait = if lanes.len() > FEW {
-            LOOK
-        } else {
-            match sender.claim(CONVERSATIONS - lanes.len()).await {
+    let end = 'running: loop {
+        if running.stop.is_cancelled() {
+            break End::Stopped;
+        }
+        let (mut wait, mut ended) = (Some(LOOK), Vec::new());
+        if lanes.len() <= FEW {
+            let claim = sender.claim(CONVERSATIONS - lanes.len());
+            wait = match meanwhile(&mut lanes, &mut ended, claim).await {
                 Ok(Claimed::Lanes(claimed)) => {
                     lanes.extend(claimed.into_iter().map(|(lane, at)| sender.send_lane(lane, at)));
-                    continue;
+                    None
                 }
-                Ok(Claimed::Nothing(next)) => wait_for(next, running.channels.clock.now()),
+                Ok(Claimed::Nothing(next)) => Some(wait_for(next, running.channels.clock.now())),
                 Err(error) => match running.retried(&error) {
                     Some(end) => break end,
-                    None => Duration::from_secs(1),
+                    None => Some(Duration::from_secs(1)),
                 },
+            };
+        }
+        if let (Some(wait), true) = (wait, ended.is_empty()) {
+            tokio::select! {
+                () = running.stop.cancelled() => break End::Stopped,
+                Some(one) = lanes.next() => ended.push(one),
+                () = running.outbox.notified() => {}
+                () = tokio::time::sleep(wait) => {}
             }
-        };
-        let ended = tokio::select! {
-            () = running.stop.cancelled() => break End::Stopped,
-            Some(ended) = lanes.next() => ended,
-            () = running.outbox.notified() => Ok(None),
-            () = tokio::time::sleep(wait) => Ok(None),
-        };
-        match ended {
-            Ok(None) => {}
-            Ok(Some(end)) => break end,
-            Err(error) => {
-                if let Some(end) = running.retried(&error) {
-                    break end;
-                }
+        }
+        for one in ended {
+            if let Some(end) = one.unwrap_or_else(|error| running.retried(&error)) {
+                break 'running end;
             }
         }
     };
@@ -128,6 +128,22 @@ pub(super) async fn run(running: &Running, outlet: &dyn Outlet) -> End {
     sender.over.cancel();
     while lanes.next().await.is_some() {}
     end
+}
+
+/// Waits for something while the lanes go on: one of them may have been given what it waits for, and keeps it from everybody, this
+/// one too, until it is looked at.
+async fn meanwhile<L: Future, T>(
+    lanes: &mut FuturesUnordered<L>,
+    ended: &mut Vec<L::Output>,
+    work: impl Future<Output = T>,
+) -> T {
+    let mut work = std::pin::pin!(work);
+    loop {
+        tokio::select! {
+            done = &mut work => return done,
+            Some(one) = lanes.next() => ended.push(one),
+        }
+    }
 }
 
 fn wait_for(next: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Duration {

@@ -216,7 +216,8 @@ pub(super) async fn run(
     // As it was when its provider shut it out: until it is changed nobody asks again.
     let mut shut_out = None;
     while !stop.is_cancelled() {
-        let (end, running, lived) = once(&channels, shard, told, (&wake, shut_out), &stop).await;
+        let run = once(&channels, shard, told, (&wake, shut_out), &stop);
+        let (end, running, lived) = Box::pin(run).await;
         if lived {
             failures = 0;
         }
@@ -329,10 +330,11 @@ async fn once(
         Ok(false) => return (End::Retry("subscription_inactive"), Some(running), false),
         Err(_) => return (End::Retry("registry_away"), Some(running), false),
     }
+    // Apart, so that a bot of one channel has no room for what another would need.
     let (end, lived) = match running.runnable.channel {
-        Channel::Telegram => telegram::run(&running, wake).await,
-        Channel::WhatsappWeb => whatsapp_web::run(&running, wake).await,
-        Channel::WhatsappCloud => whatsapp_cloud::run(&running, wake).await,
+        Channel::Telegram => Box::pin(telegram::run(&running, wake)).await,
+        Channel::WhatsappWeb => Box::pin(whatsapp_web::run(&running, wake)).await,
+        Channel::WhatsappCloud => Box::pin(whatsapp_cloud::run(&running, wake)).await,
     };
     (end, Some(running), lived)
 }

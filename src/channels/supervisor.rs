@@ -168,13 +168,14 @@ impl Shard {
             .extract_if(.., |(instance, _)| *instance == told.instance);
         let before: Vec<_> = before.map(|(_, task)| task).collect();
         let (wake, stop) = (Arc::new(Notify::new()), CancellationToken::new());
-        let run = session::run(
+        // Apart: within the task it would have its room twice.
+        let run = Box::pin(session::run(
             self.channels.clone(),
             self.door.shard,
             told,
             Arc::clone(&wake),
             stop.clone(),
-        );
+        ));
         let task = tokio::spawn(async move {
             for task in before {
                 // One after the other: never two of one bot.
