@@ -13,6 +13,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use serde_json::Value;
 
+use super::meanwhile::meanwhile;
 use super::outbound::Outlet;
 use super::session::{End, Running};
 use crate::db::DbError;
@@ -115,10 +116,11 @@ pub(super) async fn run(running: &Running, outlet: &dyn Outlet) -> End {
     let mut fetching = FuturesUnordered::new();
     let mut under_way: Vec<MessageId> = Vec::new();
     let mut looks = running.runnable.files_wait;
-    let end = loop {
-        let mut wait = LOOK;
+    let end = 'running: loop {
+        let (mut wait, mut ended) = (LOOK, Vec::new());
         if looks && under_way.len() < FETCHED_PER_TENANT {
-            match find_due(running, &under_way).await {
+            let found = find_due(running, &under_way);
+            match meanwhile(&mut fetching, &mut ended, found).await {
                 Ok((due, next)) => {
                     under_way.extend(due.iter().map(|file| file.id));
                     fetching.extend(due.into_iter().map(|file| fetch_one(running, outlet, file)));
@@ -130,20 +132,27 @@ pub(super) async fn run(running: &Running, outlet: &dyn Outlet) -> End {
                 },
             }
         }
-        tokio::select! {
-            () = running.stop.cancelled() => break End::Stopped,
-            Some((id, fetched)) = fetching.next() => {
-                under_way.retain(|other| *other != id);
-                if let Err(error) = fetched {
-                    match running.retried(&error) {
-                        Some(end) => break end,
-                        None => tokio::time::sleep(FAILED).await,
-                    }
+        if ended.is_empty() {
+            tokio::select! {
+                () = running.stop.cancelled() => break End::Stopped,
+                Some(one) = fetching.next() => ended.push(one),
+                () = running.files.notified() => {}
+                // Also when nobody has said anything: whoever should have may have died.
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+        let mut failed = false;
+        for (id, fetched) in ended {
+            under_way.retain(|other| *other != id);
+            if let Err(error) = fetched {
+                failed = true;
+                if let Some(end) = running.retried(&error) {
+                    break 'running end;
                 }
             }
-            () = running.files.notified() => {}
-            // Also when nobody has said anything: whoever should have may have died.
-            () = tokio::time::sleep(wait) => {}
+        }
+        if failed {
+            tokio::time::sleep(FAILED).await;
         }
         looks = true;
     };

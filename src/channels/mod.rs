@@ -25,6 +25,7 @@ mod download;
 mod greeting;
 pub mod inbound;
 pub mod link_codes;
+mod meanwhile;
 pub mod media;
 mod opting;
 pub mod outbound;

@@ -14,6 +14,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::meanwhile::meanwhile;
 use super::media::Unfetched;
 use super::session::{End, Running};
 use crate::billing::metering::MeteringError;
@@ -128,22 +129,6 @@ pub(super) async fn run(running: &Running, outlet: &dyn Outlet) -> End {
     sender.over.cancel();
     while lanes.next().await.is_some() {}
     end
-}
-
-/// Waits for something while the lanes go on: one of them may have been given what it waits for, and keeps it from everybody, this
-/// one too, until it is looked at.
-async fn meanwhile<L: Future, T>(
-    lanes: &mut FuturesUnordered<L>,
-    ended: &mut Vec<L::Output>,
-    work: impl Future<Output = T>,
-) -> T {
-    let mut work = std::pin::pin!(work);
-    loop {
-        tokio::select! {
-            done = &mut work => return done,
-            Some(one) = lanes.next() => ended.push(one),
-        }
-    }
 }
 
 fn wait_for(next: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Duration {
