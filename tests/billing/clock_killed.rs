@@ -5,6 +5,8 @@ use std::process::{Command, Stdio};
 
 use chrono::{TimeDelta, Utc};
 use helixai::db::master::subscriptions::find_newest;
+use helixai::domain::billing::dunning::morning;
+use helixai::domain::billing::period::local_date;
 use helixai::domain::clock::Clock;
 use helixai::domain::subscription::SubscriptionStatus;
 use helixai::domain::tenant_key::TenantKey;
@@ -64,8 +66,9 @@ async fn a_killed_clock_leaves_whole_subscriptions() {
             "{point}"
         );
 
-        // Another process, in its own time.
-        clock.set(Utc::now() + TimeDelta::days(1));
+        // Another process, in its own time: tomorrow, after the hour at which people are told.
+        let tomorrow = local_date(Utc::now() + TimeDelta::days(1));
+        clock.set(morning(tomorrow) + TimeDelta::hours(1));
         let books = test.second().await.books;
         books.run_clock().await.expect("it runs");
         assert_eq!(count("select count(*) from master.invoices").await, 1, "{point}");
