@@ -229,7 +229,10 @@ async fn who_only_names_a_number_does_not_keep_it_from_its_owner() {
     let imob = app.onboard("imob", "real_estate").await;
     let post = async |tenant: &TestTenant, body: &Value| app.post("/api/bots").by(tenant).json(body).await;
     // A number is no secret: whoever wants writes it down, with secrets of their own invention.
-    let named = post(&imob, &body(1, "invented")).await.expect(201).json();
+    let named = post(&imob, &body(1, "an-invented-secret"))
+        .await
+        .expect(201)
+        .json();
     numbers.bots.await_state(&imob, &named, "failed").await;
     let mut owners = body(1, "the-secret-of-application-1");
     owners["access_token"] = json!("EAAJB-of-the-owner");
@@ -242,7 +245,7 @@ async fn who_only_names_a_number_does_not_keep_it_from_its_owner() {
     let owned = post(&garage, &owners).await.expect(201).json();
     numbers.bots.await_state(&garage, &owned, "connected").await;
     app.test.clock.advance(chrono::TimeDelta::minutes(3));
-    post(&imob, &body(1, "invented"))
+    post(&imob, &body(1, "an-invented-secret"))
         .await
         .problem(409, "bot_token_taken");
     // Nor does who is let in take it from who is.
