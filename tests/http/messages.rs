@@ -42,7 +42,7 @@ async fn what_is_said_is_stored_with_what_sends_it() {
     let expected = json!({
         "id": made["id"], "conversation_id": conversation["id"], "direction": "outbound", "author": "bot",
         "user_id": null, "kind": "text", "body": words, "payload": {}, "status": "queued", "error": null,
-        "delivered_at": null, "read_at": null, "created_at": "2026-03-10T12:05:00Z",
+        "file": null, "delivered_at": null, "read_at": null, "created_at": "2026-03-10T12:05:00Z",
     });
     assert_eq!(made, expected);
     let list = app
