@@ -194,7 +194,8 @@ async fn what_is_given_up_is_not_sent() {
 #[tokio::test]
 async fn who_wants_no_more_is_not_told_what_waits() {
     let shop = Shop::at("2026-03-10T12:00:00Z").await;
-    shop.crowd(5, 0).await;
+    // Beside the one who is there.
+    shop.crowd(4, 0).await;
     let broadcast = shop.broadcast(json!({})).await;
     shop.act(&broadcast, "start").await;
     shop.work().await;
@@ -230,7 +231,7 @@ async fn a_broadcast_that_cannot_go_on_does_not_hold_up_the_others() {
     let broken = shop.broadcast(json!({})).await;
     shop.act(&broken, "start").await;
     shop.run(&format!(
-        "update {{}}.broadcasts set segment = '{{\"last_seen_after\": \"never\"}}' where id = '{}'",
+        "update {{}}.broadcasts set segment = '{{\"last_seen_after\": \"0000-01-01T00:00:00Z\"}}' where id = '{}'",
         broken["id"].as_str().unwrap()
     ))
     .await;
