@@ -133,7 +133,7 @@ pub fn set_state(
         .bind(notification)
 }
 
-/// Has a bot give up the telephone that it is linked to: whoever runs it does so, and it waits for a person then. Runs after [`lock`].
+/// Has a bot give up the telephone that it is linked to: whoever runs it does so, and it waits for a person then. Runs after [`super::lock`].
 pub fn log_out(id: InstanceId, now: DateTime<Utc>) -> Query<Instance> {
     const LOG_OUT: &str = concat!(
         "update instances set state = 'logged_out', state_detail = '{\"code\": \"logged_out_here\"}', state_changed_at = $2, ",
