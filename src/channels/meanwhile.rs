@@ -21,8 +21,10 @@ pub(super) async fn meanwhile<F: Future, T>(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::future::poll_fn;
+    use std::task::Poll;
 
+    use futures_util::StreamExt as _;
     use futures_util::stream::FuturesUnordered;
     use tokio::sync::Semaphore;
 
@@ -30,16 +32,17 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_given_to_one_that_is_under_way_is_given_back() {
-        let permits = Arc::new(Semaphore::new(0));
+        let permits = Semaphore::new(0);
         let take = || async { permits.acquire().await.map(drop).is_ok() };
         let (mut under_way, mut ended) = (FuturesUnordered::new(), Vec::new());
         under_way.push(take());
         // It stands first in the queue, and what is waited for second.
+        let waits = poll_fn(|context| Poll::Ready(under_way.poll_next_unpin(context).is_pending()));
+        assert!(waits.await);
         let work = async {
             permits.add_permits(1);
             take().await
         };
-        meanwhile(&mut under_way, &mut ended, async {}).await;
         assert!(meanwhile(&mut under_way, &mut ended, work).await);
         assert_eq!(ended, [true]);
     }
