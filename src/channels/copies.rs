@@ -59,7 +59,7 @@ pub enum CopyError {
 }
 
 impl Copies {
-    /// Copies in this folder, made so often (`None`: when somebody asks for one), of which so many of each bot are kept.
+    /// Copies in this folder, made so often (never, or zero: when somebody asks for one), of which so many of each bot are kept.
     pub fn new(folder: DeviceFolder, every: Option<TimeDelta>, keep: usize) -> Self {
         Self {
             folder,

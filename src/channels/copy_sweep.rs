@@ -17,6 +17,7 @@ use crate::db::master::{backups, homes};
 use crate::db::tenant::whatsapp::copies;
 use crate::db::tenant::{Access, TenantDb, TenantHome};
 use crate::domain::ids::{InstanceId, TenantId};
+use crate::storage::KeptCopy;
 
 const EVERY: Duration = Duration::from_secs(3600);
 const DUTY: &str = "device_copies";
@@ -79,18 +80,11 @@ impl Channels {
         let known: HashMap<InstanceId, Option<DateTime<Utc>>> = known.into_iter().collect();
         let mut swept = 0;
         for bot in bots {
-            let until = match known.get(&bot) {
-                Some(until) => *until,
-                None => Some(now - UNKNOWN),
-            };
+            let until = known.get(&bot).copied().unwrap_or(Some(now - UNKNOWN));
             let Some(until) = until else { continue };
-            let before = folder.list((tenant, bot)).await?.len();
-            let useful = move |at: Option<DateTime<Utc>>| at.is_some_and(|at| at > until);
-            folder
-                .retain((tenant, bot), move |_, copy| useful(copy.id.moment()))
-                .await?;
-            let after = folder.list((tenant, bot)).await?.len();
-            swept += usize::from(after < before);
+            let is_useful = move |_, copy: &KeptCopy| copy.id.moment().is_some_and(|at| at > until);
+            let removed = folder.retain((tenant, bot), is_useful).await?;
+            swept += usize::from(removed > 0);
         }
         Ok(swept)
     }

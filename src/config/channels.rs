@@ -72,10 +72,9 @@ impl ChannelSettings {
         }
     }
 
-    /// The time between two copies of a linked device; `None`: none are made by the clock.
+    /// The time between two copies of a linked device; zero: none are made by the clock.
     pub fn session_backups_every(&self) -> Option<TimeDelta> {
-        let every = TimeDelta::from_std(self.session_backups_every).ok();
-        every.filter(|every| *every > TimeDelta::zero())
+        TimeDelta::from_std(self.session_backups_every).ok()
     }
 
     pub(super) fn check(&self, problems: &mut Problems) {

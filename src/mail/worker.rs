@@ -217,12 +217,12 @@ pub fn spawn(mailer: Mailer, stop: CancellationToken) -> JoinHandle<()> {
                     }
                 }
             }
-            beats = beats.wrapping_add(1);
             if beats.is_multiple_of(FORGET_EVERY)
                 && let Err(error) = mailer.forget().await
             {
                 tracing::warn!(%error, "mails that were sent cannot be emptied");
             }
+            beats = beats.wrapping_add(1);
         }
     })
 }

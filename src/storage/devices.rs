@@ -74,7 +74,8 @@ impl DeviceFolder {
         aside(move || list(&folder)).await
     }
 
-    /// Removes a bot's copies but for those that are to `stay`, and what was left half-written of earlier ones.
+    /// Removes a bot's copies but for those that are to `stay`, and what was left half-written of earlier ones;
+    /// how many copies it was.
     ///
     /// # Errors
     /// When the folder cannot be read or written to.
@@ -82,13 +83,14 @@ impl DeviceFolder {
         &self,
         of: (TenantId, InstanceId),
         stay: impl Fn(usize, &KeptCopy) -> bool + Send + 'static,
-    ) -> io::Result<()> {
+    ) -> io::Result<usize> {
         let folder = self.of(of);
         aside(move || {
-            let listed = list(&folder)?;
+            let (listed, mut removed) = (list(&folder)?, 0);
             for (place, copy) in listed.iter().enumerate() {
                 if !stay(place, copy) {
                     found(fs::remove_file(folder.join(name(copy.id))))?;
+                    removed += 1;
                 }
             }
             if let Some(newest) = listed.first() {
@@ -96,7 +98,7 @@ impl DeviceFolder {
             }
             // Not while there is anything in it.
             let _ = fs::remove_dir(&folder);
-            Ok(())
+            Ok(removed)
         })
         .await
     }

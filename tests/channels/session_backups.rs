@@ -95,6 +95,25 @@ impl Shops {
 }
 
 #[tokio::test]
+async fn what_another_process_stops_is_copied_and_what_it_removes_is_unlinked() {
+    let shops = Shops::start().await;
+    let garage = shops.bots.app.onboard("garage", "cars").await;
+    let imob = shops.bots.app.onboard("imob", "real_estate").await;
+    let stopped = shops.connected(&garage, SHOP).await;
+    let removed = shops.connected(&imob, OTHER).await;
+    shops.until_copied(&garage, &stopped, 1).await;
+    let second = shops.bots.app.second_process().await;
+    let app = &shops.bots.app;
+    let stop = app.patch(&format!("{}/status", path_of(&stopped))).at(second);
+    let stop = stop.by(&garage).json(&json!({"is_active": false}));
+    stop.await.expect(200);
+    shops.until_copied(&garage, &stopped, 2).await;
+    let remove = app.delete(&path_of(&removed)).at(second).by(&imob);
+    remove.await.expect(204);
+    shops.whatsapp.until_unlinked(OTHER).await;
+}
+
+#[tokio::test]
 async fn a_device_that_was_lost_comes_back_without_a_code() {
     let clock = Clock::fixed(Utc::now());
     let shops = Shops::start_from(TestApp::builder().clock(clock.clone())).await;

@@ -219,6 +219,13 @@ impl FakeWhatsApp {
             .await;
     }
 
+    /// Waits until no device is linked to this account.
+    pub async fn until_unlinked(&self, phone: &str) {
+        self.world
+            .until(|state| state.linked(phone).is_empty().then_some(()))
+            .await;
+    }
+
     /// The handshakes of this account's successful logins, in order.
     pub fn logins(&self, phone: &str) -> Vec<Handshake> {
         self.world.read(|state| {

@@ -38,7 +38,6 @@ impl Speaker {
 
     async fn tell_due(&self, over: &CancellationToken) -> Result<(), DbError> {
         let (master, now) = (&self.channels.master, self.channels.clock.now());
-        assistant::forget_old(master, now).await?;
         for notice in assistant::list_due(master, MOST, now).await? {
             if over.is_cancelled() {
                 return Ok(());

@@ -8,7 +8,6 @@ use whatsapp_rust::Client;
 
 use crate::channels::copies::CopyError;
 use crate::channels::session::Running;
-use crate::db::tenant::instances;
 
 /// How often it is looked whether a copy is due.
 const LOOK: Duration = Duration::from_secs(1);
@@ -64,8 +63,7 @@ async fn copy_when_due(
 /// Copies the device of a bot that was stopped, as it is now: from here on nothing of it changes.
 pub(super) async fn at_the_end(running: &Running) {
     let (channels, of) = (&running.channels, (running.tenant, running.instance));
-    let stopped = running.run(instances::find_runnable(running.instance)).await;
-    if !matches!(stopped, Ok(None)) || !channels.copies.are_made() {
+    if !channels.copies.are_made() {
         return;
     }
     let copied = tokio::time::timeout(LAST, channels.copy_device(&running.db, of)).await;

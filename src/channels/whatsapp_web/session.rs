@@ -24,6 +24,8 @@ use crate::domain::instance::InstanceState;
 const LIVED: Duration = Duration::from_secs(60);
 /// What a client may take to stop: less than passes between losing a bot and somebody else's having it.
 const STOPPING: Duration = Duration::from_millis(2500);
+/// What the row of a bot that was told to end may take to say why: somebody else may have the bot soon.
+const ASKED: Duration = Duration::from_millis(300);
 /// What it may take to unlink itself.
 const UNLINKING: Duration = Duration::from_secs(10);
 /// Keys for first messages that are kept ready at WhatsApp.
@@ -146,13 +148,22 @@ async fn build(
 /// Stops the client, and then notes what only a person can mend.
 async fn stop(running: &Running, store: &Store, handle: BotHandle, end: End, over: Option<Over>) -> End {
     let client = handle.client();
-    let unlinked = match end {
-        End::Changed => {
-            let unlinked = running.run(instances::is_unlinked(running.instance)).await;
-            unlinked.unwrap_or(false)
-        }
-        _ => false,
+    let row = async {
+        let why = (
+            instances::is_unlinked(running.instance),
+            instances::find_runnable(running.instance),
+        );
+        running.run(why).await.ok()
     };
+    let row = match end {
+        End::Changed => row.await,
+        // Who was stopped or removed by another process is told no more than to end.
+        End::Stopped => tokio::time::timeout(ASKED, row).await.unwrap_or_default(),
+        _ => None,
+    };
+    let (unlinked, stopped) = row.map_or((false, false), |(unlinked, runnable)| {
+        (unlinked, runnable.is_none())
+    });
     if unlinked {
         let _ = tokio::time::timeout(UNLINKING, client.logout()).await;
     }
@@ -161,7 +172,7 @@ async fn stop(running: &Running, store: &Store, handle: BotHandle, end: End, ove
         tracing::warn!(instance_id = %running.instance, "a bot's client was stopped by force: {}", running.instance);
     }
     let Some(over) = over else {
-        if end == End::Changed && !unlinked {
+        if stopped && !unlinked {
             copying::at_the_end(running).await;
         }
         return end;

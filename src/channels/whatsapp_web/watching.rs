@@ -128,7 +128,9 @@ impl<'a> Watch<'a> {
             News::Away => self.away().await,
             News::Receipt(ids, status) => {
                 let now = self.running.channels.clock.now();
-                self.receipts.extend(ids.iter().map(|id| {
+                // No text of the database's has a NUL in it.
+                let ids = ids.iter().filter(|id| !id.contains('\0'));
+                self.receipts.extend(ids.map(|id| {
                     let receipt = Receipt {
                         provider_message_id: own_id(id),
                         ours: None,
@@ -301,8 +303,15 @@ impl<'a> Watch<'a> {
         // Whoever sends books first.
         let note = |(receipt, _): &(Receipt, u8)| receipts::note(instance, receipt, true, now);
         let notes: Vec<_> = self.receipts.iter().map(note).collect();
-        let Ok(noted) = self.running.run(notes).await else {
-            return self.receipts.truncate(MOST_RECEIPTS);
+        let noted = match self.running.run(notes).await {
+            Ok(noted) => noted,
+            Err(error) if error.is_transient() || error.refusal().is_some() => {
+                return self.receipts.truncate(MOST_RECEIPTS);
+            }
+            Err(error) => {
+                tracing::error!(instance_id = %instance, %error, "receipts of a bot cannot be noted, and are passed over: {instance}");
+                return self.receipts.clear();
+            }
         };
         let waiting = std::mem::take(&mut self.receipts).into_iter().zip(noted);
         let unknown = waiting.filter(|(_, (_, noted))| !noted.known);

@@ -5,12 +5,12 @@
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{
-    CACHE_CONTROL, CONTENT_DISPOSITION, Charset, ContentDisposition, DispositionParam, DispositionType, ETAG,
-    EntityTag, ExtendedValue, VARY,
+    CONTENT_DISPOSITION, Charset, ContentDisposition, DispositionParam, DispositionType, EntityTag,
+    ExtendedValue,
 };
 use actix_web::{HttpRequest, HttpResponse, get, web};
 
-use super::photo_files::{FOR_THE_TENANT, is_known};
+use super::photo_files::{FOR_THE_TENANT, tagged};
 use crate::db::tenant::message_files::{self, Found};
 use crate::domain::ids::{ConversationId, MessageId};
 use crate::domain::media_type::MediaType;
@@ -49,15 +49,10 @@ pub async fn get_message_media(
     let found = found.ok_or_else(Problem::not_found)?;
     here(found.state)?;
     let tag = EntityTag::new_strong(message.to_string());
-    let mut answer = HttpResponse::Ok();
-    answer
-        .insert_header((ETAG, tag.to_string()))
-        .insert_header((CACHE_CONTROL, FOR_THE_TENANT))
-        // On the base domain the same address is another tenant's with another key.
-        .insert_header((VARY, "X-Tenant-Key"));
-    if is_known(&request, &tag) {
-        return Ok(answer.status(StatusCode::NOT_MODIFIED).finish());
-    }
+    let mut answer = match tagged(&request, &tag, FOR_THE_TENANT) {
+        Ok(answer) => answer,
+        Err(known) => return Ok(known),
+    };
     let store = &access.platform().keeper.store;
     let reading = store
         .read(access.tenant.home.id, TenantFile::Message(message))

@@ -1,10 +1,11 @@
 //! `/photos/{id}`: the pictures themselves, at the address of the tenant that they belong to. What is in the storefront
 //! is for anybody; the rest for who may read the tenant's data, and for others it is not there.
 
+use actix_web::http::StatusCode;
 use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_TYPE, ETAG, EntityTag, Header, IF_NONE_MATCH, IfNoneMatch, VARY,
 };
-use actix_web::{FromRequest, HttpRequest, HttpResponse, get, web};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, HttpResponseBuilder, get, web};
 
 use crate::db::tenant::photos::PhotosOf;
 use crate::domain::ids::PhotoId;
@@ -75,18 +76,11 @@ async fn show(
         Rendition::Full => EntityTag::new_strong(photo.to_string()),
         Rendition::Thumbnail => EntityTag::new_strong(format!("{photo}-thumbnail")),
     };
-    let mut answer = HttpResponse::Ok();
-    answer
-        .insert_header((ETAG, tag.to_string()))
-        .insert_header((
-            CACHE_CONTROL,
-            if for_anybody { FOR_ANYBODY } else { FOR_THE_TENANT },
-        ))
-        // On the base domain the same address is another tenant's with another key.
-        .insert_header((VARY, "X-Tenant-Key"));
-    if is_known(request, &tag) {
-        return Ok(answer.status(actix_web::http::StatusCode::NOT_MODIFIED).finish());
-    }
+    let kept = if for_anybody { FOR_ANYBODY } else { FOR_THE_TENANT };
+    let mut answer = match tagged(request, &tag, kept) {
+        Ok(answer) => answer,
+        Err(known) => return Ok(known),
+    };
     match access
         .platform()
         .photos
@@ -115,7 +109,25 @@ async fn may_read(request: &HttpRequest) -> Result<bool, Problem> {
     }
 }
 
-pub(super) fn is_known(request: &HttpRequest, tag: &EntityTag) -> bool {
+/// An answer under this tag; `Err`: whoever asks has it as it is.
+pub(super) fn tagged(
+    request: &HttpRequest,
+    tag: &EntityTag,
+    kept: &'static str,
+) -> Result<HttpResponseBuilder, HttpResponse> {
+    let mut answer = HttpResponse::Ok();
+    answer
+        .insert_header((ETAG, tag.to_string()))
+        .insert_header((CACHE_CONTROL, kept))
+        // On the base domain the same address is another tenant's with another key.
+        .insert_header((VARY, "X-Tenant-Key"));
+    match is_known(request, tag) {
+        true => Err(answer.status(StatusCode::NOT_MODIFIED).finish()),
+        false => Ok(answer),
+    }
+}
+
+fn is_known(request: &HttpRequest, tag: &EntityTag) -> bool {
     if !request.headers().contains_key(IF_NONE_MATCH) {
         return false;
     }

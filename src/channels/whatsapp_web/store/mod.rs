@@ -83,9 +83,7 @@ impl Store {
         let batch = (whatsapp::refuse_others(self.instance, self.owner), batch);
         match self.db.run(&access, batch).await {
             Ok(reply) => Ok(reply.output.1),
-            Err(error @ (DbError::Unavailable(_) | DbError::Crowded)) => {
-                Err(StoreError::Connection(Box::new(error)))
-            }
+            Err(error) if error.is_transient() => Err(StoreError::Connection(Box::new(error))),
             Err(error) => Err(StoreError::Database(Box::new(error))),
         }
     }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::keys::Key;
-use super::{claim, forget, save_device};
+use super::{claim, forget};
 use crate::db::DbError;
 use crate::db::tenant::query::Query;
 use crate::domain::ids::InstanceId;
@@ -113,13 +113,12 @@ pub fn put_back(id: InstanceId, copy: DeviceCopy, over: Over, now: DateTime<Utc>
         .bind(columns.3)
         .bind(columns.4)
         .bind(columns.5);
-    [
-        refuse,
-        claim(id, owner, now),
-        save_device(id, copy.device, now),
-        forget(id, owner),
-        insert,
-    ]
+    // Whoever puts it back wants it, also if it was to be given up.
+    let save = Query::execute(
+        "update whatsapp_devices set state_sealed = $2, unlink_wanted = false, updated_at = $3 where instance_id = $1",
+    );
+    let save = save.bind(id.as_uuid()).bind(copy.device).bind(now);
+    [refuse, claim(id, owner, now), save, forget(id, owner), insert]
 }
 
 /// A bot that may be linked to a telephone.
