@@ -173,7 +173,8 @@ async fn a_tenant_that_loses_its_tables_is_not_backed_up() {
     let file = case.file("a");
     let backup =
         tokio::spawn(async move { super::super::snapshots::backup(&platform, "garage", file).await });
-    let waits = "select exists (select from pg_locks where not granted)";
+    let waits = "select exists (select from pg_locks where not granted and relation = 'tenant_garage.schema_history_core'::regclass \
+                 and database = (select oid from pg_database where datname = current_database()))";
     while !admin.query_one(waits, &[]).await.unwrap().get::<_, bool>(0) {
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
