@@ -49,11 +49,15 @@ impl Channels {
         let store = inbound::store(instance, channel, heard, file, now);
         let (_, conversation) = db.run(&Access::system(now), store).await?.output;
         crate::kill_point!("channels.stored");
+        self.have_fetched(instance, file);
+        Ok(conversation)
+    }
+
+    /// When the bot runs elsewhere, whoever has brought the message wakes it there.
+    fn have_fetched(&self, instance: InstanceId, file: Option<FileState>) {
         if file == Some(FileState::Pending) {
-            // When it runs elsewhere, whoever has brought this wakes it there.
             self.here.wake(instance);
         }
-        Ok(conversation)
     }
 
     /// Stores something that the bot's owner has said in its name elsewhere, on the telephone: the bot is silent there for a while.
@@ -69,8 +73,11 @@ impl Channels {
         said: Heard,
     ) -> Result<(), DbError> {
         let now = self.clock.now();
-        let store = inbound::store_own(instance, channel, storable(said), now + BOT_PAUSE, now);
+        let said = storable(said);
+        let file = self.media.awaited(&said);
+        let store = inbound::store_own(instance, channel, said, file, now + BOT_PAUSE, now);
         db.run(&Access::system(now), store).await?;
+        self.have_fetched(instance, file);
         Ok(())
     }
 }

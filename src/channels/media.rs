@@ -86,7 +86,8 @@ impl Media {
                 | MessageKind::Document
                 | MessageKind::Sticker
         );
-        reference(&heard.payload).filter(|_| has_file)?;
+        let is_named = heard.file_sealed.is_some() || named(&heard.payload).is_some();
+        (has_file && is_named).then_some(())?;
         let size = heard.payload.get("size").and_then(Value::as_u64);
         Some(match size {
             Some(size) if size > self.most => FileState::TooLarge,
@@ -105,7 +106,7 @@ impl Media {
 }
 
 /// What the provider calls a file.
-fn reference(payload: &Value) -> Option<&str> {
+pub(super) fn named(payload: &Value) -> Option<&str> {
     let names = ["file_id", "media_id"].into_iter();
     let mut found = names.filter_map(|name| payload.get(name)?.as_str());
     found.next()
@@ -228,10 +229,7 @@ async fn fetch(running: &Running, outlet: &dyn Outlet, file: &Pending) -> Fetche
     if !running.standing.has_room(channels).await.ok()? {
         return Some(Err(Unfetched::Away("storage_full")));
     }
-    let Some(reference) = reference(&file.payload) else {
-        return Some(Err(Unfetched::Never("unreadable")));
-    };
-    let bytes = outlet.fetch(reference, media.most).await;
+    let bytes = outlet.fetch(file, media.most).await;
     Some(bytes.map(|bytes| (turn, bytes)))
 }
 
@@ -269,12 +267,14 @@ mod tests {
     fn heard(kind: MessageKind, payload: Value) -> Heard {
         Heard {
             chat: "1".to_owned(),
+            hidden: None,
             provider_message_id: "1".to_owned(),
             name: None,
             phone: None,
             kind,
             body: None,
             payload,
+            file_sealed: None,
         }
     }
 

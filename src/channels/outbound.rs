@@ -19,6 +19,7 @@ use super::media::Unfetched;
 use super::session::{End, Running};
 use crate::billing::metering::MeteringError;
 use crate::db::DbError;
+use crate::db::tenant::message_files::Pending;
 use crate::db::tenant::{Access, Batch, sending};
 use crate::domain::ids::ConversationId;
 use crate::domain::metering::{ActualUse, Amount, ReservationState, UsageKey};
@@ -76,11 +77,8 @@ pub trait Outlet: Send + Sync {
     /// Sends a message; answers what the provider calls it, if it has said so.
     async fn send(&self, message: &ToSend) -> Result<Option<String>, Unsent>;
 
-    /// Fetches what somebody has sent along, by what the provider calls it: at most so many bytes. A channel whose messages name no files
-    /// is not asked.
-    async fn fetch(&self, _reference: &str, _most: u64) -> Result<Vec<u8>, Unfetched> {
-        Err(Unfetched::Never("unsupported"))
-    }
+    /// Fetches what somebody has sent along: at most so many bytes.
+    async fn fetch(&self, file: &Pending, most: u64) -> Result<Vec<u8>, Unfetched>;
 }
 
 /// Sends what waits, until the session stops. Conversations do not wait for each other: whatever one has to wait for, the others go on.

@@ -49,6 +49,16 @@ impl Phone {
         }
     }
 
+    /// The digits of a Brazilian mobile number as they were before it was given its ninth digit, and as whoever had WhatsApp then is still
+    /// called there; of the numbers that had no ninth digit then. `digits` has the country code.
+    pub fn without_ninth_digit(digits: &str) -> Option<String> {
+        let (area, number) = digits.strip_prefix("55")?.split_at_checked(2)?;
+        let number = number.strip_prefix('9').filter(|number| number.len() == 8)?;
+        number
+            .starts_with(['6', '7', '8', '9'])
+            .then(|| format!("55{area}{number}"))
+    }
+
     /// Whether the number is a Brazilian one.
     pub fn is_brazilian(&self) -> bool {
         self.0.starts_with("+55")
@@ -140,6 +150,22 @@ mod tests {
             "11 98123-4567",
         ] {
             assert_eq!(parse(value), Ok("+5511981234567".to_owned()), "{value}");
+        }
+    }
+
+    #[test]
+    fn old_mobiles_have_a_form_without_their_ninth_digit() {
+        let old = |digits| Phone::without_ninth_digit(digits);
+        assert_eq!(old("5511987650002").as_deref(), Some("551187650002"));
+        for other in [
+            "5511912345678",
+            "551131234567",
+            "551187650002",
+            "12025550123",
+            "55",
+            "",
+        ] {
+            assert_eq!(old(other), None, "{other}");
         }
     }
 

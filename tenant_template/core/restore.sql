@@ -20,7 +20,7 @@ update dues set charge_id = null, pix_code = null, pix_expires_at = null where c
 update messages set processed_at = created_at
 where direction = 'inbound' and processed_at is null and instance_id in (select id from instances);
 -- Whom nobody runs fetches nothing more.
-update messages set file_state = 'failed', file_error = 'restored', file_due_at = null
+update messages set file_state = 'failed', file_error = 'restored', file_due_at = null, file_sealed = null
 where file_state = 'pending' and not exists (select from instances i where i.id = messages.instance_id and i.deleted_at is null);
 -- Bots come back as they were, and are looked at anew.
 update instances set state = 'created', state_detail = '{}' where deleted_at is null;

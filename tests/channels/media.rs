@@ -75,7 +75,7 @@ async fn what_is_sent_is_kept_and_served_as_it_is() {
     let photo = pictures::photo();
     let pdf = [&b"%PDF-1.7\n"[..], &vec![7; 100_000]].concat();
     let page = b"<script>alert(document.cookie)</script>";
-    let sent: [(What, &[u8], &str, &str); 5] = [
+    let sent: [(What, &[u8], &str, &str); 6] = [
         (
             What::Photo(media(&photo)),
             &photo,
@@ -97,6 +97,12 @@ async fn what_is_sent_is_kept_and_served_as_it_is() {
         (
             What::Video(media(b"\0\0\0\x20ftypisom....")),
             b"\0\0\0\x20ftypisom....",
+            "video/mp4",
+            "inline; filename=\"ID.mp4\"",
+        ),
+        (
+            What::VideoNote(media(b"\0\0\0\x20ftypisom!")),
+            b"\0\0\0\x20ftypisom!",
             "video/mp4",
             "inline; filename=\"ID.mp4\"",
         ),

@@ -30,6 +30,8 @@ mod telegram;
 mod tokens;
 mod whatsapp_cloud;
 #[cfg(feature = "whatsapp_web")]
+mod whatsapp_files;
+#[cfg(feature = "whatsapp_web")]
 mod whatsapp_store;
 #[cfg(feature = "whatsapp_web")]
 mod whatsapp_web;

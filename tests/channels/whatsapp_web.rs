@@ -205,6 +205,78 @@ async fn one_person_is_one_contact_whatever_they_are_called() {
     shops.bots.await_rows(&garage, counts, expected).await;
 }
 
+#[tokio::test]
+async fn whose_number_was_hidden_keeps_the_conversation() {
+    let shops = Shops::start().await;
+    let garage = shops.bots.app.onboard("garage", "cars").await;
+    shops.connected(&garage, SHOP).await;
+    shops.whatsapp.name_by_lid(true);
+    shops.whatsapp.hide_numbers(true);
+    shops.say(SHOP, "Quem sou eu?").await;
+    let known = "select jsonb_build_array(c.external_id, k.phone, k.name, (select count(*) from contacts), \
+        (select count(*) from messages m where m.conversation_id = c.id and m.direction = 'inbound')) \
+        from conversations c join contacts k on k.id = c.contact_id order by c.created_at";
+    let hidden = format!("77{PERSON}@lid");
+    let name = format!("Pessoa {PERSON}");
+    let expected = json!([[hidden, null, name, 1, 1]]);
+    shops.bots.await_rows(&garage, known, expected).await;
+    // Another one, who was written down before.
+    let other = "5511987650003";
+    let written = json!({"name": "Bia", "phone": format!("+{other}")});
+    let call = shops.bots.app.post("/api/contacts").by(&garage).json(&written);
+    call.await.expect(201);
+    shops
+        .whatsapp
+        .send_text(other, SHOP, "E eu?")
+        .await
+        .expect("sent");
+    shops.whatsapp.until_confirmed(SHOP).await;
+    shops.whatsapp.hide_numbers(false);
+    shops.say(SHOP, "Sou a Ana").await;
+    shops
+        .whatsapp
+        .send_text(other, SHOP, "Sou a Bia")
+        .await
+        .expect("sent");
+    let of = |phone: &str| (format!("{phone}@s.whatsapp.net"), format!("+{phone}"));
+    let (ana, bia) = (of(PERSON), of(other));
+    // Whom the second was taken for first stays, without a conversation.
+    let expected = json!([[ana.0, ana.1, name, 3, 2], [bia.0, bia.1, "Bia", 3, 2]]);
+    shops.bots.await_rows(&garage, known, expected).await;
+}
+
+#[tokio::test]
+async fn the_first_word_finds_whom_whatsapp_calls_without_the_ninth_digit() {
+    let shops = Shops::start().await;
+    let garage = shops.bots.app.onboard("garage", "cars").await;
+    shops.connected(&garage, SHOP).await;
+    shops.whatsapp.without_account(PERSON);
+    let tell = async |number: &str| {
+        let body = json!({"number": number, "message": "Seu carro chegou"});
+        let call = shops.bots.app.post("/send-message").by(&garage);
+        call.json(&body).await.expect(201);
+    };
+    tell("(11) 98765-0002").await;
+    let sent = shops.whatsapp.until_sent(SHOP, 1).await;
+    assert_eq!(sent[0].to, "551187650002");
+    // And they answer in the same conversation.
+    let answer = shops.whatsapp.send_text("551187650002", SHOP, "Obrigado").await;
+    answer.expect("sent");
+    let one = "select jsonb_build_array(count(*), min(external_id)) from conversations";
+    let expected = json!([[1, "551187650002@s.whatsapp.net"]]);
+    shops.bots.await_rows(&garage, one, expected).await;
+    // Who has no WhatsApp under either is not written to.
+    for absent in ["5511987650009", "551187650009"] {
+        shops.whatsapp.without_account(absent);
+    }
+    tell("11987650009").await;
+    let failed = "select jsonb_build_array(status, error) from messages where direction = 'outbound' order by id desc limit 1";
+    shops
+        .bots
+        .await_rows(&garage, failed, json!([["failed", "not_on_whatsapp"]]))
+        .await;
+}
+
 /// A bot whose next login is refused, once it has been.
 async fn refused(shops: &Shops, garage: &TestTenant, refusal: Refusal, state: &str) -> Value {
     let bot = shops.linked(garage, SHOP).await;
@@ -294,7 +366,7 @@ async fn a_bot_gives_its_telephone_up() {
     let bot = shops.connected(&garage, SHOP).await;
     let answer = shops.act(&garage, &bot, "logout").await;
     assert_eq!(answer["state"], "logged_out");
-    shops.whatsapp.until_gone(SHOP).await;
+    shops.whatsapp.until_unlinked(SHOP).await;
     let kept =
         "select jsonb_build_array(state_sealed is not null, archived_at is not null) from whatsapp_devices";
     shops.bots.await_rows(&garage, kept, json!([[false, true]])).await;

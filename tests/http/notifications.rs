@@ -35,6 +35,8 @@ async fn hear(app: &TestApp, tenant: &TestTenant, bot: InstanceId, number: u32) 
         kind: MessageKind::Text,
         body: Some("oi".to_owned()),
         payload: json!({}),
+        file_sealed: None,
+        hidden: None,
     };
     let db = tenant_db_of(&app.test.platform, &tenant.key).await;
     let conversation = app

@@ -23,6 +23,7 @@ pub enum Kind {
     Photo,
     Document,
     Video,
+    VideoNote,
     Audio,
     Voice,
 }
@@ -34,6 +35,7 @@ impl Kind {
             "sendphoto" => Self::Photo,
             "senddocument" => Self::Document,
             "sendvideo" => Self::Video,
+            "sendvideonote" => Self::VideoNote,
             "sendaudio" => Self::Audio,
             "sendvoice" => Self::Voice,
             _ => return None,
@@ -46,6 +48,7 @@ impl Kind {
             Self::Photo => "photo",
             Self::Document => "document",
             Self::Video => "video",
+            Self::VideoNote => "video_note",
             Self::Audio => "audio",
             Self::Voice => "voice",
         }
@@ -56,6 +59,7 @@ impl Kind {
             Self::Photo => "Photo",
             Self::Document => "Document",
             Self::Video => "Video",
+            Self::VideoNote => "VideoNote",
             Self::Audio => "Audio",
             Self::Voice => "VoiceNote",
         }
@@ -66,6 +70,7 @@ impl Kind {
             Self::Photo => "photos",
             Self::Document => "documents",
             Self::Video => "videos",
+            Self::VideoNote => "video_notes",
             Self::Audio => "music",
             Self::Voice => "voice",
         }
@@ -75,7 +80,7 @@ impl Kind {
         match self {
             Self::Photo => "image/jpeg",
             Self::Document => "application/octet-stream",
-            Self::Video => "video/mp4",
+            Self::Video | Self::VideoNote => "video/mp4",
             Self::Audio => "audio/mpeg",
             Self::Voice => "audio/ogg",
         }
@@ -104,8 +109,11 @@ impl Bot {
             return json!([small, large]);
         }
         let mime = upload.kind.clone().unwrap_or_else(|| kind.mime().to_owned());
-        let mut more = json!({"mime_type": mime});
-        if let (Some(name), true) = (&upload.name, kind != Kind::Voice) {
+        let mut more = match kind {
+            Kind::VideoNote => json!({"length": 240}),
+            _ => json!({"mime_type": mime}),
+        };
+        if let (Some(name), true) = (&upload.name, !matches!(kind, Kind::Voice | Kind::VideoNote)) {
             more["file_name"] = name.as_str().into();
         }
         if kind != Kind::Document {

@@ -71,6 +71,8 @@ pub enum What {
     Document(Media),
     /// Sends a video.
     Video(Media),
+    /// Sends a film of themselves, shown as a circle.
+    VideoNote(Media),
     /// Sends music.
     Audio(Media),
     /// Speaks.
@@ -248,6 +250,7 @@ fn message(bot: &mut Bot, chat: i64, incoming: &Incoming) -> Result<Value, Strin
         What::Photo(media) => attach(bot, &mut message, Kind::Photo, media),
         What::Document(media) => attach(bot, &mut message, Kind::Document, media),
         What::Video(media) => attach(bot, &mut message, Kind::Video, media),
+        What::VideoNote(media) => attach(bot, &mut message, Kind::VideoNote, media),
         What::Audio(media) => attach(bot, &mut message, Kind::Audio, media),
         What::Voice(media) => attach(bot, &mut message, Kind::Voice, media),
         What::Contact(phone) => {

@@ -19,12 +19,15 @@
 //! feature `danger-skip-cert-chain-verify`). Where that feature must not be, [`FakeWhatsApp::linked_device`] gives what a
 //! linked client has stored, the fake's key included.
 //!
-//! Not here: groups, media, calls, history, settings that are kept.
+//! Files are sealed as a phone does, and fetched from the same address by HTTP.
+//!
+//! Not here: groups, calls, history, settings that are kept.
 
 mod account;
 mod bundle;
 mod iq;
 mod line;
+mod media;
 mod noise;
 mod pairing;
 mod phone;
@@ -37,6 +40,7 @@ mod wire;
 mod world;
 mod writing;
 
+pub use media::{File, FileFault, FileKind};
 pub use noise::Handshake;
 pub use refusal::Refusal;
 pub use server::FakeWhatsApp;

@@ -45,16 +45,17 @@ pub(crate) fn envelope_from(
     copy_of: Option<&Address>,
     id: &str,
 ) -> NodeBuilder {
-    let (name, (attribute, other)) = state.named(from);
+    let (name, other) = state.named(from);
     let message = NodeBuilder::new("message")
         .attr("from", name)
         .attr("id", id)
         .attr("t", now())
         .attr("type", "text")
         .attr("notify", format!("Pessoa {}", from.phone));
-    match copy_of {
-        Some(to) => message.attr("recipient", to.with(0).jid()),
-        None => message.attr(attribute, other),
+    match (copy_of, other) {
+        (Some(to), _) => message.attr("recipient", to.with(0).jid()),
+        (None, Some((attribute, other))) => message.attr(attribute, other),
+        (None, None) => message,
     }
 }
 

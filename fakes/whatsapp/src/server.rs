@@ -15,7 +15,7 @@ use crate::line::Order;
 use crate::noise::public;
 use crate::stanza::conflict;
 use crate::world::{State, World};
-use crate::{Handshake, Refusal, SentText, pairing, relay, session, writing};
+use crate::{File, Handshake, Refusal, SentText, media, pairing, relay, session, writing};
 
 /// A running server. It ends, and its connections with it, when this is dropped.
 ///
@@ -35,7 +35,15 @@ impl FakeWhatsApp {
         let shared = world.clone();
         let accepting = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(session::serve(shared.clone(), stream));
+                let world = shared.clone();
+                tokio::spawn(async move {
+                    if media::is_asked(&stream).await {
+                        // Whoever asked has gone.
+                        let _gone = media::serve(world, stream).await;
+                    } else {
+                        session::serve(world, stream).await;
+                    }
+                });
             }
         });
         Ok(Self {
@@ -112,6 +120,23 @@ impl FakeWhatsApp {
     /// Returns the message's id.
     pub async fn send_text(&self, from: &str, to: &str, text: &str) -> Result<String> {
         writing::text(&self.world, from, to, text).await
+    }
+
+    /// A person sends a file to an account; otherwise as [`Self::send_text`].
+    pub async fn send_file(&self, from: &str, to: &str, file: &File) -> Result<String> {
+        let message = media::leave(&self.world, file)?;
+        writing::send(&self.world, from, to, &message, None).await
+    }
+
+    /// The owner of an account sends a file to somebody else; otherwise as [`Self::send_from_phone`].
+    pub async fn send_file_from_phone(&self, owner: &str, to: &str, file: &File) -> Result<String> {
+        let message = media::leave(&self.world, file)?;
+        writing::own(&self.world, owner, to, message).await
+    }
+
+    /// How often files were asked for.
+    pub fn fetched(&self) -> usize {
+        self.world.read(|state| state.fetched)
     }
 
     /// The owner of an account writes on the phone to somebody else: the linked devices get a copy. Returns its id.
@@ -299,6 +324,11 @@ impl FakeWhatsApp {
     /// does more and more; otherwise by phone number.
     pub fn name_by_lid(&self, by_lid: bool) {
         self.world.change(|state| state.by_lid = by_lid);
+    }
+
+    /// Whether nothing but these names says who speaks.
+    pub fn hide_numbers(&self, hidden: bool) {
+        self.world.change(|state| state.hidden = hidden);
     }
 
     /// Says that nobody has WhatsApp with this number.

@@ -33,6 +33,12 @@ pub(crate) struct State {
     pub(crate) refusals: HashMap<Option<String>, VecDeque<Refusal>>,
     /// Whether messages name their senders by their second names.
     pub(crate) by_lid: bool,
+    /// Whether nothing else names them then.
+    pub(crate) hidden: bool,
+    /// Files by their paths: each sealed, with its hash.
+    pub(crate) files: BTreeMap<String, (Vec<u8>, Vec<u8>)>,
+    /// How often files were asked for.
+    pub(crate) fetched: usize,
     /// Accounts whose devices are neither heard nor answered.
     pub(crate) muted: BTreeSet<String>,
     pub(crate) sent: Vec<SentText>,
@@ -188,12 +194,12 @@ impl State {
     }
 
     /// How a device's account is named in messages to others: the name, and the other name as an attribute.
-    pub(crate) fn named(&self, from: &Address) -> (Jid, (&'static str, Jid)) {
+    pub(crate) fn named(&self, from: &Address) -> (Jid, Option<(&'static str, Jid)>) {
         let plain = from.with(0);
         if self.by_lid {
-            (from.lid(), ("sender_pn", plain.jid()))
+            (from.lid(), (!self.hidden).then(|| ("sender_pn", plain.jid())))
         } else {
-            (from.jid(), ("sender_lid", plain.lid()))
+            (from.jid(), Some(("sender_lid", plain.lid())))
         }
     }
 }

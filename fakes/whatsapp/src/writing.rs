@@ -28,11 +28,16 @@ pub(crate) async fn text(world: &World, from: &str, to: &str, text: &str) -> Res
 
 /// A person writes to another; the copy for the person's own devices.
 pub(crate) async fn own_text(world: &World, owner: &str, to: &str, text: &str) -> Result<String> {
-    let receiver = world.change(|state| Ok::<_, anyhow::Error>(state.account(to)?.address.clone()))?;
     let message = Message {
         conversation: Some(text.to_owned()),
         ..Default::default()
     };
+    own(world, owner, to, message).await
+}
+
+/// A person sends something to another; the copy for the person's own devices.
+pub(crate) async fn own(world: &World, owner: &str, to: &str, message: Message) -> Result<String> {
+    let receiver = world.change(|state| Ok::<_, anyhow::Error>(state.account(to)?.address.clone()))?;
     let message = wrap_device_sent(message, receiver.jid().to_string());
     send(world, owner, owner, &message, Some(&receiver)).await
 }
@@ -68,7 +73,7 @@ pub(crate) async fn share_keys(world: &World, device: &Jid) -> Result<()> {
 }
 
 /// Seals a message for each linked device of an account and puts it on its way.
-async fn send(
+pub(crate) async fn send(
     world: &World,
     from: &str,
     to: &str,
@@ -81,11 +86,17 @@ async fn send(
         let (sender, secrets) = (account.address.clone(), account.secrets.clone());
         anyhow::Ok((sender, secrets, state.id(), state.linked(to)))
     })?;
+    let is_text = message.conversation.is_some()
+        || message.protocol_message.is_set()
+        || message.device_sent_message.is_set();
+    let kind = if is_text { "text" } else { "media" };
     let mut secrets = secrets.lock().await;
     for device in devices {
         let enc = seal(world, &mut secrets, &device, message).await?;
         world.change(|state| {
-            let envelope = envelope_from(state, &sender, copy_of, &id).children([enc]);
+            let envelope = envelope_from(state, &sender, copy_of, &id)
+                .attr("type", kind)
+                .children([enc]);
             state.deliver(&device, &id, envelope.build());
         });
     }

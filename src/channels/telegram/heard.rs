@@ -37,6 +37,8 @@ fn read_message(message: &Message, number: &str) -> Option<Heard> {
         kind,
         body: words.map(str::to_owned),
         payload,
+        file_sealed: None,
+        hidden: None,
     })
 }
 
@@ -55,6 +57,8 @@ fn read_button(query: &CallbackQuery) -> Option<Heard> {
         kind: MessageKind::Text,
         payload: json!({ "button": data }),
         body: Some(data),
+        file_sealed: None,
+        hidden: None,
     })
 }
 
@@ -94,6 +98,12 @@ fn content(message: &Message) -> (MessageKind, Value) {
         let payload = json!({
             "file_id": video.file.id, "size": video.file.size, "seconds": video.duration.seconds(),
             "mime_type": video.mime_type.as_ref().map(ToString::to_string),
+        });
+        return (MessageKind::Video, payload);
+    }
+    if let Some(note) = message.video_note() {
+        let payload = json!({
+            "file_id": note.file.id, "size": note.file.size, "seconds": note.duration.seconds(),
         });
         return (MessageKind::Video, payload);
     }

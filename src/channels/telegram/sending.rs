@@ -10,8 +10,9 @@ use teloxide_core::{ApiError, Bot, RequestError};
 use super::heard::name_of;
 use super::{Api, unsent};
 use crate::channels::download::download;
-use crate::channels::media::Unfetched;
+use crate::channels::media::{Unfetched, named};
 use crate::channels::outbound::{Outlet, ToSend, Unsent};
+use crate::db::tenant::message_files::Pending;
 use crate::domain::instance::BotToken;
 
 /// A bot that speaks.
@@ -41,7 +42,8 @@ impl Outlet for Telegram {
         }
     }
 
-    async fn fetch(&self, reference: &str, most: u64) -> Result<Vec<u8>, Unfetched> {
+    async fn fetch(&self, file: &Pending, most: u64) -> Result<Vec<u8>, Unfetched> {
+        let reference = named(&file.payload).ok_or(Unfetched::Never("unreadable"))?;
         let file = match self.bot.get_file(FileId(reference.to_owned())).await {
             Ok(file) if u64::from(file.size) > most => return Err(Unfetched::TooLarge),
             Ok(file) => file,

@@ -96,6 +96,8 @@ fn read_message(value: &Value, message: &Value) -> Option<Heard> {
         kind,
         body: body.map(str::to_owned),
         payload: Value::Object(payload),
+        file_sealed: None,
+        hidden: None,
     })
 }
 

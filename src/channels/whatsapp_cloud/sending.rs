@@ -4,8 +4,9 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::Api;
-use crate::channels::media::Unfetched;
+use crate::channels::media::{Unfetched, named};
 use crate::channels::outbound::{Outlet, ToSend, Unsent};
+use crate::db::tenant::message_files::Pending;
 use crate::domain::bot_credentials::CloudAccount;
 use crate::domain::message::MessageText;
 
@@ -25,7 +26,8 @@ impl Outlet for Cloud {
         self.api.send(&self.account, &request(message)?).await
     }
 
-    async fn fetch(&self, reference: &str, most: u64) -> Result<Vec<u8>, Unfetched> {
+    async fn fetch(&self, file: &Pending, most: u64) -> Result<Vec<u8>, Unfetched> {
+        let reference = named(&file.payload).ok_or(Unfetched::Never("unreadable"))?;
         self.api.fetch(&self.account, reference, most).await
     }
 }

@@ -12,6 +12,7 @@ use whatsapp_rust::types::events::InboundMessage;
 use whatsapp_rust::{Client, InboundDurabilityHook};
 
 use super::events::News;
+use super::files::Files;
 use super::reading::{Said, read};
 use crate::channels::Channels;
 use crate::channels::session::{End, Running};
@@ -30,6 +31,7 @@ pub(super) struct Hearing {
     db: TenantDb,
     instance: InstanceId,
     standing: Standing,
+    files: Files,
     stop: CancellationToken,
     news: UnboundedSender<News>,
 }
@@ -41,6 +43,7 @@ impl Hearing {
             db: running.db.clone(),
             instance: running.instance,
             standing: Standing::new(running.tenant),
+            files: Files::of(running),
             stop: running.stop.clone(),
             news,
         }
@@ -60,7 +63,9 @@ impl Hearing {
             if error.refusal().is_some() {
                 return Err(End::Retry("tenant_not_served"));
             }
-            if !error.is_transient() {
+            // Somebody has written the number down meanwhile, of whom it was not known yet.
+            let known = matches!(&error, DbError::Constraint(name) if name == "contacts_phone_key");
+            if !error.is_transient() && !known {
                 tracing::error!(instance_id = %self.instance, %error,
                     "what was said to a bot cannot be stored, and is passed over: {}", self.instance);
                 return Ok(None);
@@ -93,7 +98,7 @@ impl Hearing {
 impl InboundDurabilityHook for Hearing {
     async fn on_messages(&self, client: Arc<Client>, batch: &[InboundMessage]) -> anyhow::Result<()> {
         for inbound in batch {
-            let Some(said) = read(&client, inbound).await else {
+            let Some(said) = read(&client, &self.files, inbound).await else {
                 continue;
             };
             match self.store(&said).await {

@@ -8,6 +8,7 @@
 
 mod copying;
 mod events;
+mod files;
 mod heard;
 mod http;
 mod reading;
@@ -50,7 +51,7 @@ impl Api {
     pub fn new(url: &str, version: &str) -> Result<Self, String> {
         Ok(Self {
             transport: transport::Sockets::new(url)?,
-            http: http::Http::new()?,
+            http: http::Http::new(url)?,
             version: parse_version(version)?,
         })
     }

@@ -7,6 +7,7 @@ use whatsapp_rust::wacore::proto_helpers::MessageExt as _;
 use whatsapp_rust::waproto::whatsapp::Message;
 use whatsapp_rust::{Client, Jid, Server};
 
+use super::files::Files;
 use crate::db::tenant::inbound::Heard;
 use crate::domain::message::MessageKind;
 use crate::domain::phone::Phone;
@@ -18,7 +19,7 @@ pub(super) enum Said {
 }
 
 /// What was said, if it is something that is heard.
-pub(super) async fn read(client: &Client, inbound: &InboundMessage) -> Option<Said> {
+pub(super) async fn read(client: &Client, files: &Files, inbound: &InboundMessage) -> Option<Said> {
     let info = &inbound.info;
     let source = &info.source;
     if source.is_group || !is_persons(&source.chat) {
@@ -35,18 +36,22 @@ pub(super) async fn read(client: &Client, inbound: &InboundMessage) -> Option<Sa
     let words = inbound.message.text_content();
     let words = words.or_else(|| inbound.message.get_caption());
     let name = (!source.is_from_me && !info.push_name.is_empty()).then(|| info.push_name.clone());
+    let called = source.chat.to_non_ad().to_string();
     let heard = Heard {
         provider_message_id: if source.is_from_me {
             own_id(&info.id)
         } else {
-            format!("{chat}:{}", info.id)
+            // As it was called when it was sent: so it comes again, whatever is known of whoever says it by then.
+            format!("{called}:{}", info.id)
         },
+        hidden: (called != chat).then_some(called),
         chat,
         name,
         phone: number_of(&person),
         kind,
         body: words.map(str::to_owned),
         payload,
+        file_sealed: files.seal(&inbound.message),
     };
     Some(if source.is_from_me {
         Said::Ours(heard)
@@ -96,7 +101,11 @@ fn content(message: &Message) -> Option<(MessageKind, Value)> {
         });
         return Some((MessageKind::Image, payload));
     }
-    if let Some(video) = message.video_message.as_option() {
+    if let Some(video) = message
+        .video_message
+        .as_option()
+        .or(message.ptv_message.as_option())
+    {
         let payload =
             json!({"mime_type": video.mimetype, "size": video.file_length, "seconds": video.seconds});
         return Some((MessageKind::Video, payload));

@@ -3,6 +3,7 @@
 //! A message has the same name whenever it is sent: whoever gets it twice shows it once.
 
 use std::fmt::Write as _;
+use std::iter;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,9 +13,13 @@ use sha2::{Digest as _, Sha256};
 use whatsapp_rust::waproto::whatsapp::Message;
 use whatsapp_rust::{Client, IqError, Jid, SendError, SendOptions};
 
+use super::files::Files;
 use super::reading::own_id;
+use crate::channels::media::Unfetched;
 use crate::channels::outbound::{Outlet, ToSend, Unsent};
+use crate::db::tenant::message_files::Pending;
 use crate::domain::ids::MessageId;
+use crate::domain::phone::Phone;
 
 /// For how long nothing is said after the socket has gone.
 const SOON: Duration = Duration::from_secs(2);
@@ -22,6 +27,36 @@ const SOON: Duration = Duration::from_secs(2);
 /// A bot that speaks.
 pub(super) struct WhatsApp {
     pub(super) client: Arc<Client>,
+    pub(super) files: Files,
+}
+
+impl WhatsApp {
+    /// As WhatsApp calls whom it does not know by this number yet: who had it before mobile numbers had nine digits is called without
+    /// the ninth.
+    async fn whom(&self, chat: Jid) -> Result<Jid, Unsent> {
+        if !chat.is_pn() || matches!(self.client.get_lid_pn_entry(&chat).await, Ok(Some(_))) {
+            return Ok(chat);
+        }
+        let old = Phone::without_ninth_digit(&chat.user);
+        let asked: Vec<Jid> = iter::once(chat.clone()).chain(old.map(Jid::pn)).collect();
+        let away = Unsent::Away("provider_error");
+        let found = self
+            .client
+            .contacts()
+            .is_on_whatsapp(&asked)
+            .await
+            .map_err(|_| away)?;
+        let there = found.iter().filter(|one| one.is_registered);
+        let there = there.filter_map(|one| Some(&one.jid).filter(|jid| jid.is_pn()).or(one.pn_jid.as_ref()));
+        // The one that was asked for comes first.
+        let there = there.min_by_key(|jid| **jid != chat).cloned();
+        let unsure = found.iter().any(|one| one.contact_error.is_some());
+        there.ok_or(if unsure {
+            away
+        } else {
+            Unsent::Never("not_on_whatsapp")
+        })
+    }
 }
 
 #[async_trait]
@@ -38,6 +73,7 @@ impl Outlet for WhatsApp {
         if !self.is_open() {
             return Err(Unsent::Wait(SOON));
         }
+        let chat = self.whom(chat).await?;
         let id = name_of(message.id);
         let said = Message {
             conversation: Some(words(message)),
@@ -48,6 +84,13 @@ impl Outlet for WhatsApp {
             Ok(_) => Ok(Some(own_id(&id))),
             Err(error) => Err(unsent(&error)),
         }
+    }
+
+    async fn fetch(&self, file: &Pending, most: u64) -> Result<Vec<u8>, Unfetched> {
+        let sealed = file.sealed.as_deref();
+        self.files
+            .fetch(sealed.ok_or(Unfetched::Never("unreadable"))?, most)
+            .await
     }
 }
 

@@ -12,6 +12,7 @@ use whatsapp_rust::wacore::store::error::StoreError;
 
 use super::copying;
 use super::events::{self, KINDS, News, Over};
+use super::files::Files;
 use super::heard::Hearing;
 use super::sending::WhatsApp;
 use super::store::Store;
@@ -64,6 +65,7 @@ pub(in crate::channels) async fn run(running: &Running, wake: &Notify) -> (End, 
     let client = handle.client();
     let outlet = WhatsApp {
         client: Arc::clone(&client),
+        files: Files::of(running),
     };
     let mut over = None;
     let watched = Arc::clone(&store);

@@ -15,6 +15,8 @@ use crate::domain::message::{FileState, MessageKind};
 pub struct Heard {
     /// The provider's name of the chat.
     pub chat: String,
+    /// Another name of the chat, which hid the number and under which it may have been heard before.
+    pub hidden: Option<String>,
     /// The provider's name of the message, in this chat and all others of the bot.
     pub provider_message_id: String,
     /// How whoever speaks is called.
@@ -27,12 +29,23 @@ pub struct Heard {
     pub body: Option<String>,
     /// What its kind carries besides words.
     pub payload: Value,
+    /// What fetches the file that came along, where its name in `payload` is not enough: sealed for the bot.
+    pub file_sealed: Option<Vec<u8>>,
 }
 
 // Of two messages with which somebody begins to speak the second waits here for the first, so that there are not two of anything.
 pub(super) const LOCK_INSTANCE: &str = "\
 select case when i.id is null then helixai.refuse('HX404') else 0 end from (values (true)) as request (one)
 left join (select id from instances where id = $1 and deleted_at is null for no key update) i on true";
+
+// Who was heard under a name that hid the number, and is known now, keeps the conversation: it is that with whoever has this number.
+const REVEAL: &str = "\
+with known as (select id from contacts where phone = $4),
+revealed as (update conversations c set external_id = $3, contact_id = coalesce((select id from known), c.contact_id), updated_at = $5
+  where c.instance_id = $1 and c.external_id = $2
+    and not exists (select from conversations o where o.instance_id = $1 and o.external_id = $3) returning c.contact_id)
+update contacts k set phone = $4, version = k.version + 1, updated_at = $5 from revealed r
+where k.id = r.contact_id and k.phone is null and not exists (select from known)";
 
 // A conversation that was begun here with whoever has this number is held by the bot from now on; and one that the bot holds under
 // another form of the number is the same one.
@@ -59,8 +72,8 @@ where k.id = coalesce((select id from contacts where phone = $6), $7)
 const INSERT: &str = concat!(
     "with made as (insert into messages ",
     "(id, conversation_id, instance_id, direction, author, kind, body, payload, provider_message_id, status, created_at, ",
-    "file_state, file_due_at) ",
-    "select $1, c.id, $2, 'inbound', 'contact', $3, $4, $5, $6, 'received', $7, $10, case $10 when 'pending' then $7 end ",
+    "file_state, file_due_at, file_sealed) ",
+    "select $1, c.id, $2, 'inbound', 'contact', $3, $4, $5, $6, 'received', $7, $10, case $10 when 'pending' then $7 end, case $10 when 'pending' then $11 end ",
     "from conversations c where c.instance_id = $2 and c.external_id = $8 ",
     "on conflict on constraint messages_instance_id_provider_message_id_key do nothing ",
     "returning id, conversation_id, direction, author, status), ",
@@ -81,8 +94,9 @@ const INSERT: &str = concat!(
 
 const INSERT_OWN: &str = concat!(
     "with made as (insert into messages ",
-    "(id, conversation_id, instance_id, direction, author, kind, body, payload, provider_message_id, status, created_at) ",
-    "select $1, c.id, $2, 'outbound', 'user', $3, $4, $5, $6, 'sent', $7 ",
+    "(id, conversation_id, instance_id, direction, author, kind, body, payload, provider_message_id, status, created_at, ",
+    "file_state, file_due_at, file_sealed) ",
+    "select $1, c.id, $2, 'outbound', 'user', $3, $4, $5, $6, 'sent', $7, $10, case $10 when 'pending' then $7 end, case $10 when 'pending' then $11 end ",
     "from conversations c where c.instance_id = $2 and c.external_id = $8 ",
     "on conflict on constraint messages_instance_id_provider_message_id_key do nothing ",
     "returning id, conversation_id, direction, author, status), ",
@@ -96,7 +110,13 @@ const INSERT_OWN: &str = concat!(
 );
 
 /// What there has to be before something can be stored: the bot, the contact, the conversation.
-pub type Ensured = (Query<u64>, Option<Query<u64>>, Query<u64>, Query<u64>);
+pub type Ensured = (
+    Query<u64>,
+    Option<Query<u64>>,
+    Option<Query<u64>>,
+    Query<u64>,
+    Query<u64>,
+);
 
 /// Stores something, with its contact and conversation, in one round trip; which conversation it is. With `file`, something came along
 /// with it. Refuses when there is no such bot.
@@ -119,16 +139,17 @@ pub fn store(
         .bind(now)
         .bind(heard.chat)
         .bind(NotificationId::new().as_uuid())
-        .bind(file.map(|file| file.as_str()));
+        .bind(file.map(|file| file.as_str()))
+        .bind(heard.file_sealed);
     (ensured, insert)
 }
 
-/// Stores something that the bot's owner has said in its name elsewhere, with contact and conversation: the bot is silent until then.
-/// Refuses when there is no such bot.
+/// Stores something that the bot's owner has said in its name elsewhere, as [`store`] does: the bot is silent until then.
 pub fn store_own(
     instance: InstanceId,
     channel: Channel,
     said: Heard,
+    file: Option<FileState>,
     paused_until: DateTime<Utc>,
     now: DateTime<Utc>,
 ) -> (Ensured, Query<u64>) {
@@ -142,13 +163,24 @@ pub fn store_own(
         .bind(said.provider_message_id)
         .bind(now)
         .bind(said.chat)
-        .bind(paused_until);
+        .bind(paused_until)
+        .bind(file.map(|file| file.as_str()))
+        .bind(said.file_sealed);
     (ensured, insert)
 }
 
 fn ensure(instance: InstanceId, channel: Channel, heard: &Heard, now: DateTime<Utc>) -> Ensured {
     let contact = ContactId::new();
     let lock = Query::execute(LOCK_INSTANCE).bind(instance.as_uuid());
+    let reveal = heard.hidden.clone().zip(heard.phone.clone());
+    let reveal = reveal.map(|(hidden, phone)| {
+        Query::execute(REVEAL)
+            .bind(instance.as_uuid())
+            .bind(hidden)
+            .bind(heard.chat.clone())
+            .bind(phone)
+            .bind(now)
+    });
     let adopt = heard.phone.clone().map(|phone| {
         Query::execute(ADOPT)
             .bind(instance.as_uuid())
@@ -172,7 +204,7 @@ fn ensure(instance: InstanceId, channel: Channel, heard: &Heard, now: DateTime<U
         .bind(now)
         .bind(heard.phone.clone())
         .bind(contact.as_uuid());
-    (lock, adopt, ensure_contact, ensure_conversation)
+    (lock, reveal, adopt, ensure_contact, ensure_conversation)
 }
 
 /// A conversation in which something waits for an answer: its lane, locked, and what the answer depends on. It has no `Debug`: it is

@@ -17,6 +17,8 @@ pub struct Pending {
     pub id: MessageId,
     /// What that carries: among it the provider's name of the file.
     pub payload: Value,
+    /// What fetches it where a name is not enough, as it is stored.
+    pub sealed: Option<Vec<u8>>,
     /// How often fetching it was tried.
     pub attempts: i32,
     /// When it is tried next.
@@ -26,12 +28,13 @@ pub struct Pending {
 /// What a bot has to fetch, at most `most`, what is due first in front.
 pub fn list_pending(instance: InstanceId, most: i64) -> Query<Vec<Pending>> {
     Query::all(
-        "select id, payload, file_attempts, file_due_at from messages where instance_id = $1 and file_state = 'pending' \
+        "select id, payload, file_sealed, file_attempts, file_due_at from messages where instance_id = $1 and file_state = 'pending' \
          order by file_due_at limit $2",
         |mut row| {
             Ok(Pending {
                 id: MessageId::from_uuid(row.next()?),
                 payload: row.next()?,
+                sealed: row.next()?,
                 attempts: row.next()?,
                 due_at: row.next()?,
             })
@@ -56,7 +59,7 @@ macro_rules! told {
 pub fn set_stored(id: MessageId, kind: &'static str, length: i64) -> Query<u64> {
     const STORED: &str = concat!(
         "with ended as (update messages set file_state = 'stored', file_type = $2, file_bytes = $3, ",
-        "file_attempts = file_attempts + 1, file_due_at = null",
+        "file_attempts = file_attempts + 1, file_due_at = null, file_sealed = null",
         told!()
     );
     Query::execute(STORED).bind(id.as_uuid()).bind(kind).bind(length)
@@ -66,7 +69,7 @@ pub fn set_stored(id: MessageId, kind: &'static str, length: i64) -> Query<u64> 
 pub fn set_refused(id: MessageId, error: Option<&'static str>) -> Query<u64> {
     const REFUSED: &str = concat!(
         "with ended as (update messages set file_state = case when $2::text is null then 'too_large' else 'failed' end, file_error = $2, ",
-        "file_attempts = file_attempts + 1, file_due_at = null",
+        "file_attempts = file_attempts + 1, file_due_at = null, file_sealed = null",
         told!()
     );
     Query::execute(REFUSED).bind(id.as_uuid()).bind(error)
@@ -85,7 +88,7 @@ pub fn put_off(id: MessageId, due_at: DateTime<Utc>, is_try: bool) -> Query<u64>
 /// Nothing more is fetched for a bot that is removed.
 pub fn give_up(instance: InstanceId) -> Query<u64> {
     Query::execute(
-        "update messages set file_state = 'failed', file_error = 'bot_removed', file_due_at = null \
+        "update messages set file_state = 'failed', file_error = 'bot_removed', file_due_at = null, file_sealed = null \
          where instance_id = $1 and file_state = 'pending'",
     )
     .bind(instance.as_uuid())

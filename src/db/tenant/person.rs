@@ -113,7 +113,7 @@ where v.contact_id = $1 and o.id = m.id";
 const ERASE_MESSAGES: &str = "\
 update messages m
 set body = null, payload = '{}', error = null, provider_message_id = null,
-    file_state = null, file_error = null, file_type = null, file_bytes = null, file_due_at = null,
+    file_state = null, file_error = null, file_type = null, file_bytes = null, file_due_at = null, file_sealed = null,
     status = case when m.direction = 'outbound' and m.status = 'queued' then 'failed' else m.status end
 from conversations v
 where v.contact_id = $1 and m.conversation_id = v.id";
