@@ -21,6 +21,7 @@ use crate::db::DbError;
 use crate::db::tenant::held::Told;
 use crate::db::tenant::instances::{self, Runnable};
 use crate::db::tenant::{Access, TenantDb, inbound};
+use crate::domain::bot_credentials::Credentials;
 use crate::domain::conversation::Channel;
 use crate::domain::ids::{ConversationId, InstanceId, ShardId, TenantId};
 use crate::domain::instance::InstanceState;
@@ -84,16 +85,26 @@ impl Running {
         None
     }
 
+    /// Takes what the bot is let in with, which no other may have then; why it has to stop, if it is another's.
+    pub(super) async fn claim(&self, credentials: &Credentials) -> Result<(), End> {
+        let claim = self.channels.claim_token(self.tenant, self.instance, credentials);
+        match Box::pin(claim).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(End::Dead("bot_token_taken")),
+            Err(_) => Err(End::Retry("registry_away")),
+        }
+    }
+
     /// Has what waits in this conversation answered.
     async fn answer(&self, conversation: ConversationId) -> Result<(), DbError> {
-        let said = answer(
+        let answer = answer(
             &self.channels,
             &self.db,
             &self.standing,
             self.instance,
             conversation,
-        )
-        .await?;
+        );
+        let said = Box::pin(answer).await?;
         if said > 0 {
             self.outbox.notify_one();
         }
@@ -216,8 +227,7 @@ pub(super) async fn run(
     // As it was when its provider shut it out: until it is changed nobody asks again.
     let mut shut_out = None;
     while !stop.is_cancelled() {
-        let run = once(&channels, shard, told, (&wake, shut_out), &stop);
-        let (end, running, lived) = Box::pin(run).await;
+        let (end, running, lived) = Box::pin(once(&channels, shard, told, (&wake, shut_out), &stop)).await;
         if lived {
             failures = 0;
         }
@@ -283,7 +293,8 @@ async fn once(
         }
     };
     let access = Access::system(channels.clock.now());
-    let runnable = match db.run(&access, instances::find_runnable(told.instance)).await {
+    let find = instances::find_runnable(told.instance);
+    let runnable = match Box::pin(db.run(&access, find)).await {
         Ok(reply) => reply.output,
         Err(error) => {
             tracing::info!(tenant_id = %told.tenant, %error, "a bot waits for its tenant: {}", told.instance);
@@ -293,7 +304,7 @@ async fn once(
     let Some(runnable) = runnable else {
         let now = channels.clock.now();
         let stopped = instances::set_state(told.instance, InstanceState::Stopped, json!({}), None, now);
-        let _ = db.run(&access, stopped).await;
+        let _ = Box::pin(db.run(&access, stopped)).await;
         return (End::Stopped, None, false);
     };
     if shut_out == Some(runnable.version) {
@@ -347,4 +358,33 @@ fn is_the_providers(end: End) -> bool {
 fn backoff(failures: u32) -> Duration {
     let doubled = FIRST_WAIT.saturating_mul(2_u32.saturating_pow(failures.clamp(1, 12) - 1));
     doubled.min(LONGEST_WAIT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a future keeps in memory while it waits.
+    fn room<F: Future>(_: impl FnOnce() -> F) -> usize {
+        size_of::<F>()
+    }
+
+    fn never<T>() -> T {
+        unreachable!("nothing runs")
+    }
+
+    /// Whatever is asked of a database is apart: it is there only while it is asked.
+    #[test]
+    fn a_bot_that_waits_is_small() {
+        let all = room(|| run(never(), never(), never(), never(), never()))
+            + room(|| once(never(), never(), never(), never(), never()));
+        let telegram = room(|| telegram::run(never(), never()));
+        let cloud = room(|| whatsapp_cloud::run(never(), never()));
+        let web = room(|| whatsapp_web::run(never(), never()));
+        let sizes = format!("{all}, {telegram}, {cloud}, {web}");
+        assert!(
+            all + telegram.max(cloud) < 14 * 1024 && all + web < 18 * 1024,
+            "{sizes}"
+        );
+    }
 }

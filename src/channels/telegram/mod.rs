@@ -21,6 +21,8 @@ use crate::domain::instance::{BotToken, InstanceState};
 
 pub use self::heard::read_update;
 
+/// Connections that stay open for what is said next, of all bots together: each has buffers.
+const IDLE: usize = 32;
 /// The longest wait for any other answer.
 const CALL: Duration = Duration::from_secs(15);
 /// Who has run for so long was well; the next failure is a first one.
@@ -71,9 +73,10 @@ impl Api {
     /// # Errors
     /// When the address is none, or the clients cannot be made.
     pub fn new(url: &str, poll: Duration) -> Result<Self, String> {
-        let client = |timeout| {
+        let client = |timeout, idle| {
             reqwest::Client::builder()
                 .timeout(timeout)
+                .pool_max_idle_per_host(idle)
                 .connect_timeout(Duration::from_secs(5))
                 .tcp_nodelay(true)
                 .redirect(reqwest::redirect::Policy::none())
@@ -83,8 +86,9 @@ impl Api {
         Ok(Self {
             url: reqwest::Url::parse(url).map_err(|error| error.to_string())?,
             poll,
-            polling: client(poll + CALL.min(poll))?,
-            calling: client(CALL)?,
+            // Each is used again at once.
+            polling: client(poll + CALL.min(poll), usize::MAX)?,
+            calling: client(CALL, IDLE)?,
         })
     }
 
@@ -137,13 +141,8 @@ pub(super) async fn run(running: &Running, wake: &Notify) -> (End, bool) {
     let Some(token) = channels.open_token(running.tenant, running.instance, sealed) else {
         return (End::Dead("credentials_unreadable"), false);
     };
-    match channels
-        .claim_token(running.tenant, running.instance, &token.clone().into())
-        .await
-    {
-        Ok(true) => {}
-        Ok(false) => return (End::Dead("bot_token_taken"), false),
-        Err(_) => return (End::Retry("registry_away"), false),
+    if let Err(end) = running.claim(&token.clone().into()).await {
+        return (end, false);
     }
     let bot = channels.telegram.bot(&token);
     let number = token.number().to_owned();

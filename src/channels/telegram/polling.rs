@@ -49,7 +49,7 @@ pub(super) async fn run(
                 failures = 0;
                 for update in updates {
                     let id = update.id.0;
-                    if let Some(end) = store(running, update, number, heard).await {
+                    if let Some(end) = Box::pin(store(running, update, number, heard)).await {
                         return end;
                     }
                     offset = Some(i32::try_from(id.saturating_add(1)).unwrap_or(i32::MAX));

@@ -138,13 +138,8 @@ pub(super) async fn run(running: &Running, wake: &Notify) -> (End, bool) {
         Ok(username) => username,
         Err(refusal) => return (ended(refusal), false),
     };
-    match channels
-        .claim_token(running.tenant, running.instance, &account.clone().into())
-        .await
-    {
-        Ok(true) => {}
-        Ok(false) => return (End::Dead("bot_token_taken"), false),
-        Err(_) => return (End::Retry("registry_away"), false),
+    if let Err(end) = running.claim(&account.clone().into()).await {
+        return (end, false);
     }
     running
         .set_state(InstanceState::Connected, json!({}), username)

@@ -54,7 +54,7 @@ async fn copy_when_due(
     let now = channels.clock.now();
     if channels.copies.is_due(running.instance, known, now) {
         // What is not to be copied now, whatever it is, is looked at in the next period.
-        channels.copy_device(&running.db, of).await?;
+        Box::pin(channels.copy_device(&running.db, of)).await?;
         *newest = Some(Some(now));
     }
     Ok(())

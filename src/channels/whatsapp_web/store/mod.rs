@@ -55,7 +55,7 @@ impl Store {
     ) -> std::result::Result<Self, DbError> {
         let (owner, now) = (Uuid::now_v7(), clock.now());
         let claim = whatsapp::claim(instance, owner, now);
-        match db.run(&Access::system(now), claim).await?.output {
+        match Box::pin(db.run(&Access::system(now), claim)).await?.output {
             0 => Err(DbError::Refused(Refusal::NotFound)),
             _ => Ok(Self {
                 db,
@@ -81,7 +81,7 @@ impl Store {
     pub(super) async fn run<B: Batch>(&self, batch: B) -> Result<B::Output> {
         let access = Access::system(self.clock.now());
         let batch = (whatsapp::refuse_others(self.instance, self.owner), batch);
-        match self.db.run(&access, batch).await {
+        match Box::pin(self.db.run(&access, batch)).await {
             Ok(reply) => Ok(reply.output.1),
             Err(error) if error.is_transient() => Err(StoreError::Connection(Box::new(error))),
             Err(error) => Err(StoreError::Database(Box::new(error))),
