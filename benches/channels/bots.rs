@@ -48,17 +48,18 @@ impl Bots {
         ]
     }
 
-    /// Makes so many bots of Telegram, and waits until all of them hear.
+    /// Makes bots of Telegram until there are so many, and waits until all of them hear.
     pub async fn make_telegram(
         &mut self,
         program: &Program,
         tenants: &[Tenant],
         count: usize,
     ) -> anyhow::Result<()> {
-        self.tokens = (0..count)
-            .map(|number| format!("{}:AA{}", 100_000_000 + number, "x".repeat(33)))
-            .collect();
-        stream::iter(self.tokens.iter().zip(tenants.iter().cycle()).enumerate())
+        let there = self.tokens.len();
+        let token = |number| format!("{}:AA{}", 100_000_000 + number, "x".repeat(33));
+        self.tokens.extend((there..count).map(token));
+        let all = self.tokens.iter().zip(tenants.iter().cycle()).enumerate();
+        stream::iter(all.skip(there))
             .map(|(number, (token, tenant))| {
                 self.telegram.add_bot(token, &format!("loja_{number}_bot"));
                 let body = json!({

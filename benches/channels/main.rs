@@ -25,6 +25,8 @@ use program::{Memory, Program};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// Of so many bots one is made before memory is compared.
+const FIRST: usize = 5;
 /// Bots that the largest plan includes.
 const PER_TENANT: usize = 20;
 
@@ -122,9 +124,14 @@ async fn measure_bots(
     table::stages(options.idle);
     let name = format!("started; each of {} tenants was asked once", tenants.len());
     let empty = watch(name, 0, None).await?;
+    // What they share comes with the first of them: connections to the database, and what was prepared there.
+    let first = options.bots / FIRST;
+    bots.make_telegram(&program, tenants, first).await?;
+    let name = format!("with {first} bots of Telegram");
+    let few = watch(name, first, Some(empty)).await?;
     bots.make_telegram(&program, tenants, options.bots).await?;
     let name = format!("with {} bots of Telegram", options.bots);
-    let some = watch(name, options.bots, Some(empty)).await?;
+    let some = watch(name, options.bots - first, Some(few)).await?;
     bots.make_whatsapp(place, &program, tenants, options.sessions)
         .await?;
     let name = format!("and {} sessions of WhatsApp", options.sessions);

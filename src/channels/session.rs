@@ -39,7 +39,8 @@ const UNANSWERED: i64 = 1000;
 
 /// A bot that runs.
 pub(super) struct Running {
-    pub(super) channels: Channels,
+    /// As all bots have it.
+    pub(super) channels: Arc<Channels>,
     pub(super) tenant: TenantId,
     pub(super) instance: InstanceId,
     pub(super) db: TenantDb,
@@ -216,7 +217,7 @@ impl Running {
 
 /// Runs a bot until `stop`, or until it is not to run any more.
 pub(super) async fn run(
-    channels: Channels,
+    channels: Arc<Channels>,
     shard: ShardId,
     told: Told,
     wake: Arc<Notify>,
@@ -277,7 +278,7 @@ pub(super) async fn run(
 
 /// One run: why it is over, what was running if the tenant was there at all, and whether it has lived.
 async fn once(
-    channels: &Channels,
+    channels: &Arc<Channels>,
     shard: ShardId,
     told: Told,
     (wake, shut_out): (&Notify, Option<i32>),
@@ -317,7 +318,7 @@ async fn once(
         Channel::WhatsappCloud => whatsapp_cloud::pace(delay),
     };
     let running = Running {
-        channels: channels.clone(),
+        channels: Arc::clone(channels),
         tenant: told.tenant,
         instance: told.instance,
         db,
@@ -383,7 +384,7 @@ mod tests {
         let web = room(|| whatsapp_web::run(never(), never()));
         let sizes = format!("{all}, {telegram}, {cloud}, {web}");
         assert!(
-            all + telegram.max(cloud) < 14 * 1024 && all + web < 18 * 1024,
+            all + telegram.max(cloud) < 12 * 1024 && all + web < 16 * 1024,
             "{sizes}"
         );
     }

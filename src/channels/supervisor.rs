@@ -37,6 +37,7 @@ const ENDING: Duration = Duration::from_secs(15);
 
 /// Runs bots until `stop`. Any number of processes may.
 pub fn spawn(channels: Channels, stop: CancellationToken) -> JoinHandle<()> {
+    let channels = Arc::new(channels);
     tokio::spawn(async move {
         let mut shards: HashMap<ShardId, Shard> = HashMap::new();
         let worker = Uuid::now_v7();
@@ -62,7 +63,7 @@ pub fn spawn(channels: Channels, stop: CancellationToken) -> JoinHandle<()> {
             for door in doors {
                 shards
                     .entry(door.shard)
-                    .or_insert_with(|| Shard::new(channels.clone(), worker, door));
+                    .or_insert_with(|| Shard::new(Arc::clone(&channels), worker, door));
             }
         }
         join_all(shards.into_values().map(Shard::end)).await;
@@ -78,7 +79,7 @@ async fn look_up_doors(channels: &Channels) -> Vec<LaneAddress> {
 
 /// The bots of one shard that this process has.
 struct Shard {
-    channels: Channels,
+    channels: Arc<Channels>,
     worker: Uuid,
     door: LaneAddress,
     running: HashMap<InstanceId, Run>,
@@ -98,7 +99,7 @@ struct Run {
 }
 
 impl Shard {
-    fn new(channels: Channels, worker: Uuid, door: LaneAddress) -> Self {
+    fn new(channels: Arc<Channels>, worker: Uuid, door: LaneAddress) -> Self {
         Self {
             channels,
             worker,
@@ -170,7 +171,7 @@ impl Shard {
         let (wake, stop) = (Arc::new(Notify::new()), CancellationToken::new());
         // Apart: within the task it would have its room twice.
         let run = Box::pin(session::run(
-            self.channels.clone(),
+            Arc::clone(&self.channels),
             self.door.shard,
             told,
             Arc::clone(&wake),

@@ -201,7 +201,12 @@ async fn ensure_template(admin: &Client, server: &str) -> String {
 }
 
 fn fingerprint() -> String {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("master_migrations");
+    // Also from a package that is deeper down.
+    let folders = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    let root = folders
+        .map(|folder| folder.join("master_migrations"))
+        .find(|folder| folder.is_dir());
+    let root = root.expect("the migrations");
     let mut files: Vec<PathBuf> = [root.clone(), root.join("shard")]
         .iter()
         .flat_map(|folder| std::fs::read_dir(folder).expect("migrations"))

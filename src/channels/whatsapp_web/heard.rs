@@ -27,7 +27,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 /// Stores what a bot hears.
 pub(super) struct Hearing {
-    channels: Channels,
+    channels: Arc<Channels>,
     db: TenantDb,
     instance: InstanceId,
     standing: Standing,
@@ -39,7 +39,7 @@ pub(super) struct Hearing {
 impl Hearing {
     pub(super) fn of(running: &Running, news: UnboundedSender<News>) -> Self {
         Self {
-            channels: running.channels.clone(),
+            channels: Arc::clone(&running.channels),
             db: running.db.clone(),
             instance: running.instance,
             standing: Standing::new(running.tenant),

@@ -1,4 +1,5 @@
-//! Linking a device: the part of the client's work that needs the server's certificates to be believed.
+//! Linking a device: the part of the client's work that needs the server's certificates to be believed; by itself, and by a bot that
+//! runs in the program.
 //!
 //! A package of its own, outside the workspace; see its manifest. Everything else is tried by the fake's own tests and the
 //! product's, with devices that are linked already.
@@ -7,6 +8,12 @@
 #[expect(dead_code, reason = "some of it is for devices that are linked already")]
 #[path = "../../../fakes/whatsapp/tests/it/client.rs"]
 mod client;
+
+#[expect(dead_code, unused_imports, reason = "the tests of the program need more")]
+#[path = "../../helpers/mod.rs"]
+mod helpers;
+
+mod bots;
 
 use std::sync::Arc;
 
