@@ -49,10 +49,10 @@ pub async fn get_message_media(
     let found = found.ok_or_else(Problem::not_found)?;
     here(found.state)?;
     let tag = EntityTag::new_strong(message.to_string());
-    let mut answer = match tagged(&request, &tag, FOR_THE_TENANT) {
-        Ok(answer) => answer,
-        Err(known) => return Ok(known),
-    };
+    let (mut answer, known) = tagged(&request, &tag, FOR_THE_TENANT);
+    if known {
+        return Ok(answer.finish());
+    }
     let store = &access.platform().keeper.store;
     let reading = store
         .read(access.tenant.home.id, TenantFile::Message(message))

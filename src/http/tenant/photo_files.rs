@@ -1,7 +1,6 @@
 //! `/photos/{id}`: the pictures themselves, at the address of the tenant that they belong to. What is in the storefront
 //! is for anybody; the rest for who may read the tenant's data, and for others it is not there.
 
-use actix_web::http::StatusCode;
 use actix_web::http::header::{
     CACHE_CONTROL, CONTENT_TYPE, ETAG, EntityTag, Header, IF_NONE_MATCH, IfNoneMatch, VARY,
 };
@@ -77,10 +76,10 @@ async fn show(
         Rendition::Thumbnail => EntityTag::new_strong(format!("{photo}-thumbnail")),
     };
     let kept = if for_anybody { FOR_ANYBODY } else { FOR_THE_TENANT };
-    let mut answer = match tagged(request, &tag, kept) {
-        Ok(answer) => answer,
-        Err(known) => return Ok(known),
-    };
+    let (mut answer, known) = tagged(request, &tag, kept);
+    if known {
+        return Ok(answer.finish());
+    }
     match access
         .platform()
         .photos
@@ -109,22 +108,23 @@ async fn may_read(request: &HttpRequest) -> Result<bool, Problem> {
     }
 }
 
-/// An answer under this tag; `Err`: whoever asks has it as it is.
+/// An answer under this tag; `true`: whoever asks has it as it is, and is told so alone.
 pub(super) fn tagged(
     request: &HttpRequest,
     tag: &EntityTag,
     kept: &'static str,
-) -> Result<HttpResponseBuilder, HttpResponse> {
-    let mut answer = HttpResponse::Ok();
+) -> (HttpResponseBuilder, bool) {
+    let known = is_known(request, tag);
+    let mut answer = match known {
+        true => HttpResponse::NotModified(),
+        false => HttpResponse::Ok(),
+    };
     answer
         .insert_header((ETAG, tag.to_string()))
         .insert_header((CACHE_CONTROL, kept))
         // On the base domain the same address is another tenant's with another key.
         .insert_header((VARY, "X-Tenant-Key"));
-    match is_known(request, tag) {
-        true => Err(answer.status(StatusCode::NOT_MODIFIED).finish()),
-        false => Ok(answer),
-    }
+    (answer, known)
 }
 
 fn is_known(request: &HttpRequest, tag: &EntityTag) -> bool {
