@@ -37,7 +37,9 @@ impl Shop {
     async fn until(&self, state: &str) -> Value {
         let read = async || self.app.get(&self.path).by(&self.garage).await.expect(200).json();
         let what = format!("the bot is {state}");
-        self.app.until(&what, async || read().await["state"] == state).await;
+        self.app
+            .until(&what, async || read().await["state"] == state)
+            .await;
         read().await
     }
 
@@ -51,10 +53,16 @@ impl Shop {
         }
         self.whatsapp.send_text(PERSON, SHOP, "Oi").await.expect("sent");
         let sent = self.whatsapp.until_sent(SHOP, 1).await;
-        assert_eq!((sent[0].to.as_str(), sent[0].text.as_str()), (PERSON, "Bem-vindo!"));
+        assert_eq!(
+            (sent[0].to.as_str(), sent[0].text.as_str()),
+            (PERSON, "Bem-vindo!")
+        );
         let again = self.app.post(&format!("{}/reconnect", self.path));
         again.by(&self.garage).await.expect(200);
-        self.whatsapp.send_text(PERSON, SHOP, "Ainda aí?").await.expect("sent");
+        self.whatsapp
+            .send_text(PERSON, SHOP, "Ainda aí?")
+            .await
+            .expect("sent");
         self.whatsapp.until_confirmed(SHOP).await;
         assert_eq!(self.whatsapp.logins(SHOP).last(), Some(&Handshake::Ik));
     }
