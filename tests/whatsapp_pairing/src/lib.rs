@@ -9,7 +9,12 @@
 #[path = "../../../fakes/whatsapp/tests/it/client.rs"]
 mod client;
 
-#[expect(dead_code, unused_imports, reason = "the tests of the program need more")]
+#[expect(
+    dead_code,
+    unused_imports,
+    clippy::disallowed_methods,
+    reason = "the tests of the program need more, and their settings are their own"
+)]
 #[path = "../../helpers/mod.rs"]
 mod helpers;
 
